@@ -1,0 +1,57 @@
+# What every target of Bobbin shares, and the two functions that folders use.
+
+find_package(Threads REQUIRED)
+
+add_library(bobbin_options INTERFACE)
+target_include_directories(bobbin_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(bobbin_options INTERFACE
+  -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wundef -fno-omit-frame-pointer)
+target_compile_definitions(bobbin_options INTERFACE BOBBIN_VERSION="${PROJECT_VERSION}")
+target_link_libraries(bobbin_options INTERFACE Threads::Threads)
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  target_compile_options(bobbin_options INTERFACE -Wthread-safety)
+endif()
+if(BOBBIN_SANITIZE)
+  target_compile_options(bobbin_options INTERFACE -fsanitize=${BOBBIN_SANITIZE})
+  target_link_options(bobbin_options INTERFACE -fsanitize=${BOBBIN_SANITIZE})
+endif()
+
+# bobbin_layer(net SOURCES a.cc b.cc [TESTS a_test.cc] [LINK bobbin_base ...])
+# A folder of src/: a static library bobbin_<name>, and one gtest program <name>_test from the tests that
+# lie beside their sources.
+function(bobbin_layer name)
+  cmake_parse_arguments(arg "" "" "SOURCES;TESTS;LINK;TEST_LINK" ${ARGN})
+  add_library(bobbin_${name} STATIC ${arg_SOURCES})
+  target_link_libraries(bobbin_${name} PUBLIC bobbin_options ${arg_LINK})
+  if(arg_TESTS)
+    bobbin_gtest(${name}_test SOURCES ${arg_TESTS} LINK bobbin_${name} ${arg_TEST_LINK})
+  endif()
+endfunction()
+
+# bobbin_gtest(name SOURCES a_test.cc LINK bobbin_net): one gtest program, one entry in ctest.
+function(bobbin_gtest name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINK" ${ARGN})
+  find_package(GTest REQUIRED)
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest_main GTest::gmock)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# bobbin_fuzzer(name SOURCE a_fuzz.cc CORPUS dir LINK bobbin_wire): a libFuzzer target. Without
+# BOBBIN_FUZZ the same source is linked with a plain main that replays its corpus, as a test.
+function(bobbin_fuzzer name)
+  cmake_parse_arguments(arg "" "SOURCE;CORPUS" "LINK" ${ARGN})
+  add_executable(${name} ${arg_SOURCE})
+  target_link_libraries(${name} PRIVATE ${arg_LINK})
+  if(BOBBIN_FUZZ)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+  endif()
+  add_test(NAME ${name}_corpus COMMAND ${name} ${arg_CORPUS})
+  set_tests_properties(${name}_corpus PROPERTIES TIMEOUT 120)
+endfunction()
