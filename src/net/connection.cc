@@ -1,0 +1,24 @@
+#include "net/connection.h"
+
+#include "net/loop.h"
+
+namespace bobbin::net {
+
+Connection::Connection(Loop& loop, uint64_t id)
+    : loop_(loop), id_(id), max_unsent_bytes_(loop.limits().max_unsent_bytes), out_(&loop.shared_output_) {}
+
+Connection::~Connection() = default;
+
+void Connection::assert_owner() const noexcept {
+  loop_.assert_owner();
+}
+
+Spool Connection::spool() {
+  assert_owner();
+  if (spool_state_ == nullptr) {
+    spool_state_ = std::make_shared<SpoolState>(loop_, *this, loop_.limits().spool_bytes);
+  }
+  return Spool(spool_state_);
+}
+
+}  // namespace bobbin::net

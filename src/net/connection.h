@@ -1,0 +1,80 @@
+#pragma once
+
+#include <atomic>
+#include <cassert>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "net/output.h"
+#include "net/receiver.h"
+#include "net/spool.h"
+
+namespace bobbin::net {
+
+/// What a connection is doing, for statistics.
+enum class ConnectionState : uint8_t { idle, waiting, landing, writing, closing };
+
+/// One open connection, as seen from other threads.
+struct ConnectionStatus {
+  uint64_t id = 0;  ///< unique in this process
+  int descriptor = -1;
+  std::string peer;   ///< "tcp:127.0.0.1:4711", "tcp6:[::1]:4711" or "unix" (never the path)
+  std::string local;  ///< the address it was accepted on
+  ConnectionState state = ConnectionState::idle;
+  uint32_t idle_s = 0;  ///< seconds since it last sent something
+};
+
+/// A stream connection, owned by its Loop, and what a receiver may do with it. Every call is for the loop's
+/// thread, except spool(), whose result may be given to any thread.
+class Connection {
+ public:
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  virtual ~Connection();
+
+  /// Where replies go. Inside a Receiver call they are sent when the call returns; elsewhere, call flush().
+  Output& out() noexcept {
+    assert_owner();
+    return *out_;
+  }
+
+  /// True when the peer has not taken max_unsent_bytes of replies: consume no further request.
+  [[nodiscard]] bool congested() const noexcept { return out_->size() >= max_unsent_bytes_; }
+
+  /// Sends what is in out(), as far as the peer takes it; the rest follows by itself. May close the
+  /// connection.
+  virtual void flush() = 0;
+
+  /// No further request is read; closes as soon as everything in out() is sent.
+  virtual void close_when_sent() = 0;
+  /// Closes; what was not sent is dropped. The receiver is destroyed before the loop's next tick, not now.
+  virtual void close_now(CloseReason reason) = 0;
+
+  /// For a connection that listens for long: idle_timeout no longer applies to it.
+  void never_idle() noexcept { may_idle_out_ = false; }
+
+  /// The handle for other threads to send on this connection.
+  Spool spool();
+
+  [[nodiscard]] Loop& loop() const noexcept { return loop_; }
+  [[nodiscard]] uint64_t id() const noexcept { return id_; }
+  [[nodiscard]] Receiver& receiver() noexcept { return *receiver_; }
+  /// As in ConnectionStatus. Any thread.
+  [[nodiscard]] virtual ConnectionStatus status() const = 0;
+
+ protected:
+  Connection(Loop& loop, uint64_t id);
+  void assert_owner() const noexcept;
+
+  Loop& loop_;
+  const uint64_t id_;
+  const size_t max_unsent_bytes_;
+  Output* out_;                         // own_output_ if there is one, the loop's otherwise
+  std::unique_ptr<Output> own_output_;  // only while the peer has not taken everything
+  std::unique_ptr<Receiver> receiver_;
+  bool may_idle_out_ = true;
+  std::shared_ptr<SpoolState> spool_state_;  // shared with producers; null until spool() was called
+};
+
+}  // namespace bobbin::net

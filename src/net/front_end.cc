@@ -1,0 +1,144 @@
+#include "net/front_end.h"
+
+#include <algorithm>
+#include <cassert>
+#include <future>
+#include <utility>
+
+namespace bobbin::net {
+namespace {
+
+// When descriptors ran out, another process may have to give some back: look again after this.
+constexpr std::chrono::milliseconds kDescriptorRetry{100};
+
+}  // namespace
+
+FrontEnd::FrontEnd(const FrontEndOptions& options, MakeReceiver make_receiver)
+    : limits_(options.limits), make_receiver_(std::move(make_receiver)) {
+  for (size_t i = 0; i < std::max<size_t>(options.threads, 1); ++i) {
+    loops_.push_back(std::make_unique<Loop>(limits_));
+  }
+}
+
+base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::start(FrontEndOptions options,
+                                                                     MakeReceiver make_receiver) {
+  assert(!options.listen.empty());
+  std::unique_ptr<FrontEnd> front(new FrontEnd(options, std::move(make_receiver)));
+  for (const Address& address : options.listen) {
+    auto listener = Listener::open(*front->loops_[0], address, options.limits.backlog, options.unix_mode);
+    if (!listener) return base::fail(std::move(listener.error()));
+    front->listeners_.push_back(std::move(*listener));
+  }
+  for (const auto& loop : front->loops_) {
+    loop->on_connection_closed([front = front.get()] {
+      if (!front->listener_counters_.accepting.load()) {
+        front->loops_[0]->post([front] { front->resume_if_room(); });
+      }
+    });
+  }
+  front->loops_[0]->post([front = front.get()] { front->start_accepting(); });
+  for (const auto& loop : front->loops_) {
+    front->threads_.emplace_back([&loop = *loop] { loop.run(); });
+  }
+  return front;
+}
+
+FrontEnd::~FrontEnd() {
+  stop();
+}
+
+size_t FrontEnd::connection_count() const noexcept {
+  size_t count = 0;
+  for (const auto& loop : loops_)
+    count += loop->connection_count();
+  return count;
+}
+
+std::vector<Address> FrontEnd::addresses() const {
+  std::vector<Address> all;
+  for (const auto& listener : listeners_)
+    all.push_back(listener->address());
+  return all;
+}
+
+void FrontEnd::start_accepting() {
+  if (accepting_ || closed_for_good_) return;
+  accepting_ = true;
+  listener_counters_.accepting.store(true);
+  for (const auto& listener : listeners_) {
+    listener->accept([this](int descriptor, const std::string& local) { accepted(descriptor, local); },
+                     [this] { pause_accepting(true); });
+  }
+}
+
+void FrontEnd::pause_accepting(bool out_of_descriptors) {
+  if (!accepting_) return;
+  accepting_ = false;
+  paused_since_ = std::chrono::steady_clock::now();
+  listener_counters_.accepting.store(false);
+  listener_counters_.pauses.add(1);
+  for (const auto& listener : listeners_)
+    listener->pause();
+  if (out_of_descriptors) {
+    listener_counters_.no_descriptors.add(1);
+    loops_[0]->post_after(kDescriptorRetry, [this] { resume_if_room(); });
+  } else {
+    // A connection may have closed on another loop before the flag above was visible to it.
+    loops_[0]->post([this] { resume_if_room(); });
+  }
+}
+
+void FrontEnd::resume_if_room() {
+  if (accepting_ || closed_for_good_ || connection_count() >= limits_.max_connections) return;
+  const auto paused = std::chrono::steady_clock::now() - paused_since_;
+  listener_counters_.paused_us.add(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(paused).count()));
+  start_accepting();
+}
+
+void FrontEnd::accepted(int descriptor, const std::string& local) {
+  Loop* target = loops_[0].get();
+  for (const auto& loop : loops_) {
+    if (loop->connection_count() < target->connection_count()) target = loop.get();
+  }
+  target->expect_connection();
+  const auto adopt = [this, target, descriptor, local] {
+    target->adopt(descriptor, local, make_receiver_(*target));
+  };
+  if (target == loops_[0].get()) {
+    adopt();
+  } else {
+    target->post(adopt);
+  }
+  if (connection_count() >= limits_.max_connections) pause_accepting(false);
+}
+
+void FrontEnd::drain() {
+  std::promise<void> closed;
+  loops_[0]->post([&] {
+    pause_accepting(false);
+    closed_for_good_ = true;
+    for (const auto& listener : listeners_)
+      listener->close();
+    closed.set_value();
+  });
+  closed.get_future().wait();
+  std::vector<std::promise<void>> drained(loops_.size());
+  for (size_t i = 0; i < loops_.size(); ++i) {
+    loops_[i]->post([&loop = *loops_[i], &done = drained[i]] { loop.drain([&done] { done.set_value(); }); });
+  }
+  for (auto& done : drained)
+    done.get_future().wait();
+  stop();
+}
+
+void FrontEnd::stop() {
+  if (threads_.empty()) return;
+  for (const auto& loop : loops_)
+    loop->stop();
+  for (std::thread& thread : threads_)
+    thread.join();
+  threads_.clear();
+}
+
+}  // namespace bobbin::net

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "net/address.h"
+#include "net/counters.h"
+#include "net/limits.h"
+#include "net/listener.h"
+#include "net/loop.h"
+
+namespace bobbin::net {
+
+struct FrontEndOptions {
+  std::vector<Address> listen;  ///< at least one
+  size_t threads = 1;           ///< loops, each with its own thread; at least 1
+  unsigned unix_mode = 0700;
+  Limits limits;
+};
+
+/// The loops with their threads, the listeners, and the rule that spreads connections over the loops. Loop 0
+/// accepts; a new connection goes to the loop with the fewest, and stays there.
+class FrontEnd {
+ public:
+  /// Called on the connection's own loop for each new connection.
+  using MakeReceiver = std::function<std::unique_ptr<Receiver>(Loop& loop)>;
+
+  /// Listens and starts the threads. Fails if an address cannot be used, naming it.
+  static base::Result<std::unique_ptr<FrontEnd>, base::Error> start(FrontEndOptions options,
+                                                                    MakeReceiver make_receiver);
+  /// Stops without draining, if still running, and joins the threads. Every producer must have ended.
+  ~FrontEnd();
+  FrontEnd(const FrontEnd&) = delete;
+  FrontEnd& operator=(const FrontEnd&) = delete;
+
+  /// Stops accepting, answers what has arrived, closes every connection; blocks until that is done, at most
+  /// limits.drain_timeout. Not from a loop's thread; once.
+  void drain();
+  /// Closes everything now and joins the threads. Not from a loop's thread.
+  void stop();
+
+  // Any thread:
+  [[nodiscard]] std::vector<Address> addresses() const;
+  [[nodiscard]] const std::vector<std::unique_ptr<Loop>>& loops() const noexcept { return loops_; }
+  [[nodiscard]] const ListenerCounters& listener_counters() const noexcept { return listener_counters_; }
+  [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
+  [[nodiscard]] size_t connection_count() const noexcept;
+
+ private:
+  FrontEnd(const FrontEndOptions& options, MakeReceiver make_receiver);
+
+  // Loop 0's thread only.
+  void start_accepting();
+  void pause_accepting(bool out_of_descriptors);
+  void accepted(int descriptor, const std::string& local);
+  void resume_if_room();
+
+  const Limits limits_;
+  const MakeReceiver make_receiver_;
+  std::vector<std::unique_ptr<Loop>> loops_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::thread> threads_;
+  ListenerCounters listener_counters_;
+
+  // Loop 0's thread only.
+  bool accepting_ = false;
+  bool closed_for_good_ = false;
+  std::chrono::steady_clock::time_point paused_since_;
+};
+
+}  // namespace bobbin::net

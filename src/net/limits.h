@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace bobbin::net {
+
+/// What connections may cost. Constant once the front end has started; each has a configuration key of the
+/// same name and a counter in net/counters.h that tells when it was reached.
+struct Limits {
+  /// Connections open at once, over all loops. At the limit the listeners pause; nobody is dropped.
+  size_t max_connections = 10'000;
+
+  /// Bytes of a request that is not complete yet. A receiver that leaves more is closed. Large values do not
+  /// count: they are read into their document. At least 64 KiB.
+  size_t max_unread_bytes = 2 << 20;
+
+  /// High-water mark of replies that the peer has not taken. Above it no further request of that connection
+  /// is answered until half of it is gone. One reply may exceed it.
+  size_t max_unsent_bytes = 1 << 20;
+
+  /// High-water mark of what other threads have spooled for one connection and the peer has not taken.
+  size_t spool_bytes = 1 << 20;
+
+  /// Close a connection that has sent nothing for so long. Zero: never.
+  std::chrono::milliseconds idle_timeout{0};
+
+  /// Close a connection whose peer has taken nothing for so long while bytes wait for it. Zero: never.
+  std::chrono::milliseconds stall_timeout{60'000};
+
+  /// How long drain() waits for peers to take their last replies.
+  std::chrono::milliseconds drain_timeout{5'000};
+
+  /// Connections the kernel may hold for us before they are accepted (listen's backlog).
+  int backlog = 1024;
+};
+
+/// Most bytes written to one connection before the others on its loop have their turn.
+inline constexpr size_t kTickWriteBytes = 256 << 10;
+
+/// A connection's own read buffer; all that an idle connection holds beside its bookkeeping.
+inline constexpr size_t kReadBufferBytes = 2 << 10;
+
+/// Bytes read on top of that in one tick when the first buffer filled up.
+inline constexpr size_t kScratchBytes = 32 << 10;
+
+}  // namespace bobbin::net

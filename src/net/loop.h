@@ -1,0 +1,111 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/result.h"
+#include "net/address.h"
+#include "net/connection.h"
+#include "net/counters.h"
+#include "net/limits.h"
+
+namespace bobbin::net {
+
+/// A single-threaded event loop and the connections it owns, for life.
+///
+/// run() is called by one thread, which becomes the owner; all but the functions marked "any thread" are for
+/// that thread, and assert it in debug builds.
+class Loop {
+ public:
+  explicit Loop(const Limits& limits);
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  /// Handles events until stop(); then closes every connection and returns.
+  void run();
+  /// Any thread.
+  void stop();
+  /// Runs `task` on the loop's thread, in a later tick. Any thread; never blocks.
+  void post(std::function<void()> task);
+  /// Runs `task` on the loop's thread after `delay`, unless the loop has stopped by then.
+  void post_after(std::chrono::milliseconds delay, std::function<void()> task);
+  /// True on the thread inside run(). Any thread.
+  [[nodiscard]] bool in_loop_thread() const noexcept;
+
+  /// Makes a connection of a connected, non-blocking stream socket, and owns it. `descriptor` is closed with
+  /// it, also on failure.
+  void adopt(int descriptor, std::string local, std::unique_ptr<Receiver> receiver);
+  /// Connects to `address` without blocking, then as adopt(); `failed` is called if that is not possible.
+  void dial(const Address& address, std::unique_ptr<Receiver> receiver,
+            std::function<void(base::Error)> failed);
+
+  /// Answers what has arrived on every connection, sends it, and closes them; those whose peers do not take
+  /// it are closed after limits().drain_timeout. `done` is called when none is left.
+  void drain(std::function<void()> done);
+
+  /// What every connection is doing. Any thread; O(connections), taken under a lock that only opening and
+  /// closing a connection share.
+  [[nodiscard]] std::vector<ConnectionStatus> connections() const;
+  /// Connections owned or about to be adopted. Any thread.
+  [[nodiscard]] size_t connection_count() const noexcept { return count_.load(std::memory_order_relaxed); }
+  /// Counts a connection that is on its way to adopt(). Any thread.
+  void expect_connection() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
+  /// Called, on this loop, after each connection that closed.
+  void on_connection_closed(std::function<void()> callback) { closed_callback_ = std::move(callback); }
+
+  [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
+  [[nodiscard]] const LoopCounters& counters() const noexcept { return counters_; }
+
+  struct Io;  ///< Asio's context; net/asio_io.h
+
+ private:
+  friend class Connection;
+  friend class SocketConnection;
+  friend class Listener;
+  friend class Spool;
+
+  void assert_owner() const noexcept;
+  /// Puts a spool on the list of those to drain and wakes the loop if the list was empty. Any thread.
+  void signal(std::shared_ptr<SpoolState> spool);
+  void drain_spools();
+  void own(std::unique_ptr<Connection> connection);
+  /// The connection has closed and nothing refers to it any more: destroys it.
+  void disown(uint64_t id);
+  /// Starts the once-a-second look for idle and stalled peers, if limits ask for it.
+  void need_sweep();
+  void sweep();
+  void finish_drain_if_empty();
+
+  const Limits limits_;
+  std::unique_ptr<Io> io_;
+  std::atomic<std::thread::id> owner_;
+  std::atomic<size_t> count_{0};
+  LoopCounters counters_;
+
+  // The loop's thread only.
+  Output shared_output_;             // lent to the connection being handled
+  std::unique_ptr<char[]> scratch_;  // kScratchBytes + kReadBufferBytes
+  bool sweeping_ = false;
+  bool draining_ = false;
+  bool stopping_ = false;
+  std::function<void()> drained_;
+  std::function<void()> closed_callback_;
+  std::vector<std::shared_ptr<SpoolState>> draining_spools_;
+
+  // Changed by the loop's thread under the lock, read by the loop's thread without and by others with it.
+  mutable base::Mutex connections_mutex_;
+  std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
+
+  base::Mutex ready_mutex_;
+  std::vector<std::shared_ptr<SpoolState>> ready_spools_ GUARDED_BY(ready_mutex_);
+};
+
+}  // namespace bobbin::net

@@ -1,0 +1,108 @@
+// How sockets become connections of a loop.
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <cstring>
+#include <utility>
+
+#include "net/asio_io.h"
+#include "net/socket_connection.h"
+
+namespace bobbin::net {
+namespace {
+
+uint64_t next_connection_id() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+std::string peer_text(const StreamSocket& socket) {
+  ErrorCode error;
+  const auto endpoint = socket.remote_endpoint(error);
+  if (error) return "unknown";
+  const int family = endpoint.protocol().family();
+  if (family == AF_UNIX) return "unix";
+  asio::ip::tcp::endpoint tcp;
+  if (endpoint.size() > tcp.capacity()) return "unknown";
+  std::memcpy(tcp.data(), endpoint.data(), endpoint.size());
+  tcp.resize(endpoint.size());
+  const std::string port = std::to_string(tcp.port());
+  return family == AF_INET6 ? "tcp6:[" + tcp.address().to_string() + "]:" + port
+                            : "tcp:" + tcp.address().to_string() + ":" + port;
+}
+
+}  // namespace
+
+void Loop::adopt(int descriptor, std::string local, std::unique_ptr<Receiver> receiver) {
+  assert_owner();
+  sockaddr_storage name{};
+  socklen_t length = sizeof name;
+  const bool known = getsockname(descriptor, reinterpret_cast<sockaddr*>(&name), &length) == 0;
+  const int family = known ? name.ss_family : AF_INET;
+  if (family != AF_UNIX) {
+    const int on = 1;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  }
+  StreamSocket socket(io_->context);
+  ErrorCode error;
+  socket.assign(asio::generic::stream_protocol(family, 0), descriptor, error);
+  if (!error) socket.non_blocking(true, error);
+  if (error) {
+    if (!socket.is_open()) close(descriptor);
+    count_.fetch_sub(1);
+    if (closed_callback_) closed_callback_();
+    return;
+  }
+  std::string peer = peer_text(socket);
+  auto connection = std::make_unique<SocketConnection>(*this, next_connection_id(), std::move(socket),
+                                                       std::move(peer), std::move(local));
+  SocketConnection& started = *connection;
+  own(std::move(connection));
+  started.start(std::move(receiver));
+  if (stopping_) {
+    started.close_now(CloseReason::shutdown);
+  } else if (draining_) {
+    started.drain();
+  }
+}
+
+void Loop::dial(const Address& address, std::unique_ptr<Receiver> receiver,
+                std::function<void(base::Error)> failed) {
+  assert_owner();
+  expect_connection();
+  const auto refuse = [this, failed = std::move(failed), text = address.text()](const ErrorCode& error) {
+    count_.fetch_sub(1);
+    failed({text + ": " + error.message()});
+  };
+  asio::generic::stream_protocol::endpoint endpoint;
+  ErrorCode error;
+  if (address.is_unix()) {
+    endpoint = asio::local::stream_protocol::endpoint(address.unix_path);
+  } else {
+    asio::ip::tcp::resolver resolver(io_->context);
+    const auto found = resolver.resolve(address.host, std::to_string(address.port), error);
+    if (error) return refuse(error);
+    endpoint = found.begin()->endpoint();
+  }
+  auto socket = std::make_unique<StreamSocket>(io_->context);
+  socket->open(endpoint.protocol(), error);
+  if (error) return refuse(error);
+  StreamSocket& connecting = *socket;
+  connecting.async_connect(endpoint, [this, refuse, socket = std::move(socket),
+                                      receiver = std::move(receiver)](const ErrorCode& result) mutable {
+    if (result) return refuse(result);
+    ErrorCode released;
+    const int descriptor = socket->release(released);
+    if (released) return refuse(released);
+    adopt(descriptor, {}, std::move(receiver));
+  });
+}
+
+}  // namespace bobbin::net

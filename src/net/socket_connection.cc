@@ -1,0 +1,430 @@
+#include "net/socket_connection.h"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <cassert>
+#include <cstring>
+
+namespace bobbin::net {
+namespace {
+
+int64_t steady_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+bool would_block(ErrorCode error) {
+  return error == asio::error::would_block || error == asio::error::try_again;
+}
+
+}  // namespace
+
+SocketConnection::SocketConnection(Loop& loop, uint64_t id, StreamSocket socket, std::string peer,
+                                   std::string local)
+    : Connection(loop, id),
+      socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      local_(std::move(local)),
+      descriptor_(socket_.native_handle()),
+      last_received_ms_(steady_ms()) {}
+
+void SocketConnection::start(std::unique_ptr<Receiver> receiver) {
+  receiver_ = std::move(receiver);
+  loop_.counters_.connections_opened.add(1);
+  if (loop_.limits().idle_timeout.count() > 0) loop_.need_sweep();
+  receiver_->on_open(*this);
+  settle();
+}
+
+// --- reading ---
+
+void SocketConnection::read() {
+  if (reading_ || paused_ || ended_ || finishing_ || closed_) return;
+  const std::span<char> landing = receiver_->landing();
+  landing_ = !landing.empty();
+  set_state(landing_ ? ConnectionState::landing
+                     : (unread_.empty() ? ConnectionState::idle : ConnectionState::waiting));
+  const auto target = landing_ ? asio::mutable_buffer(landing.data(), landing.size())
+                               : asio::mutable_buffer(buffer_.data(), buffer_.size());
+  reading_ = true;
+  ++operations_;
+  socket_.async_read_some(target, [this](ErrorCode error, size_t n) { on_read(error, n); });
+}
+
+void SocketConnection::on_read(ErrorCode error, size_t n) {
+  --operations_;
+  reading_ = false;
+  if (closed_) return dispose_if_done();
+  if (lingering_) return discard(error);
+  if (finishing_) {  // what arrives after the last request is not wanted; its end is
+    ended_ = ended_ || error;
+    return;
+  }
+  if (error == asio::error::eof) return end_of_stream();
+  if (error) return close_now(CloseReason::by_peer);
+  last_received_ms_.store(steady_ms(), std::memory_order_relaxed);
+  loop_.counters_.bytes_read.add(n);
+  if (landing_) {
+    receiver_->on_landed(*this, n);
+  } else {
+    take_buffered(n);
+  }
+  settle();
+}
+
+// The first buffer is small so that an idle connection is; when it filled up there is more, which is read
+// into the loop's scratch buffer and shown together with it.
+void SocketConnection::take_buffered(size_t n) {
+  if (n < buffer_.size()) return present({buffer_.data(), n});
+  char* scratch = loop_.scratch_.get();
+  std::memcpy(scratch, buffer_.data(), n);
+  ErrorCode error;
+  const size_t more = socket_.read_some(asio::mutable_buffer(scratch + n, kScratchBytes), error);
+  if (!error) loop_.counters_.bytes_read.add(more);
+  present({scratch, n + (error ? 0 : more)});
+  if (error == asio::error::eof) ended_ = true;
+}
+
+void SocketConnection::present(std::span<const char> fresh) {
+  size_t consumed = 0;
+  if (unread_.empty()) {
+    consumed = receiver_->on_bytes(*this, fresh, 0);
+    if (closed_) return;
+    unread_.assign(fresh.begin() + static_cast<ptrdiff_t>(consumed), fresh.end());
+  } else {
+    unread_.insert(unread_.end(), fresh.begin(), fresh.end());
+    consumed = receiver_->on_bytes(*this, unread_, seen_);
+    if (closed_) return;
+    unread_.erase(unread_.begin(), unread_.begin() + static_cast<ptrdiff_t>(consumed));
+  }
+  if (unread_.empty() && unread_.capacity() > 0) std::vector<char>().swap(unread_);
+  // A receiver that stopped because of congestion has not looked at what it left.
+  seen_ = congested() ? 0 : unread_.size();
+  if (unread_.size() != counted_unread_) {
+    loop_.counters_.unread_bytes.add(unread_.size());
+    loop_.counters_.unread_bytes.sub(counted_unread_);
+    counted_unread_ = unread_.size();
+  }
+}
+
+// After every call of the receiver: sends its replies and decides what to wait for.
+void SocketConnection::settle() {
+  if (closed_) return;
+  if (!finishing_ && congested()) {
+    paused_ = true;
+    loop_.counters_.unsent_pauses.add(1);
+  }
+  flush();
+  if (closed_ || finishing_ || paused_) return;
+  if (unread_.size() > loop_.limits().max_unread_bytes) return close_now(CloseReason::unread);
+  if (ended_) return close_when_sent();
+  if (draining_) return read_what_has_arrived();
+  read();
+}
+
+void SocketConnection::resume() {
+  paused_ = false;
+  if (!unread_.empty()) present({});
+  settle();
+}
+
+void SocketConnection::end_of_stream() {
+  ended_ = true;
+  if (!paused_) close_when_sent();
+}
+
+void SocketConnection::drain() {
+  if (closed_ || draining_) return;
+  draining_ = true;
+  if (!paused_ && !finishing_) read_what_has_arrived();
+}
+
+void SocketConnection::read_what_has_arrived() {
+  while (!closed_ && !finishing_ && !paused_) {
+    const std::span<char> landing = receiver_->landing();
+    const auto target = landing.empty() ? asio::mutable_buffer(loop_.scratch_.get(), kScratchBytes)
+                                        : asio::mutable_buffer(landing.data(), landing.size());
+    ErrorCode error;
+    const size_t n = socket_.read_some(target, error);
+    if (error) return close_when_sent();
+    loop_.counters_.bytes_read.add(n);
+    if (landing.empty()) {
+      present({loop_.scratch_.get(), n});
+    } else {
+      receiver_->on_landed(*this, n);
+    }
+    if (closed_) return;
+    if (congested()) paused_ = true;
+    flush();
+  }
+}
+
+// --- writing ---
+
+void SocketConnection::flush() {
+  assert_owner();
+  if (closed_ || blocked_ || continuing_) {
+    if (!closed_) keep_output();
+    return;
+  }
+  if (out_->empty()) return after_write();
+  if (write_some()) after_write();
+}
+
+// Writes up to a tick's worth. False if the connection was closed meanwhile.
+bool SocketConnection::write_some() {
+  size_t budget = kTickWriteBytes;
+  while (!out_->empty() && budget > 0) {
+    std::array<std::span<const char>, 64> runs;
+    const size_t count = out_->gather(runs, budget);
+    std::array<asio::const_buffer, 64> buffers;
+    size_t offered = 0;
+    for (size_t i = 0; i < count; ++i) {
+      buffers[i] = asio::const_buffer(runs[i].data(), runs[i].size());
+      offered += runs[i].size();
+    }
+    ErrorCode error;
+    const size_t n = count == 1 ? socket_.write_some(buffers[0], error)
+                                : socket_.write_some(std::span(buffers.data(), count), error);
+    if (would_block(error)) {
+      wait_writable();
+      return true;
+    }
+    if (error) {
+      close_now(CloseReason::by_peer);
+      return false;
+    }
+    loop_.counters_.writes.add(1);
+    loop_.counters_.bytes_written.add(n);
+    written_total_ += n;
+    budget -= n;
+    out_->consume(n);
+    last_progress_ms_ = 0;
+    if (!spool_ranges_.empty()) spool_written(n);
+    if (n < offered) {
+      wait_writable();
+      return true;
+    }
+  }
+  if (!out_->empty()) continue_later();
+  return true;
+}
+
+void SocketConnection::wait_writable() {
+  blocked_ = true;
+  set_state(ConnectionState::writing);
+  if (last_progress_ms_ == 0) last_progress_ms_ = steady_ms();
+  loop_.need_sweep();
+  ++operations_;
+  socket_.async_wait(StreamSocket::wait_write, [this](ErrorCode error) {
+    --operations_;
+    blocked_ = false;
+    if (closed_) return dispose_if_done();
+    if (error) return close_now(CloseReason::by_peer);
+    flush();
+  });
+}
+
+void SocketConnection::continue_later() {
+  continuing_ = true;
+  loop_.counters_.write_yields.add(1);
+  ++operations_;
+  asio::post(socket_.get_executor(), [this] {
+    --operations_;
+    continuing_ = false;
+    if (closed_) return dispose_if_done();
+    flush();
+  });
+}
+
+// What follows from how much is left to send.
+void SocketConnection::after_write() {
+  if (out_->empty()) {
+    release_output();
+    if (finishing_) return sent_everything();
+  } else {
+    keep_output();
+  }
+  if (paused_ && out_->size() <= max_unsent_bytes_ / 2 && !continuing_) {
+    // In a tick of its own, so that a client with a deep pipeline takes turns with the others.
+    continuing_ = true;
+    ++operations_;
+    asio::post(socket_.get_executor(), [this] {
+      --operations_;
+      continuing_ = false;
+      if (closed_) return dispose_if_done();
+      if (ended_ && unread_.empty()) {
+        paused_ = false;
+        return close_when_sent();
+      }
+      resume();
+    });
+  }
+}
+
+void SocketConnection::keep_output() {
+  if (own_output_ == nullptr && !out_->empty()) {
+    own_output_ = Output::take_and_shrink(*out_);
+    out_ = own_output_.get();
+  }
+  count_unsent();
+}
+
+void SocketConnection::release_output() {
+  if (own_output_ != nullptr) {
+    own_output_.reset();
+    out_ = &loop_.shared_output_;
+  }
+  count_unsent();
+}
+
+void SocketConnection::count_unsent() {
+  const size_t unsent = own_output_ == nullptr ? 0 : own_output_->size();
+  if (unsent == counted_unsent_) return;
+  loop_.counters_.unsent_bytes.add(unsent);
+  loop_.counters_.unsent_bytes.sub(counted_unsent_);
+  counted_unsent_ = unsent;
+}
+
+// --- the spool ---
+
+void SocketConnection::drain_spool() {
+  if (closed_) return;
+  const uint64_t begin = written_total_ + out_->size();
+  const size_t n = spool_state_->drain(*out_);
+  if (n == 0) return;
+  loop_.counters_.spool_drains.add(1);
+  loop_.counters_.spool_bytes_in.add(n);
+  loop_.counters_.spool_bytes_now.add(n);
+  if (!spool_ranges_.empty() && spool_ranges_.back().end == begin) {
+    spool_ranges_.back().end += n;
+  } else {
+    spool_ranges_.push_back({begin, begin + n});
+  }
+  flush();
+}
+
+// Of the bytes just written, tells the spool how many were its own.
+void SocketConnection::spool_written(size_t n) {
+  const uint64_t from = written_total_ - n;
+  size_t spooled = 0;
+  size_t done = 0;
+  for (Range& range : spool_ranges_) {
+    if (range.begin >= written_total_) break;
+    const uint64_t end = std::min(range.end, written_total_);
+    spooled += end - std::max(range.begin, from);
+    if (range.end <= written_total_) ++done;
+  }
+  spool_ranges_.erase(spool_ranges_.begin(), spool_ranges_.begin() + static_cast<ptrdiff_t>(done));
+  if (spooled == 0) return;
+  loop_.counters_.spool_bytes_now.sub(spooled);
+  spool_state_->written(spooled);
+}
+
+// --- ending ---
+
+void SocketConnection::close_when_sent() {
+  assert_owner();
+  if (closed_ || finishing_) return;
+  finishing_ = true;
+  flush();
+}
+
+void SocketConnection::sent_everything() {
+  // Nothing can be lost to a reset when the peer has ended too, or was read to the last byte.
+  if (ended_ || draining_) return close_now(CloseReason::by_receiver);
+  linger();
+}
+
+void SocketConnection::linger() {
+  if (lingering_) return;
+  lingering_ = true;
+  set_state(ConnectionState::closing);
+  last_progress_ms_ = steady_ms();
+  ErrorCode error;
+  socket_.shutdown(StreamSocket::shutdown_send, error);
+  loop_.need_sweep();
+  std::vector<char>().swap(unread_);
+  if (!reading_) discard({});
+}
+
+// Reads and drops until the peer ends. A read that was outstanding reports to on_read, which ends up here
+// too.
+void SocketConnection::discard(ErrorCode error) {
+  if (error) return close_now(CloseReason::by_receiver);
+  reading_ = true;
+  ++operations_;
+  socket_.async_read_some(asio::buffer(buffer_), [this](ErrorCode failed, size_t) {
+    --operations_;
+    reading_ = false;
+    if (closed_) return dispose_if_done();
+    discard(failed);
+  });
+}
+
+void SocketConnection::close_now(CloseReason reason) {
+  assert_owner();
+  if (closed_) return;
+  closed_ = true;
+  set_state(ConnectionState::closing);
+  LoopCounters& counters = loop_.counters_;
+  if (reason == CloseReason::unread) counters.unread_kicks.add(1);
+  if (reason == CloseReason::idle) counters.idle_kicks.add(1);
+  if (reason == CloseReason::stalled) counters.stalled_kicks.add(1);
+  counters.unread_bytes.sub(counted_unread_);
+  for (const Range& range : spool_ranges_) {
+    counters.spool_bytes_now.sub(range.end - std::max(range.begin, written_total_));
+  }
+  spool_ranges_.clear();
+
+  // From here on out() is a place where appended bytes are dropped, not the loop's.
+  out_->clear();
+  release_output();
+  own_output_ = std::make_unique<Output>();
+  out_ = own_output_.get();
+
+  if (spool_state_ != nullptr) spool_state_->close();
+  ErrorCode ignored;
+  socket_.close(ignored);
+  if (receiver_ != nullptr) receiver_->on_closed(*this, reason);
+  dispose_if_done();
+}
+
+void SocketConnection::dispose_if_done() {
+  if (operations_ > 0 || disposing_) return;
+  disposing_ = true;
+  asio::post(loop_.io_->context, [&loop = loop_, id = id_] { loop.disown(id); });
+}
+
+bool SocketConnection::sweep() {
+  if (closed_) return false;
+  const Milliseconds now = steady_ms();
+  const auto over = [now](Milliseconds since, std::chrono::milliseconds limit) {
+    return limit.count() > 0 && now - since >= limit.count();
+  };
+  const Limits& limits = loop_.limits();
+  if (lingering_ && over(last_progress_ms_, kLingerTimeout)) {
+    close_now(CloseReason::by_receiver);
+  } else if (blocked_ && over(last_progress_ms_, limits.stall_timeout)) {
+    close_now(CloseReason::stalled);
+  } else if (!blocked_ && may_idle_out_ && over(last_received_ms_, limits.idle_timeout)) {
+    close_now(CloseReason::idle);
+  }
+  return !closed_ && (lingering_ || blocked_ || limits.idle_timeout.count() > 0);
+}
+
+ConnectionStatus SocketConnection::status() const {
+  ConnectionStatus status;
+  status.id = id_;
+  status.descriptor = descriptor_;
+  status.peer = peer_;
+  status.local = local_;
+  status.state = state_.load(std::memory_order_relaxed);
+  const int64_t idle_ms = steady_ms() - last_received_ms_.load(std::memory_order_relaxed);
+  status.idle_s = static_cast<uint32_t>(std::max<int64_t>(idle_ms, 0) / 1000);
+  return status;
+}
+
+}  // namespace bobbin::net

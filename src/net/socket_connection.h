@@ -1,0 +1,100 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "net/asio_io.h"
+#include "net/connection.h"
+
+namespace bobbin::net {
+
+/// A connection over a socket: when to read, when to write, when to end. Private to `net`.
+///
+/// At most one read and one write wait are outstanding. Closed and with none outstanding, it has itself
+/// destroyed by its loop in a later tick; until then every call is harmless.
+class SocketConnection final : public Connection {
+ public:
+  /// How long a closing connection waits for the peer's end of stream, so that the last reply is not lost to
+  /// a reset while input is still arriving.
+  static constexpr std::chrono::milliseconds kLingerTimeout{1000};
+
+  SocketConnection(Loop& loop, uint64_t id, StreamSocket socket, std::string peer, std::string local);
+
+  void start(std::unique_ptr<Receiver> receiver);
+  /// The loop has been told that the spool has frames.
+  void drain_spool();
+  /// Answers what the kernel has of this peer, then closes.
+  void drain();
+  /// Closes if a time limit is over. Returns whether this connection needs looking at again.
+  bool sweep();
+
+  void flush() override;
+  void close_when_sent() override;
+  void close_now(CloseReason reason) override;
+  [[nodiscard]] ConnectionStatus status() const override;
+
+ private:
+  using Milliseconds = int64_t;
+
+  void read();
+  void on_read(ErrorCode error, size_t n);
+  void take_buffered(size_t n);
+  void present(std::span<const char> fresh);
+  void settle();
+  void resume();
+  void read_what_has_arrived();
+  void end_of_stream();
+
+  bool write_some();
+  void wait_writable();
+  void continue_later();
+  void keep_output();
+  void release_output();
+  void count_unsent();
+  void spool_written(size_t n);
+  void after_write();
+  void sent_everything();
+  void linger();
+  void discard(ErrorCode error);
+  void dispose_if_done();
+  void set_state(ConnectionState state) noexcept { state_.store(state, std::memory_order_relaxed); }
+
+  StreamSocket socket_;
+  const std::string peer_;
+  const std::string local_;
+  const int descriptor_;
+
+  std::vector<char> unread_;  // what the receiver left
+  size_t seen_ = 0;           // of those, bytes it need not look through again
+
+  struct Range {
+    uint64_t begin;
+    uint64_t end;
+  };
+  std::vector<Range> spool_ranges_;  // where spooled frames lie, in bytes sent or to be sent since the start
+  uint64_t written_total_ = 0;
+  size_t counted_unsent_ = 0;
+  size_t counted_unread_ = 0;
+
+  std::atomic<Milliseconds> last_received_ms_;
+  Milliseconds last_progress_ms_ = 0;  // since when the peer has taken nothing; 0 while it takes what comes
+  uint8_t operations_ = 0;             // handlers that will still run
+  bool reading_ = false;
+  bool landing_ = false;     // the read in progress goes to the receiver's landing
+  bool blocked_ = false;     // the kernel takes nothing; a wait for that is outstanding
+  bool continuing_ = false;  // a continuation is posted
+  bool paused_ = false;      // congested: nothing is read or presented
+  bool ended_ = false;       // the peer will send no more
+  bool finishing_ = false;   // close when everything is sent
+  bool draining_ = false;
+  bool lingering_ = false;
+  bool closed_ = false;
+  bool disposing_ = false;
+  std::atomic<ConnectionState> state_{ConnectionState::idle};
+
+  std::array<char, kReadBufferBytes> buffer_;
+};
+
+}  // namespace bobbin::net
