@@ -1,6 +1,7 @@
 # What every target of Bobbin shares, and the two functions that folders use.
 
 find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
 
 add_library(bobbin_options INTERFACE)
 target_include_directories(bobbin_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
@@ -47,11 +48,13 @@ function(bobbin_fuzzer name)
   cmake_parse_arguments(arg "" "SOURCE;CORPUS" "LINK" ${ARGN})
   add_executable(${name} ${arg_SOURCE})
   target_link_libraries(${name} PRIVATE ${arg_LINK})
+  set(replay_only "")
   if(BOBBIN_FUZZ)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set(replay_only -runs=0)
   else()
     target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc)
   endif()
-  add_test(NAME ${name}_corpus COMMAND ${name} ${arg_CORPUS})
+  add_test(NAME ${name}_corpus COMMAND ${name} ${replay_only} ${arg_CORPUS})
   set_tests_properties(${name}_corpus PROPERTIES TIMEOUT 120)
 endfunction()

@@ -73,7 +73,7 @@ class ConnectionTest : public testing::Test {
     options.listen.push_back(*Address::parse("127.0.0.1:0", 0));
     options.limits = limits;
     auto started =
-        FrontEnd::start(std::move(options), [](Loop&) { return std::make_unique<LineReceiver>(); });
+        FrontEnd::start(std::move(options), [](size_t) { return std::make_unique<LineReceiver>(); });
     ASSERT_TRUE(started) << started.error().message;
     front_ = std::move(*started);
   }
@@ -97,6 +97,18 @@ TEST_F(ConnectionTest, AnswersAndEndsWhenTold) {
   TestSocket client = connect();
   client.send_all("echo hello\necho  world\nquit\necho never\n");
   EXPECT_EQ(client.receive_to_end(), "hello world");
+}
+
+TEST_F(ConnectionTest, EndsWhileBytesOfEarlierReadsAreUnread) {
+  start();
+  TestSocket client = connect();
+  client.send_all("echo split over reads");
+  wait_for([&] { return counters().unread_bytes.get() > 0; });
+  client.send_all("\nquit\n" + std::string(100'000, 'x'));
+  EXPECT_EQ(client.receive_to_end(), "split over reads");
+  TestSocket other = connect();
+  other.send_all("echo alive\n");
+  EXPECT_EQ(other.receive(5), "alive");
 }
 
 TEST_F(ConnectionTest, AnswersAfterThePeerHasEnded) {

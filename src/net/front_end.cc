@@ -20,8 +20,8 @@ FrontEnd::FrontEnd(const FrontEndOptions& options, MakeReceiver make_receiver)
   }
 }
 
-base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::start(FrontEndOptions options,
-                                                                     MakeReceiver make_receiver) {
+base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::open(FrontEndOptions options,
+                                                                    MakeReceiver make_receiver) {
   assert(!options.listen.empty());
   std::unique_ptr<FrontEnd> front(new FrontEnd(options, std::move(make_receiver)));
   for (const Address& address : options.listen) {
@@ -29,18 +29,28 @@ base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::start(FrontEndOpt
     if (!listener) return base::fail(std::move(listener.error()));
     front->listeners_.push_back(std::move(*listener));
   }
-  for (const auto& loop : front->loops_) {
-    loop->on_connection_closed([front = front.get()] {
-      if (!front->listener_counters_.accepting.load()) {
-        front->loops_[0]->post([front] { front->resume_if_room(); });
+  return front;
+}
+
+base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::start(FrontEndOptions options,
+                                                                     MakeReceiver make_receiver) {
+  auto opened = open(std::move(options), std::move(make_receiver));
+  if (opened) (*opened)->run();
+  return opened;
+}
+
+void FrontEnd::run() {
+  for (const auto& loop : loops_) {
+    loop->on_connection_closed([this] {
+      if (!listener_counters_.accepting.load()) {
+        loops_[0]->post([this] { resume_if_room(); });
       }
     });
   }
-  front->loops_[0]->post([front = front.get()] { front->start_accepting(); });
-  for (const auto& loop : front->loops_) {
-    front->threads_.emplace_back([&loop = *loop] { loop.run(); });
+  loops_[0]->post([this] { start_accepting(); });
+  for (const auto& loop : loops_) {
+    threads_.emplace_back([&loop = *loop] { loop.run(); });
   }
-  return front;
 }
 
 FrontEnd::~FrontEnd() {
@@ -97,18 +107,18 @@ void FrontEnd::resume_if_room() {
 }
 
 void FrontEnd::accepted(int descriptor, const std::string& local) {
-  Loop* target = loops_[0].get();
-  for (const auto& loop : loops_) {
-    if (loop->connection_count() < target->connection_count()) target = loop.get();
+  size_t target = 0;
+  for (size_t i = 1; i < loops_.size(); ++i) {
+    if (loops_[i]->connection_count() < loops_[target]->connection_count()) target = i;
   }
-  target->expect_connection();
+  loops_[target]->expect_connection();
   const auto adopt = [this, target, descriptor, local] {
-    target->adopt(descriptor, local, make_receiver_(*target));
+    loops_[target]->adopt(descriptor, local, make_receiver_(target));
   };
-  if (target == loops_[0].get()) {
+  if (target == 0) {
     adopt();
   } else {
-    target->post(adopt);
+    loops_[target]->post(adopt);
   }
   if (connection_count() >= limits_.max_connections) pause_accepting(false);
 }

@@ -25,10 +25,15 @@ struct FrontEndOptions {
 /// accepts; a new connection goes to the loop with the fewest, and stays there.
 class FrontEnd {
  public:
-  /// Called on the connection's own loop for each new connection.
-  using MakeReceiver = std::function<std::unique_ptr<Receiver>(Loop& loop)>;
+  /// Called for each new connection, on its own loop, with that loop's index.
+  using MakeReceiver = std::function<std::unique_ptr<Receiver>(size_t loop)>;
 
-  /// Listens and starts the threads. Fails if an address cannot be used, naming it.
+  /// Listens; nothing is accepted before run(). Fails if an address cannot be used, naming it.
+  static base::Result<std::unique_ptr<FrontEnd>, base::Error> open(FrontEndOptions options,
+                                                                   MakeReceiver make_receiver);
+  /// Starts the threads. Once.
+  void run();
+  /// open() and run().
   static base::Result<std::unique_ptr<FrontEnd>, base::Error> start(FrontEndOptions options,
                                                                     MakeReceiver make_receiver);
   /// Stops without draining, if still running, and joins the threads. Every producer must have ended.

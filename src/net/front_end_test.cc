@@ -21,7 +21,7 @@ class EchoReceiver final : public Receiver {
 };
 
 base::Result<std::unique_ptr<FrontEnd>, base::Error> start_echo(FrontEndOptions options) {
-  return FrontEnd::start(std::move(options), [](Loop&) { return std::make_unique<EchoReceiver>(); });
+  return FrontEnd::start(std::move(options), [](size_t) { return std::make_unique<EchoReceiver>(); });
 }
 
 FrontEndOptions on(const char* address) {

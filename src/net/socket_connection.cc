@@ -89,13 +89,16 @@ void SocketConnection::take_buffered(size_t n) {
 
 void SocketConnection::present(std::span<const char> fresh) {
   size_t consumed = 0;
+  presenting_ = true;
   if (unread_.empty()) {
     consumed = receiver_->on_bytes(*this, fresh, 0);
+    presenting_ = false;
     if (closed_) return;
     unread_.assign(fresh.begin() + static_cast<ptrdiff_t>(consumed), fresh.end());
   } else {
     unread_.insert(unread_.end(), fresh.begin(), fresh.end());
     consumed = receiver_->on_bytes(*this, unread_, seen_);
+    presenting_ = false;
     if (closed_) return;
     unread_.erase(unread_.begin(), unread_.begin() + static_cast<ptrdiff_t>(consumed));
   }
@@ -156,7 +159,7 @@ void SocketConnection::read_what_has_arrived() {
       receiver_->on_landed(*this, n);
     }
     if (closed_) return;
-    if (congested()) paused_ = true;
+    if (!finishing_ && congested()) paused_ = true;
     flush();
   }
 }
@@ -329,7 +332,8 @@ void SocketConnection::close_when_sent() {
   assert_owner();
   if (closed_ || finishing_) return;
   finishing_ = true;
-  flush();
+  // Called by the receiver: the bytes that it is looking at must stay, and settle() will flush.
+  if (!presenting_) flush();
 }
 
 void SocketConnection::sent_everything() {
@@ -346,7 +350,6 @@ void SocketConnection::linger() {
   ErrorCode error;
   socket_.shutdown(StreamSocket::shutdown_send, error);
   loop_.need_sweep();
-  std::vector<char>().swap(unread_);
   if (!reading_) discard({});
 }
 

@@ -85,6 +85,7 @@ class SocketConnection final : public Connection {
   bool landing_ = false;     // the read in progress goes to the receiver's landing
   bool blocked_ = false;     // the kernel takes nothing; a wait for that is outstanding
   bool continuing_ = false;  // a continuation is posted
+  bool presenting_ = false;  // the receiver is looking at unread bytes
   bool paused_ = false;      // congested: nothing is read or presented
   bool ended_ = false;       // the peer will send no more
   bool finishing_ = false;   // close when everything is sent

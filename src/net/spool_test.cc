@@ -34,7 +34,7 @@ class SpoolTest : public testing::Test {
     options.listen.push_back(*Address::parse("127.0.0.1:0", 0));
     options.limits.spool_bytes = spool_bytes;
     front_ = std::move(
-        *FrontEnd::start(options, [this](Loop&) { return std::make_unique<SpoolingReceiver>(promise_); }));
+        *FrontEnd::start(options, [this](size_t) { return std::make_unique<SpoolingReceiver>(promise_); }));
   }
   TestSocket connect(int receive_buffer_bytes = 0) {
     TestSocket client(front_->addresses()[0], receive_buffer_bytes);

@@ -1,0 +1,101 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cli/config_test_support.h"
+
+namespace bobbin::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+std::string errors_of_file(const std::string& text) {
+  return ConfigCase{.file = text}.errors();
+}
+
+TEST(ConfigErrors, AWrongValueIsNamedWithItsLine) {
+  EXPECT_EQ(errors_of_file("# a comment\n\nport = 1\nmemory = \"64Q\"\n"),
+            "FILE:4: memory: \"64Q\" is not a size (examples: 512M, 4GiB)\n");
+}
+
+TEST(ConfigErrors, AnUnknownKeyIsNamedWithItsLineAndTheOneThatWasMeant) {
+  EXPECT_EQ(errors_of_file("port = 1\nmax_itemsize = 5\n"),
+            "FILE:2: unknown key \"max_itemsize\", did you mean max_item_size?\n");
+  EXPECT_EQ(errors_of_file("[limits]\nport = 1\n"), "FILE:1: unknown key \"limits\"\n");
+}
+
+TEST(ConfigErrors, AWrongTypeIsNamedWithItsLine) {
+  EXPECT_EQ(errors_of_file("port = \"1\"\n"), "FILE:1: port: expected a number, found the text \"1\"\n");
+  EXPECT_EQ(errors_of_file("\nthreads = 2.5\n"),
+            "FILE:2: threads: expected a number, found a number with a decimal point\n");
+  EXPECT_EQ(errors_of_file("disable_evictions = 1\n"),
+            "FILE:1: disable_evictions: expected true or false, found the number 1\n");
+  EXPECT_EQ(errors_of_file("unix_mode = 700\n"),
+            "FILE:1: unix_mode: expected a file mode in quotes (example: \"0770\"), found the number 700\n");
+  EXPECT_EQ(
+      errors_of_file("memory = true\n"),
+      "FILE:1: memory: expected a size (examples: \"512M\", \"4GiB\", or a number of bytes), found true\n");
+  EXPECT_EQ(errors_of_file("port = [1]\n"), "FILE:1: port: expected a number, found a list\n");
+  EXPECT_EQ(errors_of_file("pid_file = 1979-05-27\n"),
+            "FILE:1: pid_file: expected a text in quotes, found a date or time\n");
+}
+
+TEST(ConfigErrors, AWrongElementIsNamedWithItsOwnLine) {
+  EXPECT_EQ(errors_of_file("listen = [\"127.0.0.1\",\n\"::1\",\n\"host:99999\"]\n"),
+            "FILE:3: listen: \"host:99999\" has a port that is not a number from 0 to 65535\n");
+  EXPECT_THAT(errors_of_file("listen = [\"127.0.0.1\",\n5]\n"),
+              StartsWith("FILE:2: listen: expected a list"));
+}
+
+TEST(ConfigErrors, ARangeIsNamedWithItsLine) {
+  EXPECT_EQ(errors_of_file("max_item_size = \"1G\"\n"),
+            "FILE:1: max_item_size: 1G is too large (1K to 20M)\n");
+  EXPECT_EQ(errors_of_file("max_connections = 0\n"),
+            "FILE:1: max_connections: 0 is too small (1 to 1000000)\n");
+  EXPECT_EQ(errors_of_file("threads = -1\n"), "FILE:1: threads: \"-1\" is not a number (digits only)\n");
+}
+
+TEST(ConfigErrors, WhatIsNoTomlIsNamedWithLineAndColumn) {
+  EXPECT_THAT(errors_of_file("port = 1\nmemory =\n"), StartsWith("FILE:2:"));
+  EXPECT_THAT(errors_of_file("port = 1\nport = 2\n"), StartsWith("FILE:2:"));
+  EXPECT_THAT(errors_of_file("listen = [\"a\"\n"), StartsWith("FILE:"));
+}
+
+TEST(ConfigErrors, AllOfThemAreTold) {
+  const ConfigCase all{.file = "port = true\nfrobnicate = 1\nthreads = 9999\n",
+                       .environment = {{"BOBBIN_MEMORY", "much"}},
+                       .words = {"--idle-timeout", "never"}};
+  EXPECT_EQ(all.errors(),
+            "FILE:1: port: expected a number, found true\n"
+            "FILE:2: unknown key \"frobnicate\"\n"
+            "FILE:3: threads: 9999 is too large (0 to 1024)\n"
+            "environment variable BOBBIN_MEMORY: \"much\" is not a size (examples: 512M, 4GiB)\n"
+            "--idle-timeout: \"never\" is not a duration (examples: 30s, 500ms, 5m)\n");
+}
+
+TEST(ConfigErrors, AFileThatCannotBeReadIsNamed) {
+  EXPECT_EQ((ConfigCase{.words = {"--config", "/no/such/file"}}.errors()),
+            "/no/such/file: No such file or directory\n");
+  EXPECT_EQ((ConfigCase{.words = {"--config", "/"}}.errors()), "/: is a directory\n");
+}
+
+TEST(ConfigErrors, APublicAddressSaysWhereItCameFrom) {
+  EXPECT_THAT(errors_of_file("\nlisten = [\"0.0.0.0\"]\n"),
+              StartsWith("FILE:2: listen: refusing to listen on 0.0.0.0:11211"));
+  EXPECT_THAT((ConfigCase{.words = {"--listen", "::"}}.errors()),
+              StartsWith("--listen: refusing to listen on [::]:11211"));
+  EXPECT_THAT((ConfigCase{.environment = {{"BOBBIN_LISTEN", "0.0.0.0"}}}.errors()),
+              HasSubstr("environment variable BOBBIN_LISTEN: refusing"));
+}
+
+TEST(ConfigErrors, NothingToListenOn) {
+  EXPECT_THAT((ConfigCase{.words = {"--listen", "none"}}.errors()), HasSubstr("nothing to listen on"));
+}
+
+TEST(ConfigErrors, ATooLongSocketPathIsNamed) {
+  EXPECT_THAT((ConfigCase{.words = {"--unix-socket", "/" + std::string(200, 's')}}.errors()),
+              StartsWith("--unix-socket: "));
+}
+
+}  // namespace
+}  // namespace bobbin::cli

@@ -1,0 +1,232 @@
+#include "cli/load_config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "cli/config_file.h"
+#include "cli/options.h"
+#include "cli/suggestion.h"
+
+namespace bobbin::cli {
+namespace {
+
+constexpr const char* kConfigVariable = "BOBBIN_CONFIG";
+
+/// Whether a value of that kind in the file can stand for an option of that type, and what is expected if
+/// not.
+bool kind_fits(OptionType type, FileValueKind kind) {
+  switch (type) {
+    case OptionType::port:
+    case OptionType::count:
+      return kind == FileValueKind::integer;
+    case OptionType::size:
+    case OptionType::duration:
+      return kind == FileValueKind::integer || kind == FileValueKind::text;
+    case OptionType::boolean:
+      return kind == FileValueKind::boolean;
+    default:
+      return kind == FileValueKind::text;
+  }
+}
+
+std::string_view expected_kind(OptionType type) {
+  switch (type) {
+    case OptionType::port:
+    case OptionType::count:
+      return "a number";
+    case OptionType::size:
+      return "a size (examples: \"512M\", \"4GiB\", or a number of bytes)";
+    case OptionType::duration:
+      return "a duration (examples: \"30s\", \"500ms\", or a number of seconds)";
+    case OptionType::boolean:
+      return "true or false";
+    case OptionType::mode:
+      return "a file mode in quotes (example: \"0770\")";
+    case OptionType::addresses:
+      return "a list of addresses in quotes (example: [\"127.0.0.1\"])";
+    default:
+      return "a text in quotes";
+  }
+}
+
+std::string found_kind(const FileValue& value) {
+  switch (value.kind) {
+    case FileValueKind::integer:
+      return "the number " + value.text;
+    case FileValueKind::text:
+      return "the text \"" + value.text + "\"";
+    case FileValueKind::boolean:
+      return value.text;
+    case FileValueKind::other:
+      break;
+  }
+  return value.text;
+}
+
+std::vector<std::string> split_at_commas(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(','), text.size());
+    std::string_view part = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    while (part.starts_with(' '))
+      part.remove_prefix(1);
+    while (part.ends_with(' '))
+      part.remove_suffix(1);
+    parts.emplace_back(part);
+  }
+  return parts;
+}
+
+class Loader {
+ public:
+  void from_file(const std::string& path) {
+    const auto entries = read_config_file(path);
+    if (!entries) {
+      errors_.push_back(entries.error());
+      return;
+    }
+    for (const FileEntry& entry : *entries)
+      apply(path, entry);
+  }
+
+  void from_environment(const Environment& environment) {
+    for (const Option& option : serve_options()) {
+      const std::string name = environment_name(option);
+      const char* text = environment(name.c_str());
+      // An empty variable is how a shell says "not set".
+      if (text == nullptr || *text == '\0') continue;
+      const bool list = option.type == OptionType::addresses;
+      set(option, list ? split_at_commas(text) : std::vector<std::string>{text},
+          "environment variable " + name);
+    }
+  }
+
+  void from_flags(const Arguments& arguments) {
+    for (const Option& option : serve_options()) {
+      const std::string name = flag_name(option);
+      if (!arguments.has(name)) continue;
+      std::vector<std::string> texts = arguments.all(name);
+      if (option.type != OptionType::addresses) texts = {texts.back()};
+      set(option, texts, name);
+    }
+  }
+
+  /// What no single option can tell. To be called last.
+  void check_together() {
+    if (!errors_.empty()) return;
+    const auto addresses = listen_addresses(config_);
+    if (!addresses) {
+      errors_.push_back({where("unix_socket") + addresses.error().message});
+      return;
+    }
+    if (addresses->empty()) {
+      errors_.push_back({where("listen") + "there is nothing to listen on: no address and no Unix socket"});
+    }
+    if (config_.force_public) return;
+    for (const net::Address& address : *addresses) {
+      if (net::is_loopback(address)) continue;
+      errors_.push_back(
+          {fmt::format("{}refusing to listen on {}, which other machines may reach: Bobbin has no users and "
+                       "passwords yet, so whoever "
+                       "reaches that address "
+                       "could read, change and delete everything. Listen on 127.0.0.1, or, if your network "
+                       "keeps others away, "
+                       "add --force-public (force_public = true in the file)",
+                       where("listen"), address.text())});
+    }
+  }
+
+  base::Result<ServeConfig, std::vector<base::Error>> result() && {
+    if (!errors_.empty()) return base::fail(std::move(errors_));
+    return std::move(config_);
+  }
+
+ private:
+  void apply(const std::string& path, const FileEntry& entry) {
+    const auto options = serve_options();
+    const auto option =
+        std::find_if(options.begin(), options.end(), [&](const Option& row) { return row.key == entry.key; });
+    const auto origin = [&](size_t line) { return fmt::format("{}:{}", path, line); };
+    if (option == options.end()) {
+      std::vector<std::string> known;
+      for (const Option& row : options)
+        known.emplace_back(row.key);
+      errors_.push_back({fmt::format("{}: unknown key \"{}\"{}", origin(entry.line), entry.key,
+                                     did_you_mean(entry.key, known))});
+      return;
+    }
+    const bool takes_list = option->type == OptionType::addresses;
+    if (entry.is_list && !takes_list) {
+      errors_.push_back({fmt::format("{}: {}: expected {}, found a list", origin(entry.line), entry.key,
+                                     expected_kind(option->type))});
+      return;
+    }
+    std::vector<std::string> texts;
+    for (const FileValue& value : entry.values) {
+      const std::string at = origin(value.line);
+      if (!kind_fits(option->type, value.kind)) {
+        errors_.push_back({fmt::format("{}: {}: expected {}, found {}", at, entry.key,
+                                       expected_kind(option->type), found_kind(value))});
+        return;
+      }
+      // Each element is checked where it stands; the last call sets the whole list.
+      texts.push_back(value.text);
+      if (!set(*option, texts, at + ": " + entry.key)) return;
+    }
+    if (entry.values.empty()) set(*option, {}, origin(entry.line) + ": " + entry.key);
+  }
+
+  bool set(const Option& option, const std::vector<std::string>& texts, const std::string& prefix) {
+    const auto done = set_option(config_, option, texts);
+    if (!done) {
+      errors_.push_back({prefix + ": " + done.error().message});
+      return false;
+    }
+    prefixes_[option.key] = prefix;
+    return true;
+  }
+
+  std::string where(std::string_view key) const {
+    const auto found = prefixes_.find(key);
+    return (found == prefixes_.end() ? std::string(key) : found->second) + ": ";
+  }
+
+  ServeConfig config_;
+  std::map<std::string_view, std::string> prefixes_;  ///< of messages about an option that was set
+  std::vector<base::Error> errors_;
+};
+
+}  // namespace
+
+std::vector<Flag> serve_flags() {
+  const ServeConfig defaults;
+  std::vector<Flag> flags;
+  for (const Option& option : serve_options()) {
+    Flag flag;
+    flag.name = flag_name(option);
+    flag.value_name = value_name(option.type);
+    flag.help = option.help;
+    flag.group = option.group;
+    const std::string value = current_text(option, defaults);
+    if (option.type != OptionType::boolean && !value.empty()) flag.note = "default " + value;
+    flags.push_back(std::move(flag));
+  }
+  return flags;
+}
+
+base::Result<ServeConfig, std::vector<base::Error>> load_config(const Arguments& arguments,
+                                                                const Environment& environment) {
+  Loader loader;
+  std::string path = arguments.last("--config");
+  if (const char* named = environment(kConfigVariable); path.empty() && named != nullptr) path = named;
+  if (!path.empty()) loader.from_file(path);
+  loader.from_environment(environment);
+  loader.from_flags(arguments);
+  loader.check_together();
+  return std::move(loader).result();
+}
+
+}  // namespace bobbin::cli

@@ -1,0 +1,104 @@
+#include "cli/load_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cli/config_test_support.h"
+
+namespace bobbin::cli {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(LoadConfig, WithoutAnythingEverythingIsDefault) {
+  const auto config = ConfigCase{}.load();
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->port, 11211);
+  EXPECT_THAT(config->listen, ElementsAre("127.0.0.1", "::1"));
+  EXPECT_EQ(config->limits.max_connections, net::Limits{}.max_connections);
+}
+
+TEST(LoadConfig, TheFileWinsOverTheDefault) {
+  EXPECT_EQ(ConfigCase{.file = "port = 1\n"}.load()->port, 1);
+}
+
+TEST(LoadConfig, TheEnvironmentWinsOverTheFile) {
+  EXPECT_EQ((ConfigCase{.file = "port = 1\n", .environment = {{"BOBBIN_PORT", "2"}}}.load()->port), 2);
+}
+
+TEST(LoadConfig, AFlagWinsOverTheEnvironment) {
+  const ConfigCase all{.file = "port = 1\nthreads = 7\n",
+                       .environment = {{"BOBBIN_PORT", "2"}, {"BOBBIN_MEMORY", "2M"}},
+                       .words = {"--port", "3"}};
+  const auto config = all.load();
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->port, 3);
+  // What only one place sets comes from there.
+  EXPECT_EQ(config->threads, 7u);
+  EXPECT_EQ(config->memory_bytes, 2u << 20);
+}
+
+TEST(LoadConfig, AListReplacesAndDoesNotAdd) {
+  const ConfigCase all{.file = "listen = ['127.0.0.1', '::1']\n",
+                       .environment = {{"BOBBIN_LISTEN", "127.0.0.2, 127.0.0.3:5"}}};
+  EXPECT_THAT(all.load()->listen, ElementsAre("127.0.0.2", "127.0.0.3:5"));
+  ConfigCase with_flags = all;
+  with_flags.words = {"--listen", "127.0.0.4", "--listen", "127.0.0.5"};
+  EXPECT_THAT(with_flags.load()->listen, ElementsAre("127.0.0.4", "127.0.0.5"));
+}
+
+TEST(LoadConfig, TheFileTakesEveryTypeItsOwnWay) {
+  const auto config = ConfigCase{.file = R"(
+listen = "127.0.0.1"
+memory = 1048576
+max_item_size = "2M"
+idle_timeout = 30
+stall_timeout = "250ms"
+disable_evictions = true
+unix_socket = "/tmp/s"
+unix_mode = "0770"
+log_level = "warning"
+)"}
+                          .load();
+  ASSERT_TRUE(config);
+  EXPECT_THAT(config->listen, ElementsAre("127.0.0.1"));
+  EXPECT_EQ(config->memory_bytes, 1u << 20);
+  EXPECT_EQ(config->max_item_bytes, 2u << 20);
+  EXPECT_EQ(config->limits.idle_timeout, std::chrono::seconds(30));
+  EXPECT_EQ(config->limits.stall_timeout, std::chrono::milliseconds(250));
+  EXPECT_TRUE(config->disable_evictions);
+  EXPECT_EQ(config->unix_mode, 0770u);
+  EXPECT_EQ(config->log_level, base::LogLevel::warning);
+}
+
+TEST(LoadConfig, ABareFlagIsTrueAndCanBeTakenBack) {
+  const ConfigCase file{.file = "disable_evictions = true\n"};
+  EXPECT_TRUE(ConfigCase{.words = {"--disable-evictions"}}.load()->disable_evictions);
+  ConfigCase taken_back = file;
+  taken_back.words = {"--disable-evictions=false"};
+  EXPECT_FALSE(taken_back.load()->disable_evictions);
+}
+
+TEST(LoadConfig, AnEmptyVariableIsNotSet) {
+  EXPECT_EQ((ConfigCase{.environment = {{"BOBBIN_PORT", ""}}}.load()->port), 11211);
+}
+
+TEST(LoadConfig, TheEnvironmentCanNameTheFile) {
+  const TemporaryFile file("port = 17\n");
+  EXPECT_EQ((ConfigCase{.environment = {{"BOBBIN_CONFIG", file.path()}}}.load()->port), 17);
+}
+
+TEST(LoadConfig, AnEmptyListMeansNoTcp) {
+  const auto config = ConfigCase{.file = "listen = []\nunix_socket = '/tmp/s'\n"}.load();
+  ASSERT_TRUE(config);
+  EXPECT_EQ(listen_addresses(*config)->size(), 1u);
+}
+
+TEST(LoadConfig, PublicAddressesAreForced) {
+  EXPECT_FALSE((ConfigCase{.words = {"--listen", "0.0.0.0"}}.load()));
+  EXPECT_TRUE((ConfigCase{.words = {"--listen", "0.0.0.0", "--force-public"}}.load()));
+  EXPECT_TRUE((ConfigCase{.words = {"--listen", "127.0.0.9", "--listen", "localhost"}}.load()));
+}
+
+}  // namespace
+}  // namespace bobbin::cli

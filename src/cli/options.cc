@@ -1,0 +1,312 @@
+#include "cli/options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "cli/quantity.h"
+
+namespace bobbin::cli {
+namespace {
+
+constexpr uint64_t kKiB = 1ull << 10;
+constexpr uint64_t kMiB = 1ull << 20;
+constexpr uint64_t kGiB = 1ull << 30;
+constexpr uint64_t kMonthMs = 30ull * 86'400'000;
+
+constexpr std::string_view kWhere = "Where it listens";
+constexpr std::string_view kCache = "What it stores";
+constexpr std::string_view kConnections = "What connections may cost";
+constexpr std::string_view kProcess = "The process";
+
+// clang-format off
+constexpr std::array kOptions = {
+  Option{"listen", OptionType::addresses, kWhere, 0, 0,
+         "Listen on this address: a host, host:port, [v6]:port or unix:/path. May be given several times; "
+         "\"none\" stands for no TCP at all",
+         [](ServeConfig& c) -> Field { return &c.listen; }},
+  Option{"port", OptionType::port, kWhere, 0, 65'535,
+         "TCP port of every address that names none; 0 takes any free port and prints it",
+         [](ServeConfig& c) -> Field { return &c.port; }},
+  Option{"unix_socket", OptionType::path, kWhere, 0, 0,
+         "Listen on this Unix socket too",
+         [](ServeConfig& c) -> Field { return &c.unix_socket; }},
+  Option{"unix_mode", OptionType::mode, kWhere, 0, 0777,
+         "Permissions of the Unix socket, in octal",
+         [](ServeConfig& c) -> Field { return &c.unix_mode; }},
+  Option{"force_public", OptionType::boolean, kWhere, 0, 0,
+         "Listen on addresses that other machines can reach, although nobody has to log in: whoever reaches the "
+         "port can read, change and delete everything",
+         [](ServeConfig& c) -> Field { return &c.force_public; }},
+  Option{"backlog", OptionType::count, kWhere, 1, 65'535,
+         "Connections that the kernel may hold before they are accepted",
+         [](ServeConfig& c) -> Field { return &c.limits.backlog; }},
+
+  Option{"memory", OptionType::size, kCache, kMiB, 1ull << 50,
+         "Memory for documents and the tables that find them; the process needs some on top for connections",
+         [](ServeConfig& c) -> Field { return &c.memory_bytes; }},
+  Option{"max_item_size", OptionType::size, kCache, kKiB, 20 * kMiB,
+         "The longest value that is accepted",
+         [](ServeConfig& c) -> Field { return &c.max_item_bytes; }},
+  Option{"disable_evictions", OptionType::boolean, kCache, 0, 0,
+         "When memory is used up, refuse new documents instead of evicting old ones",
+         [](ServeConfig& c) -> Field { return &c.disable_evictions; }},
+
+  Option{"max_connections", OptionType::count, kConnections, 1, 1'000'000,
+         "Connections open at once; further ones wait in the backlog until one closes",
+         [](ServeConfig& c) -> Field { return &c.limits.max_connections; }},
+  Option{"max_unread", OptionType::size, kConnections, 64 * kKiB, kGiB,
+         "Bytes of an incomplete request that a connection may hold before it is closed; values do not count",
+         [](ServeConfig& c) -> Field { return &c.limits.max_unread_bytes; }},
+  Option{"max_unsent", OptionType::size, kConnections, 16 * kKiB, kGiB,
+         "Bytes of replies the client has not taken; above it no further request of that connection is answered "
+         "until half of them are gone",
+         [](ServeConfig& c) -> Field { return &c.limits.max_unsent_bytes; }},
+  Option{"spool_bytes", OptionType::size, kConnections, 16 * kKiB, kGiB,
+         "Bytes that other threads may have queued for one connection, such as lines of the live log",
+         [](ServeConfig& c) -> Field { return &c.limits.spool_bytes; }},
+  Option{"idle_timeout", OptionType::duration, kConnections, 0, kMonthMs,
+         "Close a connection that has sent nothing for so long; 0 never does",
+         [](ServeConfig& c) -> Field { return &c.limits.idle_timeout; }},
+  Option{"stall_timeout", OptionType::duration, kConnections, 0, kMonthMs,
+         "Close a connection whose client takes nothing for so long while replies wait for it; 0 never does",
+         [](ServeConfig& c) -> Field { return &c.limits.stall_timeout; }},
+  Option{"drain_timeout", OptionType::duration, kConnections, 0, 3'600'000,
+         "How long the end of the server waits for clients to take their last replies",
+         [](ServeConfig& c) -> Field { return &c.limits.drain_timeout; }},
+
+  Option{"threads", OptionType::count, kProcess, 0, 1024,
+         "Threads that serve connections; 0 takes one per core",
+         [](ServeConfig& c) -> Field { return &c.threads; }},
+  Option{"log_level", OptionType::log_level, kProcess, 0, 0,
+         "The least important lines that are logged: error, warning, info or debug",
+         [](ServeConfig& c) -> Field { return &c.log_level; }},
+  Option{"pid_file", OptionType::path, kProcess, 0, 0,
+         "Write the process id to this file once the server listens, and remove it at the end",
+         [](ServeConfig& c) -> Field { return &c.pid_file; }},
+};
+// clang-format on
+
+struct LevelName {
+  std::string_view name;
+  base::LogLevel level;
+};
+constexpr std::array kLevels = {
+    LevelName{"error", base::LogLevel::error},
+    LevelName{"warning", base::LogLevel::warning},
+    LevelName{"info", base::LogLevel::info},
+    LevelName{"debug", base::LogLevel::debug},
+};
+
+std::optional<uint64_t> parse_bool(std::string_view text) {
+  for (const std::string_view yes : {"true", "1", "yes", "on"}) {
+    if (text == yes) return 1;
+  }
+  for (const std::string_view no : {"false", "0", "no", "off"}) {
+    if (text == no) return 0;
+  }
+  return std::nullopt;
+}
+
+std::optional<uint64_t> parse_log_level(std::string_view text) {
+  for (const LevelName& known : kLevels) {
+    if (known.name == text) return static_cast<uint64_t>(known.level);
+  }
+  return std::nullopt;
+}
+
+/// What a text of that type is called, and examples of it.
+struct Wording {
+  std::string_view kind;
+  std::string_view examples;
+};
+
+Wording wording(OptionType type) {
+  switch (type) {
+    case OptionType::port:
+      return {"a port", "a number from 0 to 65535"};
+    case OptionType::size:
+      return {"a size", "examples: 512M, 4GiB"};
+    case OptionType::duration:
+      return {"a duration", "examples: 30s, 500ms, 5m"};
+    case OptionType::count:
+      return {"a number", "digits only"};
+    case OptionType::boolean:
+      return {"true or false", "also accepted: yes, no, on, off, 1, 0"};
+    case OptionType::mode:
+      return {"a file mode", "octal digits, for example 0770"};
+    case OptionType::log_level:
+      return {"a log level", "error, warning, info or debug"};
+    case OptionType::addresses:
+      return {"an address", "examples: 127.0.0.1, [::1]:11212, unix:/run/bobbin.sock"};
+    case OptionType::path:
+      return {"a path", "at least one character"};
+  }
+  return {};
+}
+
+std::optional<uint64_t> parse_number(OptionType type, std::string_view text) {
+  switch (type) {
+    case OptionType::size:
+      return parse_size(text);
+    case OptionType::duration:
+      return parse_duration_ms(text);
+    case OptionType::boolean:
+      return parse_bool(text);
+    case OptionType::mode:
+      return parse_mode(text);
+    case OptionType::log_level:
+      return parse_log_level(text);
+    default:
+      return parse_count(text);
+  }
+}
+
+std::string format_number(OptionType type, uint64_t number) {
+  switch (type) {
+    case OptionType::size:
+      return format_size(number);
+    case OptionType::duration:
+      return format_duration(number);
+    case OptionType::boolean:
+      return number != 0 ? "true" : "false";
+    case OptionType::mode:
+      return format_mode(number);
+    case OptionType::log_level:
+      return std::string(kLevels.at(number).name);
+    default:
+      return std::to_string(number);
+  }
+}
+
+/// Writes a number that is known to fit into whatever numeric field there is.
+struct StoreNumber {
+  uint64_t number;
+  void operator()(std::string*) const {}
+  void operator()(std::vector<std::string>*) const {}
+  void operator()(std::chrono::milliseconds* field) const { *field = std::chrono::milliseconds(number); }
+  template <typename Number>
+  void operator()(Number* field) const {
+    *field = static_cast<Number>(number);
+  }
+};
+
+struct FieldText {
+  OptionType type;
+  std::string operator()(const std::string* field) const { return *field; }
+  std::string operator()(const std::vector<std::string>* field) const {
+    return fmt::format("{}", fmt::join(*field, ", "));
+  }
+  std::string operator()(const std::chrono::milliseconds* field) const {
+    return format_number(type, static_cast<uint64_t>(field->count()));
+  }
+  template <typename Number>
+  std::string operator()(const Number* field) const {
+    return format_number(type, static_cast<uint64_t>(*field));
+  }
+};
+
+base::Result<void, base::Error> not_a(const Option& option, std::string_view text) {
+  const auto [kind, examples] = wording(option.type);
+  return base::fail(base::Error{fmt::format("\"{}\" is not {} ({})", text, kind, examples)});
+}
+
+base::Result<void, base::Error> set_addresses(std::vector<std::string>& field,
+                                              std::span<const std::string> texts) {
+  for (const std::string& text : texts) {
+    if (text == "none" && texts.size() == 1) break;
+    if (text == "none") {
+      return base::fail(base::Error{"\"none\" stands for no address at all and must be the only entry"});
+    }
+    const auto address = net::Address::parse(text, 0);
+    if (!address) return base::fail(address.error());
+  }
+  field.assign(texts.begin(), texts.end());
+  if (field.empty()) field = {"none"};
+  return {};
+}
+
+base::Result<void, base::Error> set_path(std::string& field, const Option& option, const std::string& text) {
+  if (text.empty()) return not_a(option, text);
+  field = text;
+  return {};
+}
+
+}  // namespace
+
+std::span<const Option> serve_options() {
+  return kOptions;
+}
+
+std::string flag_name(const Option& option) {
+  std::string name = "--" + std::string(option.key);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+std::string environment_name(const Option& option) {
+  std::string name = "BOBBIN_" + std::string(option.key);
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::toupper(c); });
+  return name;
+}
+
+std::string_view value_name(OptionType type) {
+  switch (type) {
+    case OptionType::port:
+      return "PORT";
+    case OptionType::addresses:
+      return "ADDRESS";
+    case OptionType::size:
+      return "SIZE";
+    case OptionType::duration:
+      return "DURATION";
+    case OptionType::count:
+      return "N";
+    case OptionType::path:
+      return "PATH";
+    case OptionType::mode:
+      return "MODE";
+    case OptionType::log_level:
+      return "LEVEL";
+    case OptionType::boolean:
+      return "";
+  }
+  return "";
+}
+
+std::string current_text(const Option& option, const ServeConfig& config) {
+  ServeConfig copy = config;
+  return std::visit(FieldText{option.type}, option.field(copy));
+}
+
+std::string range_text(const Option& option) {
+  const bool no_number = option.min == 0 && option.max == 0;
+  if (no_number || option.type == OptionType::mode) return "";
+  return fmt::format("{} to {}", format_number(option.type, option.min),
+                     format_number(option.type, option.max));
+}
+
+base::Result<void, base::Error> set_option(ServeConfig& config, const Option& option,
+                                           std::span<const std::string> texts) {
+  const Field field = option.field(config);
+  if (option.type == OptionType::addresses) {
+    return set_addresses(*std::get<std::vector<std::string>*>(field), texts);
+  }
+  const std::string& text = texts.front();
+  if (option.type == OptionType::path) return set_path(*std::get<std::string*>(field), option, text);
+  const auto number = parse_number(option.type, text);
+  if (!number) return not_a(option, text);
+  const bool ranged = option.min != 0 || option.max != 0;
+  if (ranged && (*number < option.min || *number > option.max)) {
+    if (option.type == OptionType::port || option.type == OptionType::mode) return not_a(option, text);
+    return base::fail(base::Error{fmt::format("{} is too {} ({})", text,
+                                              *number < option.min ? "small" : "large", range_text(option))});
+  }
+  std::visit(StoreNumber{*number}, field);
+  return {};
+}
+
+}  // namespace bobbin::cli

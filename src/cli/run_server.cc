@@ -1,0 +1,175 @@
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "base/log.h"
+#include "cli/quantity.h"
+#include "cli/serve_command.h"
+
+namespace bobbin::cli {
+namespace {
+
+constexpr int kCannotStart = 1;
+
+/// Descriptors besides those of connections: standard streams, listeners, wakes, a spare.
+constexpr rlim_t kOtherDescriptors = 64;
+
+/// The signals that end the server, and SIGUSR1, by which the draining thread tells that it is done.
+sigset_t handled_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1})
+    sigaddset(&set, signal);
+  return set;
+}
+
+/// Blocked signals stay blocked in the threads that are started later: only sigwait sees them. Writing to a
+/// reader that has gone must be an error, not the end.
+void block_signals() {
+  const sigset_t set = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+/// The next signal that asks for the end; 0 if `done` was told instead.
+int wait_for_signal(const std::atomic<bool>& done) {
+  const sigset_t set = handled_signals();
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&set, &signal) != 0) continue;
+    if (signal != SIGUSR1) return signal;
+    if (done.load()) return 0;
+  }
+}
+
+/// Raises the soft limit of descriptors as far as it is needed and allowed.
+void allow_descriptors(size_t connections) {
+  const rlim_t wanted = static_cast<rlim_t>(connections) + kOtherDescriptors;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  const bool raised = setrlimit(RLIMIT_NOFILE, &limit) == 0;
+  if (raised && limit.rlim_cur >= wanted) return;
+  base::log(
+      base::LogLevel::warning,
+      fmt::format("only {} file descriptors are allowed (ulimit -n), {} connections would need {}: when they "
+                  "are used up, new connections wait",
+                  limit.rlim_cur, connections, wanted));
+}
+
+/// The kernel's list of IPv6 addresses has the loopback one. Where there is no such list, assume it.
+bool has_ipv6_loopback() {
+  std::ifstream known("/proc/net/if_inet6");
+  if (!known) return access("/proc/net", R_OK) != 0;
+  for (std::string line; std::getline(known, line);) {
+    if (line.starts_with("00000000000000000000000000000001 ")) return true;
+  }
+  return false;
+}
+
+/// The default is both families; a machine that has only one shall start nevertheless.
+void drop_absent_family(ServeConfig& config) {
+  if (config.listen != ServeConfig{}.listen || has_ipv6_loopback()) return;
+  config.listen.pop_back();
+}
+
+/// A file that holds the process id for as long as this lives.
+class PidFile {
+ public:
+  explicit PidFile(std::string path) : path_(std::move(path)) {
+    if (path_.empty()) return;
+    std::ofstream file(path_, std::ios::trunc);
+    file << getpid() << '\n';
+    file.flush();
+    written_ = file.good();
+  }
+  ~PidFile() {
+    if (written_) unlink(path_.c_str());
+  }
+  PidFile(const PidFile&) = delete;
+  PidFile& operator=(const PidFile&) = delete;
+
+  [[nodiscard]] bool ok() const { return path_.empty() || written_; }
+
+ private:
+  const std::string path_;
+  bool written_ = false;
+};
+
+/// Drains while watching for a second signal.
+void drain(RunningServer& server) {
+  std::atomic<bool> done{false};
+  const pthread_t waiting = pthread_self();
+  std::thread drainer([&] {
+    server.drain();
+    done.store(true);
+    pthread_kill(waiting, SIGUSR1);
+  });
+  if (const int signal = wait_for_signal(done); signal != 0) {
+    std::fflush(stdout);
+    _exit(128 + signal);
+  }
+  drainer.join();
+}
+
+std::string try_it(const net::Address& address, bool is_default) {
+  const std::string server = is_default          ? ""
+                             : address.is_unix() ? " --server " + address.unix_path
+                                                 : " --server " + address.text();
+  const std::string target =
+      address.is_unix() ? "-U " + address.unix_path : fmt::format("{} {}", address.host, address.port);
+  return fmt::format(
+      "try it:\n"
+      "  bobbin set hello world{0} && bobbin get hello{0}\n"
+      "  printf 'set hello 0 0 5\\r\\nworld\\r\\nget hello\\r\\nquit\\r\\n' | nc {1}\n",
+      server, target);
+}
+
+}  // namespace
+
+std::string greeting(const ServeConfig& config, const std::vector<net::Address>& addresses) {
+  std::string text = fmt::format("bobbin {}: {} thread{}, {} for documents\n", BOBBIN_VERSION, config.threads,
+                                 config.threads == 1 ? "" : "s", human_bytes(config.memory_bytes));
+  for (const net::Address& address : addresses)
+    text += fmt::format("listening on {}\n", address.text());
+  if (!addresses.empty()) {
+    const net::Address& first = addresses.front();
+    text += try_it(first, first.text() == "127.0.0.1:11211");
+  }
+  return text;
+}
+
+int run_server(ServeConfig config, const StartServer& start) {
+  block_signals();
+  if (config.threads == 0) config.threads = std::max(1u, std::thread::hardware_concurrency());
+  drop_absent_family(config);
+  allow_descriptors(config.limits.max_connections);
+  auto server = start(config);
+  if (!server) {
+    fmt::print(stderr, "bobbin: {}\n", server.error().message);
+    return kCannotStart;
+  }
+  const PidFile pid_file(config.pid_file);
+  if (!pid_file.ok()) {
+    fmt::print(stderr, "bobbin: cannot write {}: {}\n", config.pid_file, std::strerror(errno));
+    return kCannotStart;
+  }
+  fmt::print("{}", greeting(config, (*server)->addresses()));
+  std::fflush(stdout);
+  const int signal = wait_for_signal(std::atomic<bool>{false});
+  base::log(base::LogLevel::info, fmt::format("{}: draining", strsignal(signal)));
+  drain(**server);
+  base::log(base::LogLevel::info, "ended");
+  return 0;
+}
+
+}  // namespace bobbin::cli

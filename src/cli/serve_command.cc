@@ -1,0 +1,67 @@
+#include "cli/serve_command.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "cli/load_config.h"
+
+namespace bobbin::cli {
+namespace {
+
+enum ServeExit : int { kServeOk = 0, kServeConfigWrong = 2 };
+
+int report(const std::vector<base::Error>& errors) {
+  for (const base::Error& error : errors)
+    fmt::print(stderr, "{}\n", error.message);
+  return kServeConfigWrong;
+}
+
+}  // namespace
+
+CommandLine serve_line() {
+  CommandLine line;
+  line.usage = "serve [options]";
+  line.summary = "Runs the server in the foreground until SIGTERM or Ctrl-C.";
+  line.details =
+      "Every option is also a key of the configuration file (max_item_size for --max-item-size) and an "
+      "environment variable (BOBBIN_MAX_ITEM_SIZE). A flag wins over the environment, the environment over "
+      "the "
+      "file. Sizes are written 512K, 64M or 4GiB; durations 500ms, 30s or 5m.";
+  line.flags = {
+      {"--config", 'c', "FILE", "Read options from this TOML file", "Configuration",
+       "default $BOBBIN_CONFIG"},
+      {"--check", 0, "", "Say whether the configuration is valid, and end", "Configuration"},
+      {"--help-markdown", 0, "", "Print docs/configuration.md, and end", "Configuration"},
+  };
+  for (Flag& flag : serve_flags())
+    line.flags.push_back(std::move(flag));
+  line.examples =
+      "bobbin serve\n"
+      "bobbin serve --memory 4G --threads 4\n"
+      "bobbin serve --listen none --unix-socket /run/bobbin.sock\n"
+      "bobbin serve --config /etc/bobbin.toml --check";
+  return line;
+}
+
+int serve_command(int argc, char** argv) {
+  const CommandLine line = serve_line();
+  const auto arguments = parse_arguments(line, std::vector<std::string>(argv + 1, argv + argc));
+  if (!arguments) return report({arguments.error()});
+  if (arguments->help() || arguments->has("--help-markdown")) {
+    fmt::print("{}", arguments->help() ? help_text(line) : configuration_markdown());
+    return kServeOk;
+  }
+  const auto loaded = load_config(*arguments, [](const char* name) { return std::getenv(name); });
+  if (!loaded) return report(loaded.error());
+  if (arguments->has("--check")) {
+    fmt::print("configuration is valid\n");
+    return kServeOk;
+  }
+  base::set_log_level(loaded->log_level);
+  return run_server(*loaded, start_server);
+}
+
+}  // namespace bobbin::cli

@@ -1,0 +1,265 @@
+#include "serve/binary_commands.h"
+
+#include <array>
+#include <optional>
+
+#include "serve/session.h"
+#include "serve/statistics.h"
+#include "serve/storing.h"
+#include "store/expiry.h"
+
+namespace bobbin::serve {
+namespace {
+
+using wire::BinaryOpcode;
+using wire::BinaryRequest;
+using wire::BinaryStatus;
+namespace shapes = wire::binary_shapes;
+
+// A request whose value is not stored is looked at as a whole, so its value is kept small.
+constexpr uint32_t kMaxOtherValueBytes = 64 << 10;
+
+void reply_success(Session& session, const BinaryCommand& row, const BinaryRequest& request,
+                   uint64_t cas = 0) {
+  if (row.quiet) return;
+  char* out = session.out().reserve(wire::kBinaryHeaderBytes);
+  session.out().commit(wire::write_binary_success(out, request.header, cas));
+}
+
+void handle_fetch(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
+  const bool touch = !request.extras.empty();
+  store::FetchOptions options;
+  if (touch) options.touch = store::absolute_expiry(wire::read_u32_extras(request.extras), session.now());
+  auto found = session.bucket().fetch(request.key, options, session.now());
+  CommandCounters& counters = session.counters();
+  counters.cmd_get.add(1);
+  (found ? counters.get_hits : counters.get_misses).add(1);
+  if (touch) {
+    counters.cmd_touch.add(1);
+    (found ? counters.touch_hits : counters.touch_misses).add(1);
+  }
+  if (found.expired) counters.get_expired.add(1);
+  if (session.log().wants(kWatchFetchers)) {
+    session.log().fetched(request.key, found ? "found" : (found.expired ? "expired" : "not_found"),
+                          session.id(), found ? found.doc->value().size() : 0);
+  }
+  if (!found) {
+    if (row.quiet) return;
+    if (!row.with_key) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+    char* out = session.out().reserve(wire::kMaxBinaryHeadBytes);
+    session.out().commit(wire::write_binary_miss_with_key(out, request.header, request.key));
+    return;
+  }
+  char* out = session.out().reserve(wire::kMaxBinaryHeadBytes);
+  session.out().commit(wire::write_binary_hit(out, request.header, found.doc->flags(), found.doc->cas(),
+                                              row.with_key ? request.key : std::string_view(),
+                                              static_cast<uint32_t>(found.doc->value().size())));
+  session.reply_value(std::move(found.doc));
+}
+
+void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const uint32_t expiry = store::absolute_expiry(wire::read_u32_extras(request.extras), session.now());
+  store::FetchOptions options;
+  options.touch = expiry;
+  const auto found = session.bucket().fetch(request.key, options, session.now());
+  CommandCounters& counters = session.counters();
+  counters.cmd_touch.add(1);
+  (found ? counters.touch_hits : counters.touch_misses).add(1);
+  if (!found) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  // Like memcached: flags and CAS, no value.
+  char* out = session.out().reserve(wire::kMaxBinaryHeadBytes);
+  session.out().commit(
+      wire::write_binary_hit(out, request.header, found.doc->flags(), found.doc->cas(), {}, 0));
+}
+
+void handle_delete(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
+  store::RemoveOptions options;
+  options.cas_compare = request.header.cas;
+  const auto result = session.bucket().remove(request.key, options, session.now());
+  CommandCounters& counters = session.counters();
+  switch (result.status) {
+    case store::RemoveStatus::removed:
+      counters.delete_hits.add(1);
+      session.log().deleted(request.key, "delete", session.id(), 0);
+      return reply_success(session, row, request);
+    case store::RemoveStatus::not_found:
+      counters.delete_misses.add(1);
+      return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+    case store::RemoveStatus::exists:
+      return reply_binary_error(session, request.header, BinaryStatus::key_exists);
+    case store::RemoveStatus::no_memory:
+      return reply_binary_error(session, request.header, BinaryStatus::out_of_memory);
+  }
+}
+
+void handle_arithmetic(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
+  const wire::ArithmeticExtras extras = wire::read_arithmetic_extras(request.extras);
+  store::ArithmeticOptions options;
+  const bool down = row.opcode == BinaryOpcode::decrement || row.opcode == BinaryOpcode::decrementq;
+  options.direction = down ? store::Direction::decrement : store::Direction::increment;
+  options.delta = extras.delta;
+  options.cas_compare = request.header.cas;
+  if (extras.exptime != wire::kDoNotCreate) {
+    options.initial = extras.initial;
+    options.initial_expiry = store::absolute_expiry(extras.exptime, session.now());
+  }
+  const auto result = session.bucket().arithmetic(request.key, options, session.now());
+  count_arithmetic(session, options.direction, result.status);
+  switch (result.status) {
+    case store::ArithmeticStatus::stored:
+    case store::ArithmeticStatus::created: {
+      if (row.quiet) return;
+      char* out = session.out().reserve(wire::kBinaryHeaderBytes + 8);
+      session.out().commit(wire::write_binary_counter(out, request.header, result.value, result.cas));
+      return;
+    }
+    case store::ArithmeticStatus::not_found:
+      return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+    case store::ArithmeticStatus::exists:
+      return reply_binary_error(session, request.header, BinaryStatus::key_exists);
+    case store::ArithmeticStatus::not_a_number:
+      return reply_binary_error(session, request.header, BinaryStatus::non_numeric);
+    case store::ArithmeticStatus::no_memory:
+      return reply_binary_error(session, request.header, BinaryStatus::out_of_memory);
+  }
+}
+
+void handle_flush(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
+  flush(session, wire::read_u32_extras(request.extras));
+  reply_success(session, row, request);
+}
+
+void handle_nothing(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
+  reply_success(session, row, request);
+}
+
+void handle_quit(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
+  reply_success(session, row, request);
+  session.quit();
+}
+
+void handle_version(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  constexpr std::string_view kVersion = BOBBIN_VERSION;
+  char* out = session.out().reserve(wire::kMaxBinaryHeadBytes);
+  session.out().commit(wire::write_binary_head(out, request.header, {.value_bytes = kVersion.size()}));
+  session.reply(kVersion);
+}
+
+void handle_stat(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const auto send = [&](std::string_view name, std::string_view value) {
+    char* out = session.out().reserve(wire::kBinaryHeaderBytes + name.size() + value.size());
+    session.out().commit(wire::write_binary_stat(out, request.header, name, value));
+  };
+  if (!report_statistics(session.engine(), request.key, send)) {
+    return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  }
+  send({}, {});
+}
+
+constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
+                            decltype(BinaryCommand::handle) handle) {
+  return {opcode, name, shape, false, false, false, false, handle};
+}
+constexpr BinaryCommand quiet(BinaryCommand row) {
+  row.quiet = true;
+  return row;
+}
+constexpr BinaryCommand keyed(BinaryCommand row) {
+  row.with_key = true;
+  return row;
+}
+constexpr BinaryCommand writes(BinaryCommand row) {
+  row.writes = true;
+  return row;
+}
+constexpr BinaryCommand store_row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape) {
+  return {opcode, name, shape, false, false, true, true, handle_binary_store};
+}
+
+using enum BinaryOpcode;
+constexpr BinaryCommand kCommands[] = {
+    row(get, "get", shapes::kKey, handle_fetch),
+    quiet(row(getq, "getq", shapes::kKey, handle_fetch)),
+    keyed(row(getk, "getk", shapes::kKey, handle_fetch)),
+    quiet(keyed(row(getkq, "getkq", shapes::kKey, handle_fetch))),
+    writes(row(touch, "touch", shapes::kTouch, handle_touch)),
+    writes(row(gat, "gat", shapes::kTouch, handle_fetch)),
+    quiet(writes(row(gatq, "gatq", shapes::kTouch, handle_fetch))),
+    keyed(writes(row(gatk, "gatk", shapes::kTouch, handle_fetch))),
+    quiet(keyed(writes(row(gatkq, "gatkq", shapes::kTouch, handle_fetch)))),
+    store_row(set, "set", shapes::kStore),
+    quiet(store_row(setq, "setq", shapes::kStore)),
+    store_row(add, "add", shapes::kStore),
+    quiet(store_row(addq, "addq", shapes::kStore)),
+    store_row(replace, "replace", shapes::kStore),
+    quiet(store_row(replaceq, "replaceq", shapes::kStore)),
+    store_row(append, "append", shapes::kAppend),
+    quiet(store_row(appendq, "appendq", shapes::kAppend)),
+    store_row(prepend, "prepend", shapes::kAppend),
+    quiet(store_row(prependq, "prependq", shapes::kAppend)),
+    writes(row(BinaryOpcode::remove, "delete", shapes::kKey, handle_delete)),
+    quiet(writes(row(removeq, "deleteq", shapes::kKey, handle_delete))),
+    writes(row(increment, "increment", shapes::kArithmetic, handle_arithmetic)),
+    quiet(writes(row(incrementq, "incrementq", shapes::kArithmetic, handle_arithmetic))),
+    writes(row(decrement, "decrement", shapes::kArithmetic, handle_arithmetic)),
+    quiet(writes(row(decrementq, "decrementq", shapes::kArithmetic, handle_arithmetic))),
+    writes(row(BinaryOpcode::flush, "flush", shapes::kFlush, handle_flush)),
+    quiet(writes(row(flushq, "flushq", shapes::kFlush, handle_flush))),
+    row(noop, "noop", shapes::kNothing, handle_nothing),
+    row(version, "version", shapes::kNothing, handle_version),
+    row(verbosity, "verbosity", shapes::kVerbosity, handle_nothing),
+    row(stat, "stat", shapes::kStat, handle_stat),
+    row(quit, "quit", shapes::kNothing, handle_quit),
+    quiet(row(quitq, "quitq", shapes::kNothing, handle_quit)),
+};
+
+constexpr auto kRowOfOpcode = [] {
+  std::array<const BinaryCommand*, 256> rows{};
+  for (const BinaryCommand& command : kCommands)
+    rows[static_cast<uint8_t>(command.opcode)] = &command;
+  return rows;
+}();
+
+}  // namespace
+
+std::span<const BinaryCommand> binary_commands() {
+  return kCommands;
+}
+
+void reply_binary_error(Session& session, const wire::BinaryHeader& header, BinaryStatus status) {
+  char* out = session.out().reserve(wire::kMaxBinaryErrorBytes);
+  session.out().commit(wire::write_binary_error(out, header, status));
+}
+
+void run_binary_command(Session& session) {
+  BinaryRequest request;
+  const wire::FrameState state = wire::cut_frame(session.following(), request);
+  if (state == wire::FrameState::incomplete) return;
+  if (state == wire::FrameState::bad_magic) return session.quit();
+  const auto refuse = [&](BinaryStatus status) {
+    reply_binary_error(session, request.header, status);
+    session.quit();
+  };
+  if (state == wire::FrameState::bad_lengths) return refuse(BinaryStatus::invalid_arguments);
+  const BinaryCommand* row = kRowOfOpcode[request.header.opcode];
+  if (row == nullptr) {
+    reply_binary_error(session, request.header, BinaryStatus::unknown_command);
+    return session.swallow(request.frame_bytes());
+  }
+  const BinaryStatus shape = wire::check_shape(request.header, row->shape);
+  if (shape != BinaryStatus::success) return refuse(shape);
+  if (state == wire::FrameState::header) return;
+  if (row->uploads) {
+    session.take(request.head_bytes());
+    return row->handle(session, *row, request);
+  }
+  if (request.value_bytes > kMaxOtherValueBytes) {
+    reply_binary_error(session, request.header, BinaryStatus::too_large);
+    return session.swallow(request.frame_bytes());
+  }
+  if (state != wire::FrameState::complete) return;
+  session.take(request.frame_bytes());
+  row->handle(session, *row, request);
+}
+
+}  // namespace bobbin::serve

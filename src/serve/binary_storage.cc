@@ -1,0 +1,110 @@
+// set, add, replace, append and prepend of the binary protocol.
+
+#include <string>
+#include <utility>
+
+#include "serve/binary_commands.h"
+#include "serve/storing.h"
+#include "store/expiry.h"
+
+namespace bobbin::serve {
+namespace {
+
+using store::StoreMode;
+using wire::BinaryOpcode;
+using wire::BinaryStatus;
+
+StoreMode mode_of(BinaryOpcode opcode) {
+  switch (opcode) {
+    case BinaryOpcode::add:
+    case BinaryOpcode::addq:
+      return StoreMode::add;
+    case BinaryOpcode::replace:
+    case BinaryOpcode::replaceq:
+      return StoreMode::replace;
+    case BinaryOpcode::append:
+    case BinaryOpcode::appendq:
+      return StoreMode::append;
+    case BinaryOpcode::prepend:
+    case BinaryOpcode::prependq:
+      return StoreMode::prepend;
+    default:
+      return StoreMode::set;
+  }
+}
+
+BinaryStatus status_of(store::StoreStatus status, StoreMode mode) {
+  switch (status) {
+    case store::StoreStatus::stored:
+      return BinaryStatus::success;
+    case store::StoreStatus::exists:
+      return BinaryStatus::key_exists;
+    case store::StoreStatus::not_found:
+      // memcached's answer to append and prepend, which clients rely on, is another.
+      return mode == StoreMode::append || mode == StoreMode::prepend ? BinaryStatus::not_stored
+                                                                     : BinaryStatus::key_not_found;
+    case store::StoreStatus::not_stored:
+      // The binary protocol says why: add finds the key, replace does not.
+      if (mode == StoreMode::add) return BinaryStatus::key_exists;
+      if (mode == StoreMode::replace) return BinaryStatus::key_not_found;
+      return BinaryStatus::not_stored;
+    case store::StoreStatus::too_large:
+      return BinaryStatus::too_large;
+    case store::StoreStatus::no_memory:
+      return BinaryStatus::out_of_memory;
+  }
+  return BinaryStatus::internal_error;
+}
+
+void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
+                  store::Draft draft) {
+  const StoreMode mode = mode_of(row.opcode);
+  store::StoreOptions options;
+  options.cas_compare = header.cas;
+  const auto value_bytes = static_cast<uint32_t>(draft.value().size());
+  const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
+  const auto result = session.bucket().store(std::move(draft), mode, options, session.now());
+  count_store(session, row.name, logged, header.cas != 0, result, value_bytes);
+  const BinaryStatus status = status_of(result.status, mode);
+  if (status != BinaryStatus::success) return reply_binary_error(session, header, status);
+  if (row.quiet) return;
+  char* out = session.out().reserve(wire::kBinaryHeaderBytes);
+  session.out().commit(wire::write_binary_success(out, header, result.cas));
+}
+
+class BinaryUpload final : public Upload {
+ public:
+  BinaryUpload(Placed placed, const BinaryCommand& row, const wire::BinaryHeader& header)
+      : Upload(std::move(placed)), row_(row), header_(header) {}
+  void finish(Session& session) override { finish_store(session, row_, header_, std::move(draft())); }
+  void malformed(Session&) override {}  // nothing follows a value in this protocol
+
+ private:
+  const BinaryCommand& row_;
+  const wire::BinaryHeader header_;
+};
+
+}  // namespace
+
+void handle_binary_store(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request) {
+  const bool appends = request.extras.empty();
+  const wire::StoreExtras extras = appends ? wire::StoreExtras{} : wire::read_store_extras(request.extras);
+  const uint32_t expiry = store::absolute_expiry(extras.exptime, session.now());
+  const bool arrived = request.value.size() == request.value_bytes;
+  auto placed = place_value(session, request.key, extras.flags, expiry, request.value_bytes, arrived,
+                            mode_of(row.opcode) == StoreMode::set);
+  if (!placed) {
+    const bool large = placed.error() == store::DraftError::too_large;
+    reply_binary_error(session, request.header,
+                       large ? BinaryStatus::too_large : BinaryStatus::out_of_memory);
+    return session.swallow(request.value_bytes);
+  }
+  if (!arrived) {
+    return session.receive(std::make_unique<BinaryUpload>(std::move(*placed), row, request.header), false);
+  }
+  session.take(request.value_bytes);
+  request.value.copy(placed->draft.value().data(), request.value_bytes);
+  finish_store(session, row, request.header, std::move(placed->draft));
+}
+
+}  // namespace bobbin::serve

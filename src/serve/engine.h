@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "net/front_end.h"
+#include "serve/counters.h"
+#include "serve/live_log.h"
+#include "serve/statistics.h"
+#include "serve/upload.h"
+#include "store/bucket.h"
+
+namespace bobbin::serve {
+
+/// One line of `stats settings`: what the server was started with.
+struct Setting {
+  std::string name;
+  std::string value;
+};
+
+/// What all sessions of a server share. Every member may be used on any thread, and outlives the sessions.
+struct Engine {
+  store::Bucket& bucket;
+  const base::Clock& clock;
+  LiveLog& log;
+  const std::vector<std::unique_ptr<CommandCounters>>& counters;  ///< one for each loop
+  const std::vector<Setting>& settings;
+  const std::unique_ptr<net::FrontEnd>& front_end;  ///< set before the first session exists
+  StatBaseline& baseline;
+  UploadBudget& uploads;
+  base::Now started;
+};
+
+}  // namespace bobbin::serve

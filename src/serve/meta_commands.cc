@@ -1,0 +1,280 @@
+// mn, mg, ms, md, ma and me (memcached doc/protocol.txt, "Meta Commands").
+
+#include <string>
+#include <utility>
+
+#include "serve/session.h"
+#include "serve/storing.h"
+#include "serve/text_commands.h"
+#include "store/expiry.h"
+
+namespace bobbin::serve {
+namespace {
+
+using wire::MetaCode;
+using wire::MetaItem;
+using wire::MetaMode;
+using wire::MetaRequest;
+using wire::MetaShape;
+
+void reply_code(Session& session, const MetaShape& shape, MetaCode code, const MetaRequest& request,
+                const MetaItem& item) {
+  if (request.quiet() && wire::quiet_hides(shape.command, code)) return;
+  char* line = session.out().reserve(wire::kMaxMetaReplyBytes);
+  session.out().commit(wire::write_meta_reply(line, shape, code, request, item));
+}
+
+uint32_t expiry_of(int64_t ttl, base::Now now) {
+  return store::absolute_expiry(ttl, now);
+}
+
+void handle_mn(Session& session, const MetaShape&, const MetaRequest&) {
+  session.reply(wire::kMetaNoop);
+}
+
+store::FetchOptions fetch_options(const MetaRequest& request, base::Now now) {
+  store::FetchOptions options;
+  if (request.has('T')) options.touch = expiry_of(request.ttl, now);
+  if (request.has('N')) options.vivify_expiry = expiry_of(request.vivify_ttl, now);
+  if (request.has('R')) {
+    options.recache_s = static_cast<uint32_t>(std::clamp<int64_t>(request.recache_ttl, 0, UINT32_MAX));
+    const std::string_view order(request.order.data(), request.flag_count);
+    options.recache_before_touch = order.find('R') < order.find('T');
+  }
+  if (request.has('E')) options.explicit_cas = request.new_cas;
+  options.no_bump = request.has('u');
+  return options;
+}
+
+void count_meta_get(Session& session, const MetaRequest& request, const store::Fetched& found) {
+  CommandCounters& counters = session.counters();
+  const bool hit = found && !found.vivified;
+  const bool touch = request.has('T');
+  counters.cmd_get.add(1);
+  (hit ? counters.get_hits : counters.get_misses).add(1);
+  if (touch) {
+    counters.cmd_touch.add(1);
+    (hit ? counters.touch_hits : counters.touch_misses).add(1);
+  }
+  if (found.expired) counters.get_expired.add(1);
+  if (session.log().wants(kWatchFetchers)) {
+    session.log().fetched(request.key, hit ? "found" : (found.expired ? "expired" : "not_found"),
+                          session.id(), hit ? found.doc->value().size() : 0);
+  }
+}
+
+void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& request) {
+  auto found = session.bucket().fetch(request.key, fetch_options(request, session.now()), session.now());
+  count_meta_get(session, request, found);
+  if (found.no_memory) return session.reply(wire::kOutOfMemory);
+  if (!found) return reply_code(session, shape, MetaCode::miss, request, {});
+  MetaItem item;
+  item.client_flags = found.doc->flags();
+  item.value_bytes = static_cast<uint32_t>(found.doc->value().size());
+  item.cas = found.doc->cas();
+  item.ttl_s = ttl_of(found.expiry, session.now());
+  item.last_access_s = found.last_access == 0 ? 0 : session.now().unix_s() - found.last_access;
+  item.hit_before = found.fetched_before;
+  item.won = found.won;
+  item.stale = found.stale;
+  item.win_sent = found.already_won;
+  const bool with_value = request.has('v');
+  reply_code(session, shape, with_value ? MetaCode::value : MetaCode::header, request, item);
+  if (!with_value) return;
+  session.reply_value(std::move(found.doc));
+  session.reply(wire::kLineEnd);
+}
+
+store::StoreMode store_mode(const MetaRequest& request) {
+  switch (request.mode) {
+    case MetaMode::add:
+      return store::StoreMode::add;
+    case MetaMode::append:
+      return store::StoreMode::append;
+    case MetaMode::prepend:
+      return store::StoreMode::prepend;
+    case MetaMode::replace:
+      return store::StoreMode::replace;
+    default:
+      return request.has('C') ? store::StoreMode::cas : store::StoreMode::set;
+  }
+}
+
+void finish_ms(Session& session, const MetaRequest& request, store::Draft draft) {
+  const MetaShape& shape = wire::meta_shapes::kSet;
+  store::StoreOptions options;
+  options.cas_compare = request.compare_cas;
+  options.invalidate_if_older = request.has('I');
+  if (request.has('E')) options.explicit_cas = request.new_cas;
+  if (request.has('N')) options.vivify_expiry = expiry_of(request.vivify_ttl, session.now());
+  const auto value_bytes = static_cast<uint32_t>(draft.value().size());
+  const auto result = session.bucket().store(std::move(draft), store_mode(request), options, session.now());
+  count_store(session, "ms", request.key, request.has('C'), result, value_bytes);
+  MetaItem item;
+  item.cas = result.cas;
+  item.value_bytes = result.value_len;
+  switch (result.status) {
+    case store::StoreStatus::stored:
+      return reply_code(session, shape, MetaCode::header, request, item);
+    case store::StoreStatus::not_stored:
+      return reply_code(session, shape, MetaCode::not_stored, request, item);
+    case store::StoreStatus::exists:
+      return reply_code(session, shape, MetaCode::exists, request, item);
+    case store::StoreStatus::not_found:
+      return reply_code(session, shape, MetaCode::not_found, request, item);
+    case store::StoreStatus::too_large:
+      return session.reply(wire::kTooLarge);
+    case store::StoreStatus::no_memory:
+      return session.reply(wire::kOutOfMemory);
+  }
+}
+
+// Keeps what the request's views point to: its line is gone when the value has arrived.
+class MetaUpload final : public Upload {
+ public:
+  MetaUpload(Placed placed, const MetaRequest& request)
+      : Upload(std::move(placed)), request_(request), sent_key_(request.sent_key), opaque_(request.opaque) {
+    request_.key = draft().key();
+    request_.sent_key = sent_key_;
+    request_.opaque = opaque_;
+  }
+  void finish(Session& session) override {
+    const std::string key(draft().key());  // the draft takes its own along
+    request_.key = key;
+    finish_ms(session, request_, std::move(draft()));
+  }
+  void malformed(Session& session) override { session.reply(wire::kBadDataChunk); }
+
+ private:
+  MetaRequest request_;
+  const std::string sent_key_;
+  const std::string opaque_;
+};
+
+void handle_ms(Session& session, const MetaShape&, const MetaRequest& request) {
+  const uint32_t size = request.value_bytes;
+  const uint32_t expiry = request.has('T') ? expiry_of(request.ttl, session.now()) : store::kNeverExpires;
+  const std::string_view following = session.following();
+  const bool arrived = following.size() >= size + wire::kLineEnd.size();
+  const bool sets = request.mode == MetaMode::set;
+  auto placed = place_value(session, request.key, request.client_flags, expiry, size, arrived, sets);
+  if (!placed) {
+    session.reply(placed.error() == store::DraftError::too_large ? wire::kTooLarge : wire::kOutOfMemory);
+    return session.swallow(uint64_t{size} + wire::kLineEnd.size());
+  }
+  if (!arrived) return session.receive(std::make_unique<MetaUpload>(std::move(*placed), request), true);
+  session.take(size + wire::kLineEnd.size());
+  if (following.substr(size, wire::kLineEnd.size()) != wire::kLineEnd) {
+    return session.reply(wire::kBadDataChunk);
+  }
+  following.copy(placed->draft.value().data(), size);
+  finish_ms(session, request, std::move(placed->draft));
+}
+
+void handle_md(Session& session, const MetaShape& shape, const MetaRequest& request) {
+  store::RemoveOptions options;
+  options.cas_compare = request.compare_cas;
+  options.mark_stale = request.has('I');
+  options.drop_value = request.has('x');
+  if (request.has('E')) options.explicit_cas = request.new_cas;
+  if (request.has('T')) options.expiry = expiry_of(request.ttl, session.now());
+  const auto result = session.bucket().remove(request.key, options, session.now());
+  CommandCounters& counters = session.counters();
+  switch (result.status) {
+    case store::RemoveStatus::removed:
+      counters.delete_hits.add(1);
+      session.log().deleted(request.key, "md", session.id(), 0);
+      return reply_code(session, shape, MetaCode::header, request, {});
+    case store::RemoveStatus::not_found:
+      counters.delete_misses.add(1);
+      return reply_code(session, shape, MetaCode::not_found, request, {});
+    case store::RemoveStatus::exists:
+      return reply_code(session, shape, MetaCode::exists, request, {});
+    case store::RemoveStatus::no_memory:
+      return session.reply(wire::kOutOfMemory);
+  }
+}
+
+void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& request) {
+  store::ArithmeticOptions options;
+  options.direction =
+      request.mode == MetaMode::decrement ? store::Direction::decrement : store::Direction::increment;
+  options.delta = request.delta;
+  options.cas_compare = request.compare_cas;
+  if (request.has('E')) options.explicit_cas = request.new_cas;
+  if (request.has('T')) options.expiry = expiry_of(request.ttl, session.now());
+  if (request.has('N')) {
+    options.initial = request.initial;
+    options.initial_expiry = expiry_of(request.vivify_ttl, session.now());
+  }
+  const auto result = session.bucket().arithmetic(request.key, options, session.now());
+  count_arithmetic(session, options.direction, result.status);
+  switch (result.status) {
+    case store::ArithmeticStatus::stored:
+    case store::ArithmeticStatus::created:
+      break;
+    case store::ArithmeticStatus::not_found:
+      return reply_code(session, shape, MetaCode::not_found, request, {});
+    case store::ArithmeticStatus::exists:
+      return reply_code(session, shape, MetaCode::exists, request, {});
+    case store::ArithmeticStatus::not_a_number:
+      return session.reply(wire::kNonNumeric);
+    case store::ArithmeticStatus::no_memory:
+      return session.reply(wire::kOutOfMemory);
+  }
+  std::array<char, wire::kMaxU64Chars> digits;
+  const std::string_view number(
+      digits.data(), static_cast<size_t>(wire::put_number(digits.data(), result.value) - digits.data()));
+  MetaItem item;
+  item.cas = result.cas;
+  item.value_bytes = static_cast<uint32_t>(number.size());
+  item.ttl_s = ttl_of(result.expiry, session.now());
+  const MetaCode code = request.has('v') ? MetaCode::value : MetaCode::header;
+  if (request.quiet() && wire::quiet_hides(shape.command, code)) return;
+  reply_code(session, shape, code, request, item);
+  if (code != MetaCode::value) return;
+  session.reply(number);
+  session.reply(wire::kLineEnd);
+}
+
+void handle_me(Session& session, const MetaShape&, const MetaRequest& request) {
+  const auto seen = session.bucket().peek(request.key, session.now());
+  if (!seen) return session.reply(wire::kMetaMiss);
+  wire::MetaDebugItem item;
+  item.ttl_s = ttl_of(seen->expiry, session.now());
+  item.last_access_s = session.now().unix_s() - seen->last_access;
+  item.cas = seen->doc->cas();
+  item.fetched = seen->fetched;
+  item.item_bytes = seen->doc->size();
+  char* line = session.out().reserve(wire::kMaxMetaReplyBytes);
+  session.out().commit(wire::write_meta_debug(line, request, item));
+}
+
+constexpr MetaCommandRow kCommands[] = {
+    {"mg", wire::meta_shapes::kGet, handle_mg, false, "get, touch, or win the right to refill"},
+    {"ms", wire::meta_shapes::kSet, handle_ms, true, "every kind of store"},
+    {"md", wire::meta_shapes::kDelete, handle_md, true, "delete, or mark stale"},
+    {"ma", wire::meta_shapes::kArithmetic, handle_ma, true, "incr and decr"},
+    {"mn", wire::meta_shapes::kNoop, handle_mn, false, "answers MN: the end of a quiet pipeline"},
+    {"me", wire::meta_shapes::kDebug, handle_me, false, "what is known of an item"},
+};
+
+}  // namespace
+
+std::span<const MetaCommandRow> meta_commands() {
+  return kCommands;
+}
+
+void run_meta_command(Session& session, const MetaCommandRow& row, std::string_view arguments) {
+  session.counters().cmd_meta.add(1);
+  wire::MetaKeyBuffer key_buffer;
+  MetaRequest request;
+  const wire::MetaStatus status = wire::parse_meta(row.shape, arguments, key_buffer, request);
+  if (status == wire::MetaStatus::ok) [[likely]] {
+    return row.handle(session, row.shape, request);
+  }
+  session.reply(wire::meta_error(row.shape.command, status));
+  if (request.swallow_value) session.swallow(uint64_t{request.value_bytes} + wire::kLineEnd.size());
+}
+
+}  // namespace bobbin::serve

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "net/front_end.h"
+#include "serve/engine.h"
+#include "store/bucket.h"
+#include "store/sweeper.h"
+
+namespace bobbin::serve {
+
+struct ServerOptions {
+  net::FrontEndOptions front_end;
+  store::BucketOptions bucket;
+  std::vector<Setting> settings;  ///< for `stats settings`
+};
+
+/// A running server: the bucket, its sweeper, the live log and the front end, in the order in which they need
+/// each other. Its threads are its own; every call comes from another one.
+class Server {
+ public:
+  /// Listens, and returns when clients can connect. The error names the address that cannot be used.
+  static base::Result<std::unique_ptr<Server>, base::Error> start(ServerOptions options);
+  /// Ends at once what is still running.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Where it listens, with the ports that the kernel chose.
+  [[nodiscard]] std::vector<net::Address> addresses() const { return front_end_->addresses(); }
+  /// Stops accepting, answers what has arrived, closes; blocks until that is done. Once.
+  void drain() { front_end_->drain(); }
+
+  [[nodiscard]] store::Bucket& bucket() noexcept { return bucket_; }
+  [[nodiscard]] const net::FrontEnd& front_end() const noexcept { return *front_end_; }
+
+ private:
+  explicit Server(ServerOptions&& options);
+
+  const base::SystemClock clock_;
+  const std::vector<Setting> settings_;
+  store::Bucket bucket_;
+  LiveLog log_;
+  std::vector<std::unique_ptr<CommandCounters>> counters_;
+  StatBaseline baseline_;
+  UploadBudget uploads_;
+  std::unique_ptr<net::FrontEnd> front_end_;  // set before its threads run; destroyed first, see ~Server
+  const Engine engine_;
+  store::Sweeper sweeper_;
+};
+
+}  // namespace bobbin::serve

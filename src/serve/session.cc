@@ -1,0 +1,161 @@
+#include "serve/session.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "serve/binary_commands.h"
+#include "serve/text_commands.h"
+
+namespace bobbin::serve {
+
+void Session::on_open(net::Connection& connection) {
+  connection_ = &connection;
+  if (log().wants(kWatchConnections)) log().connection_opened(connection.status().peer, id());
+}
+
+void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
+  upload_.reset();
+  if (!log().wants(kWatchConnections)) return;
+  static constexpr std::string_view kReasons[] = {"normal",       "normal",  "error",
+                                                  "idle_timeout", "stalled", "shutdown"};
+  log().connection_closed(connection.status().peer, kReasons[static_cast<size_t>(reason)], id());
+}
+
+size_t Session::on_bytes(net::Connection& connection, std::span<const char> unread, size_t seen) {
+  now_ = engine_.clock.now();
+  const std::string_view bytes(unread.data(), unread.size());
+  if (watching_) return bytes.size();
+  if (!dialect_ && !bytes.empty()) dialect_ = wire::dialect_of(static_cast<uint8_t>(bytes.front()));
+  size_t consumed = 0;
+  while (consumed < bytes.size() && !connection.congested() && !quitting_) {
+    const size_t n = step(bytes.substr(consumed), consumed == 0 ? seen : 0);
+    if (n == 0) break;
+    consumed += n;
+  }
+  return quitting_ ? bytes.size() : consumed;
+}
+
+// Takes one request, or a part of what an earlier one announced; 0 when more bytes are needed.
+size_t Session::step(std::string_view bytes, size_t scanned) {
+  if (swallow_ > 0) {
+    const size_t n = std::min<uint64_t>(swallow_, bytes.size());
+    swallow_ -= n;
+    return n;
+  }
+  if (upload_ != nullptr) return fill_upload(bytes);
+  if (suspended_) return resume_retrieval(bytes);
+  return dialect_ == wire::Dialect::binary ? handle_binary(bytes) : handle_text(bytes, scanned);
+}
+
+size_t Session::handle_text(std::string_view bytes, size_t scanned) {
+  const wire::LineCut cut = wire::cut_line(bytes, scanned);
+  if (cut.state == wire::LineState::incomplete) return 0;
+  if (cut.state == wire::LineState::too_long) {
+    reply(wire::kLineTooLong);
+    quit();
+    return bytes.size();
+  }
+  following_ = bytes.substr(cut.consumed);
+  run_text_command(*this, cut.line);
+  return bytes.size() - following_.size();
+}
+
+size_t Session::handle_binary(std::string_view bytes) {
+  following_ = bytes;
+  run_binary_command(*this);
+  return bytes.size() - following_.size();
+}
+
+void Session::reply_value(store::DocumentRef document) {
+  const std::string_view value = document->value();
+  if (value.size() < net::Output::kCopyBelowBytes) {
+    out().append(value);
+  } else {
+    out().append(store::pin(std::move(document)));
+  }
+}
+
+void Session::swallow(uint64_t n) {
+  const size_t here = std::min<uint64_t>(n, following_.size());
+  take(here);
+  swallow_ = n - here;
+}
+
+void Session::quit() {
+  quitting_ = true;
+  connection_->close_when_sent();
+}
+
+void Session::watch(uint32_t kinds) {
+  watching_ = true;
+  connection_->never_idle();
+  log().subscribe(connection_->spool(), kinds);
+}
+
+// --- values that arrive in parts ---
+
+void Session::receive(std::unique_ptr<Upload> upload, bool line_end) {
+  assert(upload_ == nullptr);
+  upload_ = std::move(upload);
+  upload_line_end_ = line_end;
+  take(fill_upload(following_));
+}
+
+size_t Session::fill_upload(std::string_view bytes) {
+  const std::span<char> rest = upload_->rest();
+  const size_t n = std::min(rest.size(), bytes.size());
+  std::copy_n(bytes.data(), n, rest.data());
+  upload_->filled(n);
+  if (n < rest.size()) return n;
+  if (!upload_line_end_) {
+    finish_upload();
+    return n;
+  }
+  if (bytes.size() - n < wire::kLineEnd.size()) return n;
+  if (bytes.substr(n, wire::kLineEnd.size()) == wire::kLineEnd) {
+    finish_upload();
+  } else {
+    const auto malformed = std::exchange(upload_, nullptr);
+    malformed->malformed(*this);
+  }
+  return n + wire::kLineEnd.size();
+}
+
+void Session::finish_upload() {
+  const auto complete = std::exchange(upload_, nullptr);
+  complete->finish(*this);
+}
+
+std::span<char> Session::landing() noexcept {
+  return upload_ == nullptr ? std::span<char>() : upload_->rest();
+}
+
+void Session::on_landed(net::Connection&, size_t n) {
+  now_ = engine_.clock.now();
+  upload_->filled(n);
+  if (upload_->rest().empty() && !upload_line_end_) finish_upload();
+}
+
+// --- retrievals that wait for the client to take their first part ---
+
+void Session::suspend_retrieval(const wire::TextRequest& request, bool with_cas, bool touch, size_t left) {
+  suspended_ = Suspended{left, request.exptime, with_cas, touch};
+  // Given back: they lie right before what follows.
+  following_ = std::string_view(following_.data() - left, following_.size() + left);
+}
+
+size_t Session::resume_retrieval(std::string_view bytes) {
+  const Suspended suspended = *suspended_;
+  suspended_.reset();
+  assert(bytes.size() >= suspended.left);
+  std::string_view line = bytes.substr(0, suspended.left - 1);  // the newline is there: it was seen before
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  following_ = bytes.substr(suspended.left);
+  wire::TextRequest request;
+  request.words = line;
+  request.exptime = suspended.exptime;
+  retrieve(*this, request, suspended.with_cas, suspended.touch);
+  return bytes.size() - following_.size();
+}
+
+}  // namespace bobbin::serve

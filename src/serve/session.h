@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "net/connection.h"
+#include "net/receiver.h"
+#include "serve/engine.h"
+#include "serve/upload.h"
+#include "wire/dialect.h"
+#include "wire/text.h"
+
+namespace bobbin::serve {
+
+/// One client's conversation: cuts requests out of its bytes, finds their rows in the command tables, and
+/// lets the handlers answer. Owned by its connection; every call is on the connection's loop.
+///
+/// The functions below the Receiver ones are what handlers use.
+class Session final : public net::Receiver {
+ public:
+  Session(const Engine& engine, CommandCounters& counters) : engine_(engine), counters_(counters) {}
+
+  void on_open(net::Connection& connection) override;
+  size_t on_bytes(net::Connection& connection, std::span<const char> unread, size_t seen) override;
+  std::span<char> landing() noexcept override;
+  void on_landed(net::Connection& connection, size_t n) override;
+  void on_closed(net::Connection& connection, net::CloseReason reason) override;
+
+  [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
+  [[nodiscard]] store::Bucket& bucket() const noexcept { return engine_.bucket; }
+  [[nodiscard]] CommandCounters& counters() const noexcept { return counters_; }
+  [[nodiscard]] LiveLog& log() const noexcept { return engine_.log; }
+  [[nodiscard]] net::Connection& connection() const noexcept { return *connection_; }
+  [[nodiscard]] net::Output& out() const noexcept { return connection_->out(); }
+  /// One reading of the clock for everything that one read brought.
+  [[nodiscard]] base::Now now() const noexcept { return now_; }
+  /// As the live log names this connection.
+  [[nodiscard]] uint64_t id() const noexcept { return connection_->id(); }
+
+  void reply(std::string_view bytes) { out().append(bytes); }
+  /// The document's value: copied when it is small, sent from where it lies otherwise.
+  void reply_value(store::DocumentRef document);
+
+  /// Bytes behind the request that is being handled, as far as they have arrived.
+  [[nodiscard]] std::string_view following() const noexcept { return following_; }
+  /// The request takes `n` of following() too.
+  void take(size_t n) noexcept { following_.remove_prefix(n); }
+  /// Drops the next `n` bytes, now or when they arrive.
+  void swallow(uint64_t n);
+  /// The value does not lie in following() as a whole: receives the rest of it, and calls the upload's
+  /// finish. With `line_end`, "\r\n" has to follow the value.
+  void receive(std::unique_ptr<Upload> upload, bool line_end);
+  /// A retrieval that could not be answered to its end, because the client does not take its replies: it goes
+  /// on when it does. The last `left` bytes of the line and its terminator are shown to it again.
+  void suspend_retrieval(const wire::TextRequest& request, bool with_cas, bool touch, size_t left);
+  /// Nothing more is read of this client; what it was answered is sent, then the connection closes.
+  void quit();
+  /// From now on this connection only listens to the live log.
+  void watch(uint32_t kinds);
+
+ private:
+  size_t step(std::string_view bytes, size_t scanned);
+  size_t handle_text(std::string_view bytes, size_t scanned);
+  size_t handle_binary(std::string_view bytes);
+  size_t resume_retrieval(std::string_view bytes);
+  size_t fill_upload(std::string_view bytes);
+  void finish_upload();
+
+  struct Suspended {
+    size_t left = 0;
+    int64_t exptime = 0;
+    bool with_cas = false;
+    bool touch = false;
+  };
+
+  const Engine& engine_;
+  CommandCounters& counters_;
+  net::Connection* connection_ = nullptr;
+  base::Now now_;
+  std::string_view following_;
+  std::optional<wire::Dialect> dialect_;
+  bool quitting_ = false;
+  bool watching_ = false;
+  bool upload_line_end_ = false;
+  uint64_t swallow_ = 0;
+  std::unique_ptr<Upload> upload_;
+  std::optional<Suspended> suspended_;
+};
+
+}  // namespace bobbin::serve

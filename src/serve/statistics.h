@@ -1,0 +1,57 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "base/mutex.h"
+#include "net/counters.h"
+#include "serve/counters.h"
+
+namespace bobbin::serve {
+
+struct Engine;
+
+/// Receives one statistic. The views are valid during the call.
+using StatSink = std::function<void(std::string_view name, std::string_view value)>;
+
+/// Calls `sink` for each statistic of `group` ("" for the general ones); false if there is no such group.
+/// "reset" resets the counts of events, and reports nothing. Any thread.
+bool report_statistics(const Engine& engine, std::string_view group, const StatSink& sink);
+
+/// Counts of events, added up over the loops.
+struct EventCounts {
+  std::array<uint64_t, kCommandCounters.size()> commands{};
+  uint64_t total_connections = 0;
+  uint64_t bytes_read = 0;
+  uint64_t bytes_written = 0;
+  uint64_t writes = 0;
+  uint64_t write_yields = 0;
+  uint64_t unsent_pauses = 0;
+  uint64_t unread_kicks = 0;
+  uint64_t idle_kicks = 0;
+  uint64_t stalled_kicks = 0;
+  uint64_t spool_wakes = 0;
+  uint64_t spool_drains = 0;
+  uint64_t spool_bytes_in = 0;
+  uint64_t listener_pauses = 0;
+  uint64_t listener_no_descriptors = 0;
+  uint64_t listener_paused_us = 0;
+  uint64_t log_sent = 0;
+  uint64_t log_skipped = 0;
+};
+
+/// The counts as they were at the last `stats reset`. What is reported begins at zero again, while the
+/// counters only rise: nobody but their owner ever writes them. Any thread.
+class StatBaseline {
+ public:
+  [[nodiscard]] EventCounts since(const EventCounts& now) const EXCLUDES(mutex_);
+  void set(const EventCounts& now) EXCLUDES(mutex_);
+
+ private:
+  mutable base::Mutex mutex_;
+  EventCounts at_reset_ GUARDED_BY(mutex_);
+};
+
+}  // namespace bobbin::serve

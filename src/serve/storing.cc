@@ -1,0 +1,100 @@
+#include "serve/storing.h"
+
+#include "store/expiry.h"
+
+namespace bobbin::serve {
+
+void count_store(Session& session, std::string_view command, std::string_view key, bool compares_cas,
+                 const store::StoreResult& result, uint32_t value_bytes) {
+  CommandCounters& counters = session.counters();
+  counters.cmd_set.add(1);
+  std::string_view status = "stored";
+  switch (result.status) {
+    case store::StoreStatus::stored:
+      if (compares_cas) counters.cas_hits.add(1);
+      break;
+    case store::StoreStatus::exists:
+      counters.cas_badval.add(1);
+      status = "exists";
+      break;
+    case store::StoreStatus::not_found:
+      if (compares_cas) counters.cas_misses.add(1);
+      status = "not_found";
+      break;
+    case store::StoreStatus::not_stored:
+      status = "not_stored";
+      break;
+    case store::StoreStatus::too_large:
+      counters.store_too_large.add(1);
+      status = "too_large";
+      break;
+    case store::StoreStatus::no_memory:
+      counters.store_no_memory.add(1);
+      status = "no_memory";
+      break;
+  }
+  if (session.log().wants(kWatchMutations)) {
+    session.log().stored(key, status, command, result.expiry == 0 ? 0 : ttl_of(result.expiry, session.now()),
+                         session.id(), result.ok() ? result.value_len : value_bytes);
+  }
+}
+
+void count_arithmetic(Session& session, store::Direction direction, store::ArithmeticStatus status) {
+  CommandCounters& counters = session.counters();
+  const bool up = direction == store::Direction::increment;
+  switch (status) {
+    case store::ArithmeticStatus::stored:
+      (up ? counters.incr_hits : counters.decr_hits).add(1);
+      break;
+    case store::ArithmeticStatus::created:
+    case store::ArithmeticStatus::not_found:
+      (up ? counters.incr_misses : counters.decr_misses).add(1);
+      break;
+    case store::ArithmeticStatus::exists:
+      counters.cas_badval.add(1);
+      break;
+    case store::ArithmeticStatus::not_a_number:
+    case store::ArithmeticStatus::no_memory:
+      break;
+  }
+}
+
+base::Result<Placed, store::DraftError> place_value(Session& session, std::string_view key, uint32_t flags,
+                                                    uint32_t expiry, uint32_t value_bytes, bool arrived,
+                                                    bool invalidate) {
+  store::DraftError refusal = store::DraftError::no_memory;
+  UploadBudget::Share share;
+  if (!arrived && value_bytes <= session.bucket().max_value_bytes()) {
+    share = session.engine().uploads.take(value_bytes);
+  }
+  if (arrived || share || value_bytes > session.bucket().max_value_bytes()) {
+    auto draft = session.bucket().draft(key, flags, expiry, value_bytes, session.now());
+    if (draft) [[likely]] {
+      return Placed{std::move(*draft), std::move(share)};
+    }
+    refusal = draft.error();
+  }
+  const bool large = refusal == store::DraftError::too_large;
+  (large ? session.counters().store_too_large : session.counters().store_no_memory).add(1);
+  if (session.log().wants(kWatchMutations)) {
+    session.log().stored(key, large ? "too_large" : "no_memory", "set", 0, session.id(), value_bytes);
+  }
+  if (invalidate) session.bucket().remove(key, {}, session.now());
+  return base::fail(refusal);
+}
+
+void flush(Session& session, int64_t delay) {
+  session.counters().cmd_flush.add(1);
+  const uint32_t when = delay <= 0 ? store::kExpiredAtOnce : store::absolute_expiry(delay, session.now());
+  if (store::is_expired(when, session.now().unix_s())) {
+    session.bucket().flush(session.now());
+  } else {
+    session.bucket().flush_at(when, session.now());
+  }
+}
+
+int64_t ttl_of(uint32_t expiry, base::Now now) {
+  return expiry == store::kNeverExpires ? -1 : int64_t{expiry} - now.unix_s();
+}
+
+}  // namespace bobbin::serve

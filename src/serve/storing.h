@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "serve/session.h"
+#include "store/bucket.h"
+
+namespace bobbin::serve {
+
+// What the storage commands of all protocols share, so that they count and log alike.
+
+/// Counts one storage command and what became of it, and tells the live log. `command` is the verb.
+void count_store(Session& session, std::string_view command, std::string_view key, bool compares_cas,
+                 const store::StoreResult& result, uint32_t value_bytes);
+
+/// Counts one incr or decr.
+void count_arithmetic(Session& session, store::Direction direction, store::ArithmeticStatus status);
+
+/// Memory for the value of a storage command; `arrived` says whether the value is in the read buffer as a
+/// whole. When there is none, the refusal is counted, and with `invalidate` the old document goes, as in
+/// memcached: a client whose set failed must not go on reading what it meant to replace.
+base::Result<Placed, store::DraftError> place_value(Session& session, std::string_view key, uint32_t flags,
+                                                    uint32_t expiry, uint32_t value_bytes, bool arrived,
+                                                    bool invalidate);
+
+/// flush_all with its delay: none, seconds from now, or a unix time. Negative is now.
+void flush(Session& session, int64_t delay);
+
+/// Seconds until `expiry` for replies: -1 for never.
+int64_t ttl_of(uint32_t expiry, base::Now now);
+
+}  // namespace bobbin::serve

@@ -1,0 +1,273 @@
+#include "serve/text_commands.h"
+
+#include <array>
+
+#include "serve/session.h"
+#include "serve/statistics.h"
+#include "serve/storing.h"
+#include "store/expiry.h"
+
+namespace bobbin::serve {
+namespace {
+
+using wire::Shape;
+using wire::TextRequest;
+
+// Keys of one line that are looked up together, so that the waits for memory overlap.
+constexpr size_t kKeysTogether = 16;
+
+void reply_unless(bool noreply, Session& session, std::string_view bytes) {
+  if (!noreply) session.reply(bytes);
+}
+
+void count_fetch(Session& session, std::string_view key, const store::Fetched& found, bool touch) {
+  CommandCounters& counters = session.counters();
+  counters.cmd_get.add(1);
+  if (touch) counters.cmd_touch.add(1);
+  if (found) {
+    counters.get_hits.add(1);
+    if (touch) counters.touch_hits.add(1);
+  } else {
+    counters.get_misses.add(1);
+    if (touch) counters.touch_misses.add(1);
+    if (found.expired) counters.get_expired.add(1);
+  }
+  if (session.log().wants(kWatchFetchers)) {
+    session.log().fetched(key, found ? "found" : (found.expired ? "expired" : "not_found"), session.id(),
+                          found ? found.doc->value().size() : 0);
+  }
+}
+
+void reply_item(Session& session, std::string_view key, store::Fetched& found, bool with_cas) {
+  const auto& document = *found.doc;
+  const auto value_bytes = static_cast<uint32_t>(document.value().size());
+  char* line = session.out().reserve(wire::kMaxValueLineBytes);
+  session.out().commit(with_cas
+                           ? wire::write_value_line(line, key, document.flags(), value_bytes, document.cas())
+                           : wire::write_value_line(line, key, document.flags(), value_bytes));
+  session.reply_value(std::move(found.doc));
+  session.reply(wire::kLineEnd);
+}
+
+void handle_get(Session& session, const TextRequest& request) {
+  retrieve(session, request, false, false);
+}
+void handle_gets(Session& session, const TextRequest& request) {
+  retrieve(session, request, true, false);
+}
+void handle_gat(Session& session, const TextRequest& request) {
+  retrieve(session, request, false, true);
+}
+void handle_gats(Session& session, const TextRequest& request) {
+  retrieve(session, request, true, true);
+}
+
+void handle_delete(Session& session, const TextRequest& request) {
+  const auto result = session.bucket().remove(request.key, {}, session.now());
+  const bool removed = result.status == store::RemoveStatus::removed;
+  (removed ? session.counters().delete_hits : session.counters().delete_misses).add(1);
+  if (removed) session.log().deleted(request.key, "delete", session.id(), 0);
+  reply_unless(request.noreply, session, removed ? wire::kDeleted : wire::kNotFound);
+}
+
+void change_number(Session& session, const TextRequest& request, store::Direction direction) {
+  store::ArithmeticOptions options;
+  options.direction = direction;
+  options.delta = request.number;
+  const auto result = session.bucket().arithmetic(request.key, options, session.now());
+  count_arithmetic(session, direction, result.status);
+  switch (result.status) {
+    case store::ArithmeticStatus::stored:
+    case store::ArithmeticStatus::created: {
+      if (request.noreply) return;
+      char* line = session.out().reserve(wire::kMaxNumberLineBytes);
+      session.out().commit(wire::write_number_line(line, result.value));
+      return;
+    }
+    case store::ArithmeticStatus::not_found:
+    case store::ArithmeticStatus::exists:
+      return reply_unless(request.noreply, session, wire::kNotFound);
+    case store::ArithmeticStatus::not_a_number:
+      return reply_unless(request.noreply, session, wire::kNonNumeric);
+    case store::ArithmeticStatus::no_memory:
+      return reply_unless(request.noreply, session, "SERVER_ERROR out of memory in incr\r\n");
+  }
+}
+
+void handle_incr(Session& session, const TextRequest& request) {
+  change_number(session, request, store::Direction::increment);
+}
+void handle_decr(Session& session, const TextRequest& request) {
+  change_number(session, request, store::Direction::decrement);
+}
+
+void handle_touch(Session& session, const TextRequest& request) {
+  const bool found = session.bucket().touch(
+      request.key, store::absolute_expiry(request.exptime, session.now()), session.now());
+  session.counters().cmd_touch.add(1);
+  (found ? session.counters().touch_hits : session.counters().touch_misses).add(1);
+  reply_unless(request.noreply, session, found ? wire::kTouched : wire::kNotFound);
+}
+
+void handle_flush_all(Session& session, const TextRequest& request) {
+  flush(session, request.exptime);
+  reply_unless(request.noreply, session, wire::kOk);
+}
+
+void handle_version(Session& session, const TextRequest&) {
+  session.reply("VERSION " BOBBIN_VERSION "\r\n");
+}
+
+void handle_verbosity(Session& session, const TextRequest& request) {
+  reply_unless(request.noreply, session, wire::kOk);
+}
+
+void handle_stats(Session& session, const TextRequest& request) {
+  wire::Words words(request.words);
+  const std::string_view group = words.next();
+  const bool known =
+      report_statistics(session.engine(), group, [&](std::string_view name, std::string_view value) {
+        char* line = session.out().reserve(wire::stat_line_bytes(name, value));
+        session.out().commit(wire::write_stat_line(line, name, value));
+      });
+  if (!known) return session.reply(wire::kError);
+  session.reply(group == "reset" ? wire::kReset : wire::kEnd);
+}
+
+void handle_watch(Session& session, const TextRequest& request) {
+  uint32_t kinds = 0;
+  wire::Words words(request.words);
+  for (std::string_view word = words.next(); !word.empty(); word = words.next()) {
+    const uint32_t kind = watch_kind(word);
+    if (kind == 0) return session.reply(wire::kError);
+    kinds |= kind;
+  }
+  session.reply(wire::kOk);
+  session.watch(kinds == 0 ? kWatchFetchers : kinds);
+}
+
+void handle_quit(Session& session, const TextRequest&) {
+  session.quit();
+}
+
+constexpr TextCommand kCommands[] = {
+    {"get", Shape::retrieval, handle_get, false, "values of keys"},
+    {"set", Shape::storage, handle_set, true, "store a value"},
+    {"gets", Shape::retrieval, handle_gets, false, "values of keys, with their CAS"},
+    {"gat", Shape::gat, handle_gat, true, "values of keys, which get a new expiry"},
+    {"gats", Shape::gat, handle_gats, true, "the same with their CAS"},
+    {"add", Shape::storage, handle_add, true, "store where nothing is"},
+    {"replace", Shape::storage, handle_replace, true, "store where something is"},
+    {"append", Shape::storage, handle_append, true, "put bytes behind a value"},
+    {"prepend", Shape::storage, handle_prepend, true, "put bytes before a value"},
+    {"cas", Shape::cas, handle_cas, true, "store if nobody else has since"},
+    {"delete", Shape::deletion, handle_delete, true, "remove a key"},
+    {"incr", Shape::delta, handle_incr, true, "add to a number; wraps at 2^64"},
+    {"decr", Shape::delta, handle_decr, true, "subtract from a number; stops at 0"},
+    {"touch", Shape::touch, handle_touch, true, "a new expiry for a key"},
+    {"flush_all", Shape::flush, handle_flush_all, true, "remove everything, now or after a delay"},
+    {"version", Shape::nothing, handle_version, false, "Bobbin's version"},
+    {"verbosity", Shape::verbosity, handle_verbosity, false, "accepted and ignored"},
+    {"stats", Shape::words, handle_stats, false, "statistics: general, or of a group"},
+    {"watch", Shape::words, handle_watch, false, "the live log, until the connection closes"},
+    {"quit", Shape::nothing, handle_quit, false, "close the connection"},
+};
+
+// A verb's place in the tables, found by its first two bytes: no two verbs that share them are many.
+struct VerbIndex {
+  static constexpr size_t kSlots = 256;
+  static constexpr uint8_t kNone = 0xff;
+  static constexpr uint8_t kMeta = 0x80;  // the low bits are the row
+
+  std::array<std::array<uint8_t, 4>, kSlots> rows{};
+
+  static constexpr size_t slot(std::string_view verb) {
+    const auto first = static_cast<uint8_t>(verb[0]);
+    const auto last = static_cast<uint8_t>(verb[verb.size() - 1]);
+    return (first * 7U + last * 31U + verb.size() * 64U) % kSlots;
+  }
+  void insert(std::string_view verb, uint8_t row) {
+    for (uint8_t& place : rows.at(slot(verb))) {
+      if (place == kNone) {
+        place = row;
+        return;
+      }
+    }
+  }
+  VerbIndex() {
+    for (auto& places : rows)
+      places.fill(kNone);
+    uint8_t row = 0;
+    for (const TextCommand& command : kCommands)
+      insert(command.verb, row++);
+    row = 0;
+    for (const MetaCommandRow& command : meta_commands())
+      insert(command.verb, kMeta | row++);
+  }
+};
+
+}  // namespace
+
+std::span<const TextCommand> text_commands() {
+  return kCommands;
+}
+
+void run_text_command(Session& session, std::string_view line) {
+  static const VerbIndex index;
+  const auto [verb, arguments] = wire::split_verb(line);
+  if (verb.empty()) return session.reply(wire::kError);
+  for (const uint8_t place : index.rows[VerbIndex::slot(verb)]) {
+    if (place == VerbIndex::kNone) break;
+    if ((place & VerbIndex::kMeta) != 0) {
+      const MetaCommandRow& row = meta_commands()[place & ~VerbIndex::kMeta];
+      if (row.verb == verb) return run_meta_command(session, row, arguments);
+      continue;
+    }
+    const TextCommand& row = kCommands[place];
+    if (row.verb != verb) continue;
+    TextRequest request;
+    const wire::TextStatus status = wire::parse_text(row.shape, arguments, request);
+    if (status == wire::TextStatus::ok) return row.handle(session, request);
+    return reply_unless(request.noreply, session, wire::text_error(status));
+  }
+  session.reply(wire::kError);
+}
+
+void retrieve(Session& session, const TextRequest& request, bool with_cas, bool touch) {
+  wire::Words words(request.words);
+  store::FetchOptions options;
+  if (touch) options.touch = store::absolute_expiry(request.exptime, session.now());
+  const char* const end_of_line = session.following().data();
+  size_t together = 1;
+  for (;;) {
+    std::array<std::string_view, kKeysTogether> keys;
+    size_t count = 0;
+    while (count < together && !(keys[count] = words.next()).empty())
+      ++count;
+    if (count == 0) break;
+    std::array<store::Fetched, kKeysTogether> found;
+    if (touch || count == 1) {
+      for (size_t i = 0; i < count; ++i) {
+        found[i] = touch ? session.bucket().fetch(keys[i], options, session.now())
+                         : session.bucket().fetch(keys[i], session.now());
+      }
+    } else {
+      session.bucket().fetch_many(std::span(keys).first(count), std::span(found).first(count), session.now());
+    }
+    for (size_t i = 0; i < count; ++i) {
+      count_fetch(session, keys[i], found[i], touch);
+      if (found[i]) reply_item(session, keys[i], found[i], with_cas);
+    }
+    const std::string_view rest = words.rest();
+    if (session.connection().congested() && rest.find_first_not_of(' ') != std::string_view::npos) {
+      const auto left = static_cast<size_t>(end_of_line - rest.data());
+      return session.suspend_retrieval(request, with_cas, touch, left);
+    }
+    // The first key tells little of the values' size; with large ones, going one by one bounds what a client
+    // that does not read can hold.
+    together = session.out().size() > net::kScratchBytes ? 1 : kKeysTogether;
+  }
+  session.reply(wire::kEnd);
+}
+
+}  // namespace bobbin::serve

@@ -1,0 +1,143 @@
+#include "store/bucket.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "store/key_hash.h"
+#include "store/vbucket.h"
+
+// XXH3 is inlined: for short keys the call would cost as much as the hash.
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace bobbin::store {
+
+namespace {
+
+MemoryAccount& open_account(uint64_t quota_bytes) {
+  MemoryAccount* account = MemoryAccount::open(quota_bytes);
+  if (account == nullptr) {
+    base::log(base::LogLevel::error, "more than 256 buckets have documents in memory");
+    std::abort();
+  }
+  return *account;
+}
+
+}  // namespace
+
+Bucket::Bucket(const BucketOptions& options)
+    : options_(options),
+      account_(open_account(options.quota_bytes)),
+      vbuckets_(std::make_unique<VBucket[]>(options.vbuckets)) {
+  assert(std::has_single_bit(options.vbuckets) && options.vbuckets <= 1024);
+  assert(options.max_value_bytes <= kLargestMaxValueBytes);
+  for (uint32_t i = 0; i < options.vbuckets; ++i)
+    vbuckets_[i].attach(account_);
+}
+
+Bucket::~Bucket() {
+  account_.close();
+}
+
+Bucket::Key Bucket::locate(std::string_view key) const noexcept {
+  assert(!key.empty() && key.size() <= kMaxKeyBytes);
+  return {vbuckets_[vbucket_of_key(key, options_.vbuckets)],
+          XXH3_64bits_withSeed(key.data(), key.size(), options_.hash_seed)};
+}
+
+base::Result<Draft, DraftError> Bucket::draft(std::string_view key, uint32_t flags, uint32_t expiry,
+                                              uint32_t value_len, base::Now now) {
+  if (value_len > options_.max_value_bytes) return base::fail(DraftError::too_large);
+  Draft draft = Draft::allocate(account_, key, value_len);
+  if (!draft || !make_room(value_len, now)) {
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    return base::fail(DraftError::no_memory);
+  }
+  draft.set_flags(flags);
+  draft.set_expiry(expiry);
+  return draft;
+}
+
+StoreResult Bucket::store(Draft draft, StoreMode mode, const StoreOptions& options, base::Now now) {
+  flush_if_due(now.unix_s());
+  if (mode == StoreMode::append || mode == StoreMode::prepend) {
+    return extend(std::move(draft), mode, options, now);
+  }
+  const Key at = locate(draft.key());
+  const StoreResult result = at.vbucket.publish(draft, at.hash, mode, options, now);
+  if (result.ok()) note_expiry(result.expiry);
+  return result;
+}
+
+bool Bucket::touch(std::string_view key, uint32_t expiry, base::Now now) {
+  flush_if_due(now.unix_s());
+  const Key at = locate(key);
+  const bool found = at.vbucket.touch(key, at.hash, expiry, now.unix_s());
+  if (found) note_expiry(expiry);
+  return found;
+}
+
+Fetched Bucket::fetch(std::string_view key, base::Now now) {
+  const uint32_t now_s = now.unix_s();
+  flush_if_due(now_s);
+  const Key at = locate(key);
+  return at.vbucket.fetch(key, at.hash, now_s);
+}
+
+Fetched Bucket::fetch(std::string_view key, const FetchOptions& options, base::Now now) {
+  flush_if_due(now.unix_s());
+  const Key at = locate(key);
+  Fetched found = at.vbucket.fetch(key, at.hash, options, now.unix_s());
+  if (!found && options.vivify_expiry) {
+    base::Result<Draft, DraftError> empty = draft(key, 0, *options.vivify_expiry, 0, now);
+    if (!empty) {
+      found.no_memory = true;
+      return found;
+    }
+    std::optional<Fetched> created = at.vbucket.vivify(*empty, at.hash, options.explicit_cas, now);
+    // Somebody else was faster: then there is a document to fetch, or there was one just now.
+    found = created ? std::move(*created) : at.vbucket.fetch(key, at.hash, options, now.unix_s());
+  }
+  if (found) note_expiry(found.expiry);
+  return found;
+}
+
+void Bucket::fetch_many(std::span<const std::string_view> keys, std::span<Fetched> out, base::Now now) {
+  assert(keys.size() == out.size());
+  // As many as have their lines under way at once; more do not fit into the processor's queue of misses.
+  constexpr size_t kAhead = 16;
+  const uint32_t now_s = now.unix_s();
+  flush_if_due(now_s);
+  struct Located {
+    VBucket* vbucket;
+    uint64_t hash;
+  };
+  Located located[kAhead];
+  for (size_t begin = 0; begin < keys.size(); begin += kAhead) {
+    const size_t count = std::min(kAhead, keys.size() - begin);
+    for (size_t i = 0; i < count; ++i) {
+      const Key at = locate(keys[begin + i]);
+      located[i] = {&at.vbucket, at.hash};
+      at.vbucket.prefetch_line(at.hash);
+    }
+    for (size_t i = 0; i < count; ++i)
+      located[i].vbucket->prefetch_document(located[i].hash);
+    for (size_t i = 0; i < count; ++i) {
+      out[begin + i] = located[i].vbucket->fetch(keys[begin + i], located[i].hash, now_s);
+    }
+  }
+}
+
+std::optional<Peeked> Bucket::peek(std::string_view key, base::Now now) {
+  flush_if_due(now.unix_s());
+  const Key at = locate(key);
+  return at.vbucket.peek(key, at.hash, now.unix_s());
+}
+
+void Bucket::set_eviction_observer(EvictionObserver* observer) noexcept {
+  observer_.store(observer, std::memory_order_release);
+}
+
+}  // namespace bobbin::store

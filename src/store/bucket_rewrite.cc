@@ -1,0 +1,147 @@
+// The operations of Bucket that read a document, build another from it, and publish that if the first is
+// still there; otherwise they start over. Each new start means that another thread has published meanwhile.
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "store/bucket.h"
+#include "store/number_text.h"
+#include "store/vbucket.h"
+
+namespace bobbin::store {
+
+namespace {
+
+void copy_into(std::span<char> out, std::string_view first, std::string_view second) noexcept {
+  // memcpy must not be given the null pointer of an empty view.
+  if (!first.empty()) std::memcpy(out.data(), first.data(), first.size());
+  if (!second.empty()) std::memcpy(out.data() + first.size(), second.data(), second.size());
+}
+
+StoreStatus status_of(DraftError error) noexcept {
+  return error == DraftError::too_large ? StoreStatus::too_large : StoreStatus::no_memory;
+}
+
+}  // namespace
+
+base::Result<Draft, DraftError> Bucket::copy_shape(const Document& like, uint32_t value_len, base::Now now) {
+  base::Result<Draft, DraftError> copy = draft(like.key(), like.flags(), kNeverExpires, value_len, now);
+  if (copy) copy->set_datatype(like.datatype());
+  return copy;
+}
+
+StoreResult Bucket::extend(Draft addition, StoreMode mode, const StoreOptions& options, base::Now now) {
+  const Key at = locate(addition.key());
+  const std::span<const char> added_bytes = addition.value();
+  const std::string_view added(added_bytes.data(), added_bytes.size());
+  while (true) {
+    const Snapshot base = at.vbucket.snapshot(addition.key(), at.hash, now.unix_s());
+    if (base.refused) return {StoreStatus::no_memory};
+    if (!base.doc) {
+      if (!options.vivify_expiry) return {StoreStatus::not_stored};
+      addition.set_expiry(*options.vivify_expiry);
+      const StoreResult created = at.vbucket.publish(addition, at.hash, StoreMode::add, options, now);
+      if (created.status == StoreStatus::not_stored) continue;
+      if (created.ok()) note_expiry(created.expiry);
+      return created;
+    }
+    if (options.cas_compare != 0 && base.doc->cas() != options.cas_compare) return {StoreStatus::exists};
+    const std::string_view before = base.doc->value();
+    const uint64_t value_len = uint64_t{before.size()} + added.size();
+    if (value_len > options_.max_value_bytes) return {StoreStatus::too_large};
+    base::Result<Draft, DraftError> whole = copy_shape(*base.doc, static_cast<uint32_t>(value_len), now);
+    if (!whole) return {status_of(whole.error())};
+    if (mode == StoreMode::append) {
+      copy_into(whole->value(), before, added);
+    } else {
+      copy_into(whole->value(), added, before);
+    }
+    Takeover takeover;
+    takeover.explicit_cas = options.explicit_cas;
+    const StoreResult result = at.vbucket.publish_over(*whole, at.hash, *base.doc, takeover, now);
+    if (result.status != StoreStatus::exists) return result;
+  }
+}
+
+ArithmeticResult Bucket::arithmetic(std::string_view key, const ArithmeticOptions& options, base::Now now) {
+  flush_if_due(now.unix_s());
+  const Key at = locate(key);
+  std::array<char, kMaxNumberDigits> digits;
+  while (true) {
+    const Snapshot base = at.vbucket.snapshot(key, at.hash, now.unix_s());
+    if (base.refused) return {ArithmeticStatus::no_memory};
+    const bool creates = !base.doc;
+    uint64_t number = 0;
+    if (creates) {
+      if (!options.initial) return {ArithmeticStatus::not_found};
+      number = *options.initial;
+    } else {
+      if (options.cas_compare != 0 && base.doc->cas() != options.cas_compare)
+        return {ArithmeticStatus::exists};
+      const std::optional<uint64_t> before = parse_number(base.doc->value());
+      if (!before) return {ArithmeticStatus::not_a_number};
+      number = options.direction == Direction::increment ? *before + options.delta
+                                                         : *before - std::min(*before, options.delta);
+    }
+    const std::string_view text(digits.data(), format_number(number, digits));
+    // memcached overwrites in place, so a value never gets shorter: blanks fill it (observed, 1.6.18).
+    const size_t value_len = creates ? text.size() : std::max(text.size(), base.doc->value().size());
+    base::Result<Draft, DraftError> next =
+        creates ? draft(key, 0, options.initial_expiry, static_cast<uint32_t>(value_len), now)
+                : copy_shape(*base.doc, static_cast<uint32_t>(value_len), now);
+    if (!next) return {ArithmeticStatus::no_memory};
+    std::fill(next->value().begin(), next->value().end(), ' ');
+    copy_into(next->value(), text, {});
+
+    StoreResult result;
+    if (creates) {
+      StoreOptions create;
+      create.explicit_cas = options.explicit_cas;
+      result = at.vbucket.publish(*next, at.hash, StoreMode::add, create, now);
+      if (result.status == StoreStatus::not_stored) continue;
+    } else {
+      Takeover takeover{options.explicit_cas, options.expiry, /*keep_marks=*/true, /*mark_stale=*/false};
+      result = at.vbucket.publish_over(*next, at.hash, *base.doc, takeover, now);
+      if (result.status == StoreStatus::exists) continue;
+    }
+    if (!result.ok()) return {ArithmeticStatus::no_memory};
+    note_expiry(result.expiry);
+    return {creates ? ArithmeticStatus::created : ArithmeticStatus::stored, number, result.cas, result.seqno,
+            result.expiry};
+  }
+}
+
+RemoveResult Bucket::remove(std::string_view key, const RemoveOptions& options, base::Now now) {
+  flush_if_due(now.unix_s());
+  if (options.mark_stale || options.drop_value) return rewrite_marked(key, options, now);
+  const Key at = locate(key);
+  return {at.vbucket.remove(key, at.hash, options.cas_compare, now.unix_s())};
+}
+
+RemoveResult Bucket::rewrite_marked(std::string_view key, const RemoveOptions& options, base::Now now) {
+  const Key at = locate(key);
+  while (true) {
+    const Snapshot base = at.vbucket.snapshot(key, at.hash, now.unix_s());
+    if (base.refused) return {RemoveStatus::no_memory};
+    if (!base.doc) return {RemoveStatus::not_found};
+    if (options.cas_compare != 0 && base.doc->cas() != options.cas_compare) return {RemoveStatus::exists};
+    const std::string_view value = options.drop_value ? std::string_view() : base.doc->value();
+    base::Result<Draft, DraftError> copy = copy_shape(*base.doc, static_cast<uint32_t>(value.size()), now);
+    if (!copy) return {RemoveStatus::no_memory};
+    copy_into(copy->value(), value, {});
+    if (options.drop_value) {
+      copy->set_flags(0);
+      copy->set_datatype(0);
+    }
+    const Takeover takeover{options.explicit_cas, options.expiry, /*keep_marks=*/!options.drop_value,
+                            options.mark_stale};
+    const StoreResult result = at.vbucket.publish_over(*copy, at.hash, *base.doc, takeover, now);
+    if (result.status == StoreStatus::exists) continue;
+    if (!result.ok()) return {RemoveStatus::no_memory};
+    note_expiry(result.expiry);
+    return {RemoveStatus::removed, result.cas, result.seqno};
+  }
+}
+
+}  // namespace bobbin::store

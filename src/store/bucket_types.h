@@ -1,0 +1,242 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "store/document.h"
+
+namespace bobbin::store {
+
+inline constexpr uint32_t kMaxKeyBytes = 250;
+inline constexpr uint32_t kDefaultMaxValueBytes = 1024 * 1024;
+inline constexpr uint32_t kLargestMaxValueBytes = 20 * 1024 * 1024;
+inline constexpr uint64_t kDefaultQuotaBytes = 64 * 1024 * 1024;
+
+struct BucketOptions {
+  /// Documents, drafts, tables and what flushes cut off, together.
+  uint64_t quota_bytes = kDefaultQuotaBytes;
+  /// Longest value, at most kLargestMaxValueBytes.
+  uint32_t max_value_bytes = kDefaultMaxValueBytes;
+  /// A power of two, 1 to 1024.
+  uint32_t vbuckets = 1024;
+  /// False answers `no_memory` where true evicts (memcached -M).
+  bool evict = true;
+  /// Random per process, so that nobody can choose keys that collide.
+  uint64_t hash_seed = 0;
+};
+
+enum class DraftError : uint8_t { too_large, no_memory };
+
+/// `set` and `replace` with a nonzero `cas_compare` behave as `cas`; `add` ignores it.
+/// `cas` compares always, so that comparing with 0 never matches.
+enum class StoreMode : uint8_t { set, add, replace, append, prepend, cas };
+
+struct StoreOptions {
+  /// The document must have this CAS; 0 does not compare.
+  uint64_t cas_compare = 0;
+  /// The CAS the document gets instead of the clock's (meta E).
+  std::optional<uint64_t> explicit_cas = std::nullopt;
+  /// With `cas_compare` lower than the document's CAS: store, keep the old expiry, mark stale (meta I).
+  bool invalidate_if_older = false;
+  /// append and prepend on a miss store the draft with this absolute expiry (meta N).
+  std::optional<uint32_t> vivify_expiry = std::nullopt;
+};
+
+enum class StoreStatus : uint8_t { stored, not_stored, exists, not_found, too_large, no_memory };
+
+struct StoreResult {
+  StoreStatus status = StoreStatus::not_stored;
+  /// Of the published document; 0 unless stored.
+  uint64_t cas = 0;
+  uint64_t seqno = 0;
+  /// Length of the published value.
+  uint32_t value_len = 0;
+  /// The published document's expiry.
+  uint32_t expiry = 0;
+  [[nodiscard]] bool ok() const noexcept { return status == StoreStatus::stored; }
+};
+
+enum class Direction : uint8_t { increment, decrement };
+
+struct ArithmeticOptions {
+  Direction direction = Direction::increment;
+  uint64_t delta = 1;
+  /// A miss creates the document with this number and `initial_expiry` (absolute); none answers `not_found`.
+  std::optional<uint64_t> initial = std::nullopt;
+  uint32_t initial_expiry = 0;
+  /// 0 does not compare.
+  uint64_t cas_compare = 0;
+  std::optional<uint64_t> explicit_cas = std::nullopt;
+  /// New absolute expiry of an existing document; none keeps the old one.
+  std::optional<uint32_t> expiry = std::nullopt;
+};
+
+enum class ArithmeticStatus : uint8_t { stored, created, not_found, exists, not_a_number, no_memory };
+
+struct ArithmeticResult {
+  ArithmeticStatus status = ArithmeticStatus::not_found;
+  uint64_t value = 0;
+  uint64_t cas = 0;
+  uint64_t seqno = 0;
+  uint32_t expiry = 0;
+};
+
+struct RemoveOptions {
+  /// 0 does not compare.
+  uint64_t cas_compare = 0;
+  /// Of the document that `mark_stale` or `drop_value` leaves behind.
+  std::optional<uint64_t> explicit_cas = std::nullopt;
+  /// Keep the document, mark it stale, give it a new CAS, let the next fetch win (meta I).
+  bool mark_stale = false;
+  /// Keep the document, but empty its value and clear its flags (meta x).
+  bool drop_value = false;
+  /// With either of these: the new absolute expiry.
+  std::optional<uint32_t> expiry = std::nullopt;
+};
+
+enum class RemoveStatus : uint8_t { removed, not_found, exists, no_memory };
+
+struct RemoveResult {
+  RemoveStatus status = RemoveStatus::not_found;
+  /// Of the document left behind; 0 when it is gone.
+  uint64_t cas = 0;
+  uint64_t seqno = 0;
+};
+
+struct FetchOptions {
+  /// New absolute expiry (gat, meta T).
+  std::optional<uint32_t> touch = std::nullopt;
+  /// On a miss, create an empty document with this absolute expiry; the caller has won (meta N).
+  std::optional<uint32_t> vivify_expiry = std::nullopt;
+  /// When less than this many seconds are left, the first caller wins (meta R).
+  std::optional<uint32_t> recache_s = std::nullopt;
+  /// Whether `recache_s` is judged by the expiry before `touch` (meta flags are worked off in their order).
+  bool recache_before_touch = false;
+  /// Does not count as an access: neither last access nor the fetched mark nor the frequency change.
+  bool no_bump = false;
+  /// The CAS of a vivified document (meta E).
+  std::optional<uint64_t> explicit_cas = std::nullopt;
+};
+
+/// A document as a fetch found it. Times are those *before* the fetch changed them, except `expiry`.
+struct Fetched {
+  /// Empty: a miss.
+  DocumentRef doc;
+  /// After `touch`; 0 never. Absolute.
+  uint32_t expiry = 0;
+  uint32_t expiry_before = 0;
+  uint32_t last_access = 0;
+  bool fetched_before = false;
+  bool stale = false;
+  /// This caller shall refill the document (meta W).
+  bool won = false;
+  /// Another caller was told so before (meta Z).
+  bool already_won = false;
+  /// Created by this fetch.
+  bool vivified = false;
+  /// The key was to be vivified and there was no memory for it.
+  bool no_memory = false;
+  /// The document had expired and was removed by this fetch.
+  bool expired = false;
+
+  explicit operator bool() const noexcept { return static_cast<bool>(doc); }
+};
+
+/// A document seen without touching it.
+struct Peeked {
+  DocumentRef doc;
+  uint32_t expiry = 0;
+  uint32_t last_access = 0;
+  bool fetched = false;
+  bool stale = false;
+  bool token_sent = false;
+  uint8_t frequency = 0;
+};
+
+/// What an eviction knew of its victim.
+struct EvictionFacts {
+  bool fetched = false;
+  uint32_t expiry = 0;
+  uint32_t last_access = 0;
+};
+
+/// Told of evictions. Called on any thread, with no lock held; must not block.
+class EvictionObserver {
+ public:
+  virtual ~EvictionObserver() = default;
+  virtual void on_evicted(const Document& document, const EvictionFacts& facts) noexcept = 0;
+};
+
+/// Counters of a bucket. Things that exist first, events since the start or the last reset after them.
+struct Statistics {
+  uint64_t items = 0;
+  /// Live documents: header, key and value.
+  uint64_t item_bytes = 0;
+  uint64_t table_bytes = 0;
+  /// Everything that is charged: documents, drafts, tables, garbage, documents only held by sockets.
+  uint64_t used_bytes = 0;
+  uint64_t quota_bytes = 0;
+  uint64_t items_with_expiry = 0;
+  /// Documents cut off by flushes and not yet freed.
+  uint64_t garbage_items = 0;
+
+  /// Documents published.
+  uint64_t total_items = 0;
+  uint64_t evictions = 0;
+  uint64_t evicted_unfetched = 0;
+  /// Evicted although they had an expiry in the future.
+  uint64_t evicted_with_expiry = 0;
+  /// Expired documents removed, by whomever.
+  uint64_t expired = 0;
+  uint64_t expired_unfetched = 0;
+  /// Expired documents removed because an eviction or a store found them.
+  uint64_t reclaimed = 0;
+  /// Drafts and read-modify-writes refused for lack of memory.
+  uint64_t no_memory = 0;
+};
+
+/// One 32-byte class of `stats sizes`: documents of (upper_bytes - 32, upper_bytes], header included.
+struct SizeCount {
+  uint32_t upper_bytes = 0;
+  uint64_t items = 0;
+};
+
+/// One size class of the allocator, for `stats items` and `stats slabs`.
+struct SizeClass {
+  uint32_t chunk_bytes = 0;
+  uint64_t items = 0;
+  uint64_t requested_bytes = 0;
+  /// Of the document that was accessed longest ago.
+  uint32_t oldest_access_s = 0;
+};
+
+/// Ascending by size; only classes that hold documents.
+struct Census {
+  std::vector<SizeCount> sizes;
+  std::vector<SizeClass> classes;
+};
+
+/// What there is for the sweeper to do.
+struct SweepWork {
+  bool garbage = false;
+  uint64_t items_with_expiry = 0;
+  /// 0 when no flush is pending.
+  uint32_t flush_deadline_s = 0;
+};
+
+struct SweepPass {
+  uint32_t examined = 0;
+  uint32_t expired = 0;
+  /// The walk has come round.
+  bool finished = false;
+};
+
+/// How much one round of the sweeper is.
+struct SweepLoad {
+  uint64_t items_with_expiry = 0;
+  /// All documents of the vbuckets that hold these.
+  uint64_t items_to_examine = 0;
+};
+
+}  // namespace bobbin::store

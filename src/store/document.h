@@ -1,0 +1,193 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "base/pinned_bytes.h"
+
+namespace bobbin::store {
+
+class DocumentRef;
+class HashTable;
+class MemoryAccount;
+class VBucket;
+
+/// A stored key and value, in one allocation: 48 bytes of header, the key, the value.
+///
+/// What is public here never changes once the document is published, so any thread that holds a DocumentRef
+/// may read it without a lock. Expiry, last access, frequency and marks do change; they belong to the lock of
+/// the vbucket that holds the document, and are handed out as copies (Fetched, Peeked, EvictionFacts).
+/// The memory goes back, and its account is credited, when the last reference goes, on whichever thread.
+class Document {
+ public:
+  Document(const Document&) = delete;
+  Document& operator=(const Document&) = delete;
+
+  /// 1 to 250 bytes.
+  [[nodiscard]] std::string_view key() const noexcept { return {bytes(), key_len_}; }
+  /// 0 bytes to 20 MiB.
+  [[nodiscard]] std::string_view value() const noexcept { return {bytes() + key_len_, value_len_}; }
+  [[nodiscard]] uint64_t cas() const noexcept { return cas_; }
+  [[nodiscard]] uint64_t seqno() const noexcept { return seqno_; }
+  /// Counts the mutations of this key, from 1. 48 bits.
+  [[nodiscard]] uint64_t revision() const noexcept { return revision_and_account_ & kRevisionMask; }
+  [[nodiscard]] uint32_t flags() const noexcept { return flags_; }
+  /// MCBP's datatype bits; 0 means raw bytes.
+  [[nodiscard]] uint8_t datatype() const noexcept { return datatype_; }
+  /// Bytes asked of the allocator: header, key and value.
+  [[nodiscard]] size_t size() const noexcept { return sizeof(Document) + key_len_ + value_len_; }
+
+ private:
+  friend class Draft;
+  friend class DocumentRef;
+  friend class HashTable;
+  friend class VBucket;
+  friend class DocumentTestPeer;
+
+  // Marks in state_, guarded by the vbucket's lock.
+  static constexpr uint8_t kFetched = 1;
+  static constexpr uint8_t kStale = 2;
+  static constexpr uint8_t kTokenSent = 4;
+
+  static constexpr uint64_t kRevisionMask = (uint64_t{1} << 48) - 1;
+  static constexpr int kAccountShift = 48;
+  // A reference is refused from here on. The gap to 2^32 is wider than the number of threads that can be
+  // between counting up and noticing.
+  static constexpr uint32_t kMaxReferences = (uint32_t{1} << 31) - 1;
+
+  Document() = default;
+  ~Document() = default;
+
+  [[nodiscard]] char* bytes() noexcept { return reinterpret_cast<char*>(this + 1); }
+  [[nodiscard]] const char* bytes() const noexcept { return reinterpret_cast<const char*>(this + 1); }
+  [[nodiscard]] uint8_t account_id() const noexcept {
+    return static_cast<uint8_t>(revision_and_account_ >> kAccountShift);
+  }
+
+  /// False when the count is at its limit; then nothing was counted.
+  [[nodiscard]] bool try_reference() noexcept {
+    if (references_.fetch_add(1, std::memory_order_relaxed) < kMaxReferences) [[likely]]
+      return true;
+    references_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  void unreference() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_release) == 1) {
+      // The acquire side is a load of the same counter, which thread sanitizers follow and fences they do
+      // not.
+      (void)references_.load(std::memory_order_acquire);
+      destroy(this);
+    }
+  }
+  [[nodiscard]] uint32_t references() const noexcept { return references_.load(std::memory_order_relaxed); }
+
+  static void destroy(Document* document) noexcept;
+
+  std::atomic<uint32_t> references_{1};
+  uint32_t value_len_ = 0;
+  uint64_t cas_ = 0;
+  uint64_t seqno_ = 0;
+  uint64_t revision_and_account_ = 0;
+  uint32_t flags_ = 0;
+  uint32_t expiry_ = 0;       // vbucket lock; unix seconds, 0 = never
+  uint32_t last_access_ = 0;  // vbucket lock; unix seconds
+  uint8_t key_len_ = 0;
+  uint8_t datatype_ = 0;
+  uint8_t frequency_ = 0;  // vbucket lock
+  uint8_t state_ = 0;      // vbucket lock
+};
+
+static_assert(sizeof(Document) == 48);
+
+/// One reference to a published document, or none. Move-only: one more is asked for with share(), which can
+/// be refused. Any thread, as any pointer.
+class DocumentRef {
+ public:
+  DocumentRef() = default;
+  DocumentRef(DocumentRef&& other) noexcept : document_(std::exchange(other.document_, nullptr)) {}
+  DocumentRef& operator=(DocumentRef&& other) noexcept {
+    DocumentRef taken(std::move(other));
+    std::swap(document_, taken.document_);
+    return *this;
+  }
+  DocumentRef(const DocumentRef&) = delete;
+  DocumentRef& operator=(const DocumentRef&) = delete;
+  ~DocumentRef() {
+    if (document_ != nullptr) document_->unreference();
+  }
+
+  /// Another reference to the same document; empty when this is empty or when the document already has
+  /// 2^31 - 1 of them.
+  [[nodiscard]] DocumentRef share() const noexcept {
+    return document_ != nullptr && document_->try_reference() ? DocumentRef(document_) : DocumentRef();
+  }
+  void reset() noexcept { *this = DocumentRef(); }
+
+  explicit operator bool() const noexcept { return document_ != nullptr; }
+  const Document* operator->() const noexcept { return document_; }
+  const Document& operator*() const noexcept { return *document_; }
+  [[nodiscard]] const Document* get() const noexcept { return document_; }
+
+ private:
+  friend class Draft;
+  friend class HashTable;
+  friend class VBucket;
+  friend base::PinnedBytes pin(DocumentRef document) noexcept;
+
+  /// Takes over one reference.
+  explicit DocumentRef(Document* document) noexcept : document_(document) {}
+  [[nodiscard]] Document* release() noexcept { return std::exchange(document_, nullptr); }
+
+  Document* document_ = nullptr;
+};
+
+/// The document's value, kept where it is until the result is destroyed. Empty for an empty reference.
+[[nodiscard]] base::PinnedBytes pin(DocumentRef document) noexcept;
+
+/// A document that nobody else can see yet: made by Bucket::draft, filled by its owner, published by
+/// Bucket::store. Dropped, its memory is freed and credited. One thread at a time.
+class Draft {
+ public:
+  Draft() = default;
+  Draft(Draft&& other) noexcept : document_(std::exchange(other.document_, nullptr)) {}
+  Draft& operator=(Draft&& other) noexcept {
+    Draft taken(std::move(other));
+    std::swap(document_, taken.document_);
+    return *this;
+  }
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+  ~Draft() {
+    if (document_ != nullptr) document_->unreference();
+  }
+
+  /// Allocates and charges; empty when the allocator has nothing. Does not look at the quota: callers outside
+  /// of this folder want Bucket::draft. Key 1 to 250 bytes.
+  [[nodiscard]] static Draft allocate(MemoryAccount& account, std::string_view key,
+                                      uint32_t value_len) noexcept;
+
+  explicit operator bool() const noexcept { return document_ != nullptr; }
+  [[nodiscard]] std::string_view key() const noexcept { return document_->key(); }
+  /// Exactly the length that was asked for; uninitialised until written.
+  [[nodiscard]] std::span<char> value() noexcept {
+    return {document_->bytes() + document_->key_len_, document_->value_len_};
+  }
+  void set_flags(uint32_t flags) noexcept { document_->flags_ = flags; }
+  /// Absolute, see store/expiry.h.
+  void set_expiry(uint32_t expiry_unix_s) noexcept { document_->expiry_ = expiry_unix_s; }
+  void set_datatype(uint8_t datatype) noexcept { document_->datatype_ = datatype; }
+
+ private:
+  friend class VBucket;
+  friend class TableTestPeer;
+
+  explicit Draft(Document* document) noexcept : document_(document) {}
+
+  Document* document_ = nullptr;
+};
+
+}  // namespace bobbin::store

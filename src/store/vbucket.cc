@@ -1,0 +1,294 @@
+#include "store/vbucket.h"
+
+#include <algorithm>
+
+#include "store/expiry.h"
+#include "store/memory.h"
+
+namespace bobbin::store {
+
+namespace {
+
+// A document's counter: hits raise it to this, each passing of the hand lowers it by one.
+constexpr uint8_t kMaxFrequency = 3;
+
+void bump(std::atomic<uint64_t>& counter, uint64_t by) noexcept {
+  // Only the lock's owner writes, so this needs no atomic addition.
+  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void VBucket::attach(MemoryAccount& account) noexcept {
+  const base::MutexLock lock(mutex_);
+  table_ = HashTable(&account);
+}
+
+void VBucket::count_linked(const Document& document) noexcept {
+  bump(items_, 1);
+  if (document.expiry_ != kNeverExpires) bump(with_expiry_, 1);
+  item_bytes_ += document.size();
+}
+
+void VBucket::count_unlinked(const Document& document) noexcept {
+  bump(items_, uint64_t(-1));
+  if (document.expiry_ != kNeverExpires) bump(with_expiry_, uint64_t(-1));
+  item_bytes_ -= document.size();
+}
+
+void VBucket::count_expired(const Document& document) noexcept {
+  count_unlinked(document);
+  ++events_.expired;
+  if ((document.state_ & Document::kFetched) == 0) ++events_.expired_unfetched;
+}
+
+HashTable::Slot VBucket::find_live(std::string_view key, uint64_t hash, uint32_t now_s,
+                                   DocumentRef& garbage) noexcept {
+  const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
+  if (!slot || !is_expired(slot.document()->expiry_, now_s)) return slot;
+  count_expired(*slot.document());
+  garbage = DocumentRef(table_.erase(slot));
+  return {};
+}
+
+void VBucket::count_access(Document& document, uint32_t now_s) noexcept {
+  if (document.last_access_ != now_s) document.last_access_ = now_s;
+  if (document.frequency_ < kMaxFrequency) ++document.frequency_;
+  if ((document.state_ & Document::kFetched) == 0) document.state_ |= Document::kFetched;
+}
+
+void VBucket::set_expiry(Document& document, uint32_t expiry) noexcept {
+  const bool had = document.expiry_ != kNeverExpires;
+  const bool has = expiry != kNeverExpires;
+  if (had != has) bump(with_expiry_, has ? 1 : uint64_t(-1));
+  document.expiry_ = expiry;
+}
+
+Fetched VBucket::fetch(std::string_view key, uint64_t hash, uint32_t now_s) noexcept {
+  DocumentRef garbage;
+  Fetched found;
+  const base::MutexLock lock(mutex_);
+  const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
+  if (!slot) {
+    found.expired = static_cast<bool>(garbage);
+    return found;
+  }
+  Document& document = *slot.document();
+  if (!document.try_reference()) return found;
+  found.doc = DocumentRef(&document);
+  found.expiry = document.expiry_;
+  found.expiry_before = document.expiry_;
+  found.last_access = document.last_access_;
+  const uint8_t state = document.state_;
+  found.fetched_before = (state & Document::kFetched) != 0;
+  found.stale = (state & Document::kStale) != 0;
+  found.already_won = (state & Document::kTokenSent) != 0;
+  count_access(document, now_s);
+  return found;
+}
+
+Fetched VBucket::fetch(std::string_view key, uint64_t hash, const FetchOptions& options,
+                       uint32_t now_s) noexcept {
+  DocumentRef garbage;
+  Fetched found;
+  const base::MutexLock lock(mutex_);
+  const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
+  if (!slot) {
+    found.expired = static_cast<bool>(garbage);
+    return found;
+  }
+  Document& document = *slot.document();
+  if (!document.try_reference()) return found;
+  found.doc = DocumentRef(&document);
+  found.expiry_before = document.expiry_;
+  found.last_access = document.last_access_;
+  found.fetched_before = (document.state_ & Document::kFetched) != 0;
+  found.stale = (document.state_ & Document::kStale) != 0;
+  if (options.touch) set_expiry(document, *options.touch);
+  found.expiry = document.expiry_;
+
+  const uint32_t judged = options.recache_before_touch ? found.expiry_before : found.expiry;
+  const bool low =
+      options.recache_s && judged != kNeverExpires && (judged < now_s || judged - now_s < *options.recache_s);
+  if ((document.state_ & Document::kTokenSent) != 0) {
+    found.already_won = true;
+  } else if (found.stale || low) {
+    found.won = true;
+    document.state_ |= Document::kTokenSent;
+  }
+  if (!options.no_bump) count_access(document, now_s);
+  return found;
+}
+
+Peeked VBucket::describe(Document& document) noexcept {
+  Peeked seen;
+  seen.expiry = document.expiry_;
+  seen.last_access = document.last_access_;
+  seen.fetched = (document.state_ & Document::kFetched) != 0;
+  seen.stale = (document.state_ & Document::kStale) != 0;
+  seen.token_sent = (document.state_ & Document::kTokenSent) != 0;
+  seen.frequency = document.frequency_;
+  if (document.try_reference()) seen.doc = DocumentRef(&document);
+  return seen;
+}
+
+std::optional<Peeked> VBucket::peek(std::string_view key, uint64_t hash, uint32_t now_s) noexcept {
+  const base::MutexLock lock(mutex_);
+  const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
+  if (!slot || is_expired(slot.document()->expiry_, now_s)) return std::nullopt;
+  Peeked seen = describe(*slot.document());
+  if (!seen.doc) return std::nullopt;
+  return seen;
+}
+
+Snapshot VBucket::snapshot(std::string_view key, uint64_t hash, uint32_t now_s) noexcept {
+  DocumentRef garbage;
+  const base::MutexLock lock(mutex_);
+  const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
+  if (!slot) return {};
+  if (!slot.document()->try_reference()) return {DocumentRef(), true};
+  return {DocumentRef(slot.document()), false};
+}
+
+bool VBucket::touch(std::string_view key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept {
+  DocumentRef garbage;
+  const base::MutexLock lock(mutex_);
+  const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
+  if (!slot) return false;
+  set_expiry(*slot.document(), expiry);
+  count_access(*slot.document(), now_s);
+  return true;
+}
+
+void VBucket::prefetch_line(uint64_t hash) const noexcept {
+  const base::MutexLock lock(mutex_);
+  const HashTable::Line* line = table_.line_of(HashTable::tag_of(hash));
+  if (line != nullptr) __builtin_prefetch(line);
+}
+
+void VBucket::prefetch_document(uint64_t hash) const noexcept {
+  const base::MutexLock lock(mutex_);
+  const Document* document = table_.candidate(HashTable::tag_of(hash));
+  if (document != nullptr) {
+    __builtin_prefetch(document);
+    __builtin_prefetch(reinterpret_cast<const char*>(document) + sizeof(HashTable::Line));
+  }
+}
+
+uint32_t VBucket::reclaim(Reclaim mode, uint32_t documents, uint32_t now_s, Victims& victims) noexcept {
+  if (items_hint() == 0) return 0;
+  uint32_t examined = 0;
+  const base::MutexLock lock(mutex_);
+  // Runs under the lock that this function holds, which the analysis does not see from inside of a lambda.
+  const auto judge = [&](Document* document) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
+    ++examined;
+    if (victims.full()) return false;
+    if (is_expired(document->expiry_, now_s)) {
+      count_expired(*document);
+      ++events_.reclaimed;
+      victims.expired[victims.expired_count++] = DocumentRef(document);
+      return true;
+    }
+    if (mode == Reclaim::expired_only) return false;
+    // Somebody reads it or sends it: its memory would not come back now, and it is in use.
+    if (document->references() > 1) return false;
+    if (document->frequency_ > 0 && mode == Reclaim::clock) {
+      --document->frequency_;
+      return false;
+    }
+    // Where something has expired, the living are spared.
+    if (victims.expired_count != 0) return false;
+    count_unlinked(*document);
+    const bool fetched = (document->state_ & Document::kFetched) != 0;
+    ++events_.evictions;
+    if (!fetched) ++events_.evicted_unfetched;
+    if (document->expiry_ != kNeverExpires) ++events_.evicted_with_expiry;
+    victims.evicted[victims.evicted_count++] = {DocumentRef(document),
+                                                {fetched, document->expiry_, document->last_access_}};
+    return true;
+  };
+  // Once round is enough: two passes are for two calls.
+  for (bool came_round = false; examined < documents && !came_round && !victims.full();) {
+    hand_ = table_.visit_bucket(hand_, judge);
+    came_round = hand_ == HashTable::kEnd;
+    if (came_round) hand_ = 0;
+  }
+  return examined;
+}
+
+uint32_t VBucket::sweep(uint32_t& cursor, uint32_t documents, uint32_t now_s, Victims& victims) noexcept {
+  uint32_t examined = 0;
+  const base::MutexLock lock(mutex_);
+  // Runs under the lock that this function holds, which the analysis does not see from inside of a lambda.
+  const auto judge = [&](Document* document) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
+    ++examined;
+    if (!is_expired(document->expiry_, now_s) || victims.full()) return false;
+    count_expired(*document);
+    victims.expired[victims.expired_count++] = DocumentRef(document);
+    return true;
+  };
+  while (examined < documents && cursor != HashTable::kEnd && !victims.full()) {
+    const uint32_t next = table_.visit_bucket(cursor, judge);
+    // A bucket that filled the list may hold more: come back to it.
+    if (!victims.full()) cursor = next;
+  }
+  return examined;
+}
+
+void VBucket::walk(uint32_t& cursor, uint32_t now_s, std::vector<Peeked>& found) noexcept {
+  const base::MutexLock lock(mutex_);
+  cursor = table_.visit_bucket(cursor, [&](Document* document) {
+    if (is_expired(document->expiry_, now_s)) return false;
+    Peeked seen = describe(*document);
+    if (seen.doc) found.push_back(std::move(seen));
+    return false;
+  });
+}
+
+void VBucket::measure(uint32_t& cursor, uint32_t now_s, std::vector<Measured>& found) noexcept {
+  const base::MutexLock lock(mutex_);
+  cursor = table_.visit_bucket(cursor, [&](Document* document) {
+    if (is_expired(document->expiry_, now_s)) return false;
+    const size_t size = document->size();
+    found.push_back({size, allocated_size(document, size), document->last_access_});
+    return false;
+  });
+}
+
+HashTable VBucket::cut_off() noexcept {
+  const base::MutexLock lock(mutex_);
+  HashTable taken = std::move(table_);
+  table_ = HashTable(taken.account());
+  items_.store(0, std::memory_order_relaxed);
+  with_expiry_.store(0, std::memory_order_relaxed);
+  item_bytes_ = 0;
+  hand_ = 0;
+  return taken;
+}
+
+uint64_t VBucket::items_with_expiry() const noexcept {
+  const base::MutexLock lock(mutex_);
+  return with_expiry_.load(std::memory_order_relaxed);
+}
+
+void VBucket::add_to(Statistics& sum) const noexcept {
+  const base::MutexLock lock(mutex_);
+  sum.items += items_.load(std::memory_order_relaxed);
+  sum.items_with_expiry += with_expiry_.load(std::memory_order_relaxed);
+  sum.item_bytes += item_bytes_;
+  sum.table_bytes += table_.bytes();
+  sum.total_items += events_.total_items;
+  sum.evictions += events_.evictions;
+  sum.evicted_unfetched += events_.evicted_unfetched;
+  sum.evicted_with_expiry += events_.evicted_with_expiry;
+  sum.expired += events_.expired;
+  sum.expired_unfetched += events_.expired_unfetched;
+  sum.reclaimed += events_.reclaimed;
+}
+
+void VBucket::reset_statistics() noexcept {
+  const base::MutexLock lock(mutex_);
+  events_ = {};
+}
+
+}  // namespace bobbin::store

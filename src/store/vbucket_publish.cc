@@ -1,0 +1,144 @@
+// The functions of VBucket that put documents into the table and take them out at a client's word.
+
+#include <algorithm>
+#include <limits>
+
+#include "store/expiry.h"
+#include "store/vbucket.h"
+
+namespace bobbin::store {
+
+namespace {
+
+// A client may name a CAS. The clock follows it if it is not further ahead of the time than this, so that
+// later CAS are higher; a wilder one is kept by its document only, and cannot push the clock to its end.
+constexpr uint64_t kMaxCasLeadNs = uint64_t{3600} * 1'000'000'000;
+
+}  // namespace
+
+uint64_t VBucket::next_cas(std::optional<uint64_t> explicit_cas, base::Now now) noexcept {
+  // 0 means "no CAS" in every protocol, so a document never carries it.
+  if (!explicit_cas || *explicit_cas == 0) return cas_clock_ = std::max(cas_clock_ + 1, now.unix_ns);
+  if (*explicit_cas <= now.unix_ns + kMaxCasLeadNs) cas_clock_ = std::max(cas_clock_, *explicit_cas);
+  return *explicit_cas;
+}
+
+StoreResult VBucket::stored(const Document& document) noexcept {
+  return {StoreStatus::stored, document.cas_, document.seqno_, document.value_len_, document.expiry_};
+}
+
+bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::optional<uint64_t> explicit_cas,
+                   base::Now now, DocumentRef& garbage) noexcept {
+  Document& document = *draft.document_;
+  const uint64_t old_revision = old ? old.document()->revision() : 0;
+  document.revision_and_account_ |= (old_revision + 1) & Document::kRevisionMask;
+  document.last_access_ = now.unix_s();
+  if (old) {
+    // A write is a use, too, but not one that a reader made.
+    document.frequency_ = old.document()->frequency_;
+    count_unlinked(*old.document());
+    garbage = DocumentRef(HashTable::replace(old, &document));
+  } else if (!table_.insert(&document, HashTable::tag_of(hash))) {
+    document.revision_and_account_ &= ~Document::kRevisionMask;
+    return false;
+  }
+  document.cas_ = next_cas(explicit_cas, now);
+  document.seqno_ = ++seqno_;
+  count_linked(document);
+  ++events_.total_items;
+  draft.document_ = nullptr;
+  return true;
+}
+
+StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const StoreOptions& options,
+                             base::Now now) noexcept {
+  DocumentRef garbage;
+  const bool compares = mode == StoreMode::cas ||
+                        ((mode == StoreMode::set || mode == StoreMode::replace) && options.cas_compare != 0);
+  Document& document = *draft.document_;
+  const base::MutexLock lock(mutex_);
+  const HashTable::Slot old = table_.find(document.key(), HashTable::tag_of(hash));
+  const bool live = old && !is_expired(old.document()->expiry_, now.unix_s());
+  if (!live) {
+    if (compares) return {StoreStatus::not_found};
+    if (mode == StoreMode::replace) return {StoreStatus::not_stored};
+  } else if (mode == StoreMode::add) {
+    // memcached counts a refused add as a use of what is there (do_store_item).
+    Document& there = *old.document();
+    there.last_access_ = now.unix_s();
+    return {StoreStatus::not_stored};
+  } else if (compares) {
+    Document& there = *old.document();
+    const bool older = options.cas_compare < there.cas_;
+    if (options.cas_compare == 0 ||
+        (options.cas_compare != there.cas_ && !(options.invalidate_if_older && older))) {
+      return {StoreStatus::exists};
+    }
+    if (options.cas_compare != there.cas_) {
+      document.expiry_ = there.expiry_;
+      document.state_ = static_cast<uint8_t>(Document::kStale | (there.state_ & Document::kTokenSent));
+    }
+  }
+  if (old && !live) {
+    ++events_.expired;
+    ++events_.reclaimed;
+    if ((old.document()->state_ & Document::kFetched) == 0) ++events_.expired_unfetched;
+  }
+  if (!link(draft, hash, old, options.explicit_cas, now, garbage)) return {StoreStatus::no_memory};
+  return stored(document);
+}
+
+StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& expected,
+                                  const Takeover& takeover, base::Now now) noexcept {
+  DocumentRef garbage;
+  Document& document = *draft.document_;
+  const base::MutexLock lock(mutex_);
+  const HashTable::Slot old = table_.find(document.key(), HashTable::tag_of(hash));
+  // The caller holds a reference to `expected`, so no other document can have its address.
+  if (!old || old.document() != &expected || is_expired(expected.expiry_, now.unix_s())) {
+    return {StoreStatus::exists};
+  }
+  document.expiry_ = takeover.expiry.value_or(expected.expiry_);
+  if (takeover.keep_marks) document.state_ = expected.state_;
+  if (takeover.mark_stale) {
+    document.state_ = static_cast<uint8_t>((expected.state_ | Document::kStale) & ~Document::kTokenSent);
+  }
+  if (!link(draft, hash, old, takeover.explicit_cas, now, garbage)) return {StoreStatus::no_memory};
+  return stored(document);
+}
+
+std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, std::optional<uint64_t> explicit_cas,
+                                       base::Now now) noexcept {
+  DocumentRef garbage;
+  Document& document = *draft.document_;
+  Fetched created;
+  const base::MutexLock lock(mutex_);
+  if (find_live(document.key(), hash, now.unix_s(), garbage)) return std::nullopt;
+  document.state_ = Document::kTokenSent;
+  if (!link(draft, hash, {}, explicit_cas, now, garbage)) {
+    created.no_memory = true;
+    return created;
+  }
+  // Cannot be refused: the table's is the only reference.
+  if (document.try_reference()) created.doc = DocumentRef(&document);
+  created.expiry = created.expiry_before = document.expiry_;
+  created.last_access = document.last_access_;
+  created.won = true;
+  created.vivified = true;
+  return created;
+}
+
+RemoveStatus VBucket::remove(std::string_view key, uint64_t hash, uint64_t cas_compare,
+                             uint32_t now_s) noexcept {
+  DocumentRef garbage;
+  const base::MutexLock lock(mutex_);
+  const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
+  if (!slot) return RemoveStatus::not_found;
+  if (cas_compare != 0 && slot.document()->cas_ != cas_compare) return RemoveStatus::exists;
+  count_unlinked(*slot.document());
+  ++seqno_;
+  garbage = DocumentRef(table_.erase(slot));
+  return RemoveStatus::removed;
+}
+
+}  // namespace bobbin::store

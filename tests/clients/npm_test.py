@@ -1,0 +1,43 @@
+"""Clients from npm, unmodified, each run by node's own test runner against a server started here."""
+
+import os
+import subprocess
+import unittest
+
+from lib.server import Server
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class NpmClients(unittest.TestCase):
+    def run_script(self, script, *, threads, unix=False):
+        with Server(threads=threads, unix=unix) as server:
+            environment = dict(os.environ)
+            environment["BOBBIN_ADDRESS"] = server.unix if unix else server.address
+            environment["BOBBIN_THREADS"] = str(threads)
+            done = subprocess.run(
+                ["node", "--test", os.path.join(_HERE, script)],
+                env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False,
+            )  # fmt: skip
+            output = done.stdout.decode(errors="replace")
+            self.assertEqual(done.returncode, 0, output)
+            self.assertRegex(output, r"(?m)^# pass [1-9]")
+
+    def test_memjs_one_thread(self):
+        self.run_script("memjs_test.js", threads=1)
+
+    def test_memjs_two_threads(self):
+        self.run_script("memjs_test.js", threads=2)
+
+    def test_memcached_one_thread(self):
+        self.run_script("memcached_test.js", threads=1)
+
+    def test_memcached_two_threads(self):
+        self.run_script("memcached_test.js", threads=2)
+
+    def test_memcached_over_a_unix_socket(self):
+        self.run_script("memcached_test.js", threads=1, unix=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
