@@ -29,6 +29,7 @@ void reply_success(Session& session, const BinaryCommand& row, const BinaryReque
 void handle_fetch(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
   const bool touch = !request.extras.empty();
   store::FetchOptions options;
+  options.cannot_win = true;
   if (touch) options.touch = store::absolute_expiry(wire::read_u32_extras(request.extras), session.now());
   auto found = session.bucket().fetch(request.key, options, session.now());
   CommandCounters& counters = session.counters();
@@ -60,6 +61,7 @@ void handle_fetch(Session& session, const BinaryCommand& row, const BinaryReques
 void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const uint32_t expiry = store::absolute_expiry(wire::read_u32_extras(request.extras), session.now());
   store::FetchOptions options;
+  options.cannot_win = true;
   options.touch = expiry;
   const auto found = session.bucket().fetch(request.key, options, session.now());
   CommandCounters& counters = session.counters();
@@ -74,7 +76,7 @@ void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& r
 
 void handle_delete(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
   store::RemoveOptions options;
-  options.cas_compare = request.header.cas;
+  if (request.header.cas != 0) options.cas_compare = request.header.cas;
   const auto result = session.bucket().remove(request.key, options, session.now());
   CommandCounters& counters = session.counters();
   switch (result.status) {
@@ -98,7 +100,7 @@ void handle_arithmetic(Session& session, const BinaryCommand& row, const BinaryR
   const bool down = row.opcode == BinaryOpcode::decrement || row.opcode == BinaryOpcode::decrementq;
   options.direction = down ? store::Direction::decrement : store::Direction::increment;
   options.delta = extras.delta;
-  options.cas_compare = request.header.cas;
+  if (request.header.cas != 0) options.cas_compare = request.header.cas;
   if (extras.exptime != wire::kDoNotCreate) {
     options.initial = extras.initial;
     options.initial_expiry = store::absolute_expiry(extras.exptime, session.now());

@@ -58,13 +58,16 @@ BinaryStatus status_of(store::StoreStatus status, StoreMode mode) {
 
 void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
                   store::Draft draft) {
-  const StoreMode mode = mode_of(row.opcode);
+  const StoreMode asked = mode_of(row.opcode);
+  const bool appends = asked == StoreMode::append || asked == StoreMode::prepend;
+  // With a CAS, set, add and replace are all the same: store if the document has it.
+  const StoreMode mode = header.cas != 0 && !appends ? StoreMode::cas : asked;
   store::StoreOptions options;
-  options.cas_compare = header.cas;
+  if (header.cas != 0) options.cas_compare = header.cas;
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
   const auto result = session.bucket().store(std::move(draft), mode, options, session.now());
-  count_store(session, row.name, logged, header.cas != 0, result, value_bytes);
+  count_store(session, verb_of(mode), logged, header.cas != 0, result, value_bytes);
   const BinaryStatus status = status_of(result.status, mode);
   if (status != BinaryStatus::success) return reply_binary_error(session, header, status);
   if (row.quiet) return;

@@ -17,11 +17,16 @@ using wire::MetaMode;
 using wire::MetaRequest;
 using wire::MetaShape;
 
+void write_code(Session& session, const MetaShape& shape, MetaCode code, const MetaRequest& request,
+                const MetaItem& item) {
+  char* line = session.out().reserve(wire::kMaxMetaReplyBytes);
+  session.out().commit(wire::write_meta_reply(line, shape, code, request, item));
+}
+
 void reply_code(Session& session, const MetaShape& shape, MetaCode code, const MetaRequest& request,
                 const MetaItem& item) {
   if (request.quiet() && wire::quiet_hides(shape.command, code)) return;
-  char* line = session.out().reserve(wire::kMaxMetaReplyBytes);
-  session.out().commit(wire::write_meta_reply(line, shape, code, request, item));
+  write_code(session, shape, code, request, item);
 }
 
 uint32_t expiry_of(int64_t ttl, base::Now now) {
@@ -32,14 +37,19 @@ void handle_mn(Session& session, const MetaShape&, const MetaRequest&) {
   session.reply(wire::kMetaNoop);
 }
 
+// Flags are worked off from left to right, which shows where one changes what another reports.
+bool comes_before(const MetaRequest& request, char first, char second) {
+  const std::string_view order(request.order.data(), request.flag_count);
+  return order.find(first) < order.find(second);
+}
+
 store::FetchOptions fetch_options(const MetaRequest& request, base::Now now) {
   store::FetchOptions options;
   if (request.has('T')) options.touch = expiry_of(request.ttl, now);
   if (request.has('N')) options.vivify_expiry = expiry_of(request.vivify_ttl, now);
   if (request.has('R')) {
     options.recache_s = static_cast<uint32_t>(std::clamp<int64_t>(request.recache_ttl, 0, UINT32_MAX));
-    const std::string_view order(request.order.data(), request.flag_count);
-    options.recache_before_touch = order.find('R') < order.find('T');
+    options.recache_before_touch = comes_before(request, 'R', 'T');
   }
   if (request.has('E')) options.explicit_cas = request.new_cas;
   options.no_bump = request.has('u');
@@ -72,7 +82,8 @@ void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& requ
   item.client_flags = found.doc->flags();
   item.value_bytes = static_cast<uint32_t>(found.doc->value().size());
   item.cas = found.doc->cas();
-  item.ttl_s = ttl_of(found.expiry, session.now());
+  const bool before = comes_before(request, 't', found.vivified ? 'N' : 'T');
+  item.ttl_s = ttl_of(before ? found.expiry_before : found.expiry, session.now());
   item.last_access_s = found.last_access == 0 ? 0 : session.now().unix_s() - found.last_access;
   item.hit_before = found.fetched_before;
   item.won = found.won;
@@ -103,13 +114,17 @@ store::StoreMode store_mode(const MetaRequest& request) {
 void finish_ms(Session& session, const MetaRequest& request, store::Draft draft) {
   const MetaShape& shape = wire::meta_shapes::kSet;
   store::StoreOptions options;
-  options.cas_compare = request.compare_cas;
+  const store::StoreMode mode = store_mode(request);
+  // C0 never matches, except that append and prepend take it for no C at all, as memcached does.
+  if (request.compare_cas != 0 || mode == store::StoreMode::cas || mode == store::StoreMode::replace) {
+    if (request.has('C')) options.cas_compare = request.compare_cas;
+  }
   options.invalidate_if_older = request.has('I');
   if (request.has('E')) options.explicit_cas = request.new_cas;
   if (request.has('N')) options.vivify_expiry = expiry_of(request.vivify_ttl, session.now());
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
-  const auto result = session.bucket().store(std::move(draft), store_mode(request), options, session.now());
-  count_store(session, "ms", request.key, request.has('C'), result, value_bytes);
+  const auto result = session.bucket().store(std::move(draft), mode, options, session.now());
+  count_store(session, verb_of(mode), request.key, request.has('C'), result, value_bytes);
   MetaItem item;
   item.cas = result.cas;
   item.value_bytes = result.value_len;
@@ -173,7 +188,7 @@ void handle_ms(Session& session, const MetaShape&, const MetaRequest& request) {
 
 void handle_md(Session& session, const MetaShape& shape, const MetaRequest& request) {
   store::RemoveOptions options;
-  options.cas_compare = request.compare_cas;
+  if (request.has('C')) options.cas_compare = request.compare_cas;
   options.mark_stale = request.has('I');
   options.drop_value = request.has('x');
   if (request.has('E')) options.explicit_cas = request.new_cas;
@@ -200,7 +215,8 @@ void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& requ
   options.direction =
       request.mode == MetaMode::decrement ? store::Direction::decrement : store::Direction::increment;
   options.delta = request.delta;
-  options.cas_compare = request.compare_cas;
+  // Unlike ms and md, memcached does not compare with 0 here.
+  if (request.compare_cas != 0) options.cas_compare = request.compare_cas;
   if (request.has('E')) options.explicit_cas = request.new_cas;
   if (request.has('T')) options.expiry = expiry_of(request.ttl, session.now());
   if (request.has('N')) {
@@ -230,8 +246,10 @@ void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& requ
   item.value_bytes = static_cast<uint32_t>(number.size());
   item.ttl_s = ttl_of(result.expiry, session.now());
   const MetaCode code = request.has('v') ? MetaCode::value : MetaCode::header;
-  if (request.quiet() && wire::quiet_hides(shape.command, code)) return;
-  reply_code(session, shape, code, request, item);
+  // q hides what was expected; that the number had to be created was not.
+  const bool expected = result.status == store::ArithmeticStatus::stored;
+  if (request.quiet() && expected) return;
+  write_code(session, shape, code, request, item);
   if (code != MetaCode::value) return;
   session.reply(number);
   session.reply(wire::kLineEnd);

@@ -29,6 +29,7 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
   size_t consumed = 0;
   while (consumed < bytes.size() && !connection.congested() && !quitting_) {
     const size_t n = step(bytes.substr(consumed), consumed == 0 ? seen : 0);
+    ++now_.unix_ns;  // so that the mutations of one read have different CAS values, on whatever keys
     if (n == 0) break;
     consumed += n;
   }

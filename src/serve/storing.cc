@@ -1,8 +1,15 @@
 #include "serve/storing.h"
 
+#include <algorithm>
+
 #include "store/expiry.h"
 
 namespace bobbin::serve {
+
+std::string_view verb_of(store::StoreMode mode) {
+  static constexpr std::string_view kVerbs[] = {"set", "add", "replace", "append", "prepend", "cas"};
+  return kVerbs[static_cast<size_t>(mode)];
+}
 
 void count_store(Session& session, std::string_view command, std::string_view key, bool compares_cas,
                  const store::StoreResult& result, uint32_t value_bytes) {
@@ -94,7 +101,8 @@ void flush(Session& session, int64_t delay) {
 }
 
 int64_t ttl_of(uint32_t expiry, base::Now now) {
-  return expiry == store::kNeverExpires ? -1 : int64_t{expiry} - now.unix_s();
+  if (expiry == store::kNeverExpires) return -1;
+  return std::max<int64_t>(int64_t{expiry} - now.unix_s(), 0);
 }
 
 }  // namespace bobbin::serve

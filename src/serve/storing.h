@@ -10,6 +10,9 @@ namespace bobbin::serve {
 
 // What the storage commands of all protocols share, so that they count and log alike.
 
+/// The verb of a mode, as the live log names it: the same for every protocol.
+std::string_view verb_of(store::StoreMode mode);
+
 /// Counts one storage command and what became of it, and tells the live log. `command` is the verb.
 void count_store(Session& session, std::string_view command, std::string_view key, bool compares_cas,
                  const store::StoreResult& result, uint32_t value_bytes);
@@ -27,7 +30,7 @@ base::Result<Placed, store::DraftError> place_value(Session& session, std::strin
 /// flush_all with its delay: none, seconds from now, or a unix time. Negative is now.
 void flush(Session& session, int64_t delay);
 
-/// Seconds until `expiry` for replies: -1 for never.
+/// Seconds until `expiry` for replies: -1 for never, 0 when it is over.
 int64_t ttl_of(uint32_t expiry, base::Now now);
 
 }  // namespace bobbin::serve

@@ -236,6 +236,7 @@ void run_text_command(Session& session, std::string_view line) {
 void retrieve(Session& session, const TextRequest& request, bool with_cas, bool touch) {
   wire::Words words(request.words);
   store::FetchOptions options;
+  options.cannot_win = true;
   if (touch) options.touch = store::absolute_expiry(request.exptime, session.now());
   const char* const end_of_line = session.following().data();
   size_t together = 1;

@@ -12,11 +12,6 @@ namespace {
 using store::StoreMode;
 using wire::TextRequest;
 
-std::string_view verb_of(StoreMode mode) {
-  static constexpr std::string_view kVerbs[] = {"set", "add", "replace", "append", "prepend", "cas"};
-  return kVerbs[static_cast<size_t>(mode)];
-}
-
 std::string_view reply_for(store::StoreStatus status) {
   switch (status) {
     case store::StoreStatus::stored:
@@ -37,7 +32,7 @@ std::string_view reply_for(store::StoreStatus status) {
 
 void finish_store(Session& session, store::Draft draft, StoreMode mode, uint64_t cas, bool noreply) {
   store::StoreOptions options;
-  options.cas_compare = cas;
+  if (mode == StoreMode::cas) options.cas_compare = cas;
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   // The log names the key, which the draft takes along.
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());

@@ -96,7 +96,7 @@ Fetched Bucket::fetch(std::string_view key, const FetchOptions& options, base::N
       found.no_memory = true;
       return found;
     }
-    std::optional<Fetched> created = at.vbucket.vivify(*empty, at.hash, options.explicit_cas, now);
+    std::optional<Fetched> created = at.vbucket.vivify(*empty, at.hash, options, now);
     // Somebody else was faster: then there is a document to fetch, or there was one just now.
     found = created ? std::move(*created) : at.vbucket.fetch(key, at.hash, options, now.unix_s());
   }

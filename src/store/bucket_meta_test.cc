@@ -57,12 +57,21 @@ TEST_F(BucketMetaTest, VivifyCreatesOnceAndTheFirstWins) {
   found = fetch("k", {.vivify_expiry = in(90)});
   EXPECT_FALSE(found.won);
   EXPECT_TRUE(found.already_won);
+  EXPECT_TRUE(found.fetched_before) << "the fetch that created it counts";
   EXPECT_EQ(found.expiry, in(30));
   EXPECT_TRUE(bucket().fetch("k", now()).already_won);
   set("k", "filled");
   found = fetch("k");
   EXPECT_FALSE(found.already_won);
   EXPECT_EQ(found.doc->value(), "filled");
+}
+
+TEST_F(BucketMetaTest, AFetchThatCannotRefillLeavesTheWinToTheNext) {
+  set("k", "v");
+  bucket().remove("k", {.mark_stale = true}, now());
+  EXPECT_FALSE(bucket().fetch("k", now()).won);
+  EXPECT_FALSE(fetch("k", {.touch = in(50), .cannot_win = true}).won);
+  EXPECT_TRUE(fetch("k").won);
 }
 
 TEST_F(BucketMetaTest, RecacheIsWonOnceBelowTheMark) {

@@ -46,7 +46,7 @@ StoreResult Bucket::extend(Draft addition, StoreMode mode, const StoreOptions& o
       if (created.ok()) note_expiry(created.expiry);
       return created;
     }
-    if (options.cas_compare != 0 && base.doc->cas() != options.cas_compare) return {StoreStatus::exists};
+    if (options.cas_compare && base.doc->cas() != *options.cas_compare) return {StoreStatus::exists};
     const std::string_view before = base.doc->value();
     const uint64_t value_len = uint64_t{before.size()} + added.size();
     if (value_len > options_.max_value_bytes) return {StoreStatus::too_large};
@@ -77,8 +77,9 @@ ArithmeticResult Bucket::arithmetic(std::string_view key, const ArithmeticOption
       if (!options.initial) return {ArithmeticStatus::not_found};
       number = *options.initial;
     } else {
-      if (options.cas_compare != 0 && base.doc->cas() != options.cas_compare)
-        return {ArithmeticStatus::exists};
+      // In memcached's order: an empty value is looked for before the CAS is, digits after.
+      if (base.doc->value().empty()) return {ArithmeticStatus::not_a_number};
+      if (options.cas_compare && base.doc->cas() != *options.cas_compare) return {ArithmeticStatus::exists};
       const std::optional<uint64_t> before = parse_number(base.doc->value());
       if (!before) return {ArithmeticStatus::not_a_number};
       number = options.direction == Direction::increment ? *before + options.delta
@@ -125,7 +126,7 @@ RemoveResult Bucket::rewrite_marked(std::string_view key, const RemoveOptions& o
     const Snapshot base = at.vbucket.snapshot(key, at.hash, now.unix_s());
     if (base.refused) return {RemoveStatus::no_memory};
     if (!base.doc) return {RemoveStatus::not_found};
-    if (options.cas_compare != 0 && base.doc->cas() != options.cas_compare) return {RemoveStatus::exists};
+    if (options.cas_compare && base.doc->cas() != *options.cas_compare) return {RemoveStatus::exists};
     const std::string_view value = options.drop_value ? std::string_view() : base.doc->value();
     base::Result<Draft, DraftError> copy = copy_shape(*base.doc, static_cast<uint32_t>(value.size()), now);
     if (!copy) return {RemoveStatus::no_memory};

@@ -28,13 +28,13 @@ struct BucketOptions {
 
 enum class DraftError : uint8_t { too_large, no_memory };
 
-/// `set` and `replace` with a nonzero `cas_compare` behave as `cas`; `add` ignores it.
-/// `cas` compares always, so that comparing with 0 never matches.
+/// `set` and `replace` with a `cas_compare` behave as `cas`; `add` ignores it. `cas` without one never
+/// matches.
 enum class StoreMode : uint8_t { set, add, replace, append, prepend, cas };
 
 struct StoreOptions {
-  /// The document must have this CAS; 0 does not compare.
-  uint64_t cas_compare = 0;
+  /// The document must have this CAS. None has 0.
+  std::optional<uint64_t> cas_compare = std::nullopt;
   /// The CAS the document gets instead of the clock's (meta E).
   std::optional<uint64_t> explicit_cas = std::nullopt;
   /// With `cas_compare` lower than the document's CAS: store, keep the old expiry, mark stale (meta I).
@@ -65,8 +65,8 @@ struct ArithmeticOptions {
   /// A miss creates the document with this number and `initial_expiry` (absolute); none answers `not_found`.
   std::optional<uint64_t> initial = std::nullopt;
   uint32_t initial_expiry = 0;
-  /// 0 does not compare.
-  uint64_t cas_compare = 0;
+  /// The document must have this CAS.
+  std::optional<uint64_t> cas_compare = std::nullopt;
   std::optional<uint64_t> explicit_cas = std::nullopt;
   /// New absolute expiry of an existing document; none keeps the old one.
   std::optional<uint32_t> expiry = std::nullopt;
@@ -83,8 +83,8 @@ struct ArithmeticResult {
 };
 
 struct RemoveOptions {
-  /// 0 does not compare.
-  uint64_t cas_compare = 0;
+  /// The document must have this CAS.
+  std::optional<uint64_t> cas_compare = std::nullopt;
   /// Of the document that `mark_stale` or `drop_value` leaves behind.
   std::optional<uint64_t> explicit_cas = std::nullopt;
   /// Keep the document, mark it stale, give it a new CAS, let the next fetch win (meta I).
@@ -113,6 +113,8 @@ struct FetchOptions {
   std::optional<uint32_t> recache_s = std::nullopt;
   /// Whether `recache_s` is judged by the expiry before `touch` (meta flags are worked off in their order).
   bool recache_before_touch = false;
+  /// The caller's protocol knows nothing of refilling: the right to do so stays for somebody who does.
+  bool cannot_win = false;
   /// Does not count as an access: neither last access nor the fetched mark nor the frequency change.
   bool no_bump = false;
   /// The CAS of a vivified document (meta E).

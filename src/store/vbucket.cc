@@ -112,7 +112,7 @@ Fetched VBucket::fetch(std::string_view key, uint64_t hash, const FetchOptions& 
       options.recache_s && judged != kNeverExpires && (judged < now_s || judged - now_s < *options.recache_s);
   if ((document.state_ & Document::kTokenSent) != 0) {
     found.already_won = true;
-  } else if (found.stale || low) {
+  } else if ((found.stale || low) && !options.cannot_win) {
     found.won = true;
     document.state_ |= Document::kTokenSent;
   }

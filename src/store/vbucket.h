@@ -88,9 +88,9 @@ class alignas(64) VBucket {
   [[nodiscard]] StoreResult publish_over(Draft& draft, uint64_t hash, const Document& expected,
                                          const Takeover& takeover, base::Now now) noexcept;
   /// Publishes an empty document whose refilling the caller has won, if the key is absent; nothing otherwise.
-  [[nodiscard]] std::optional<Fetched> vivify(Draft& draft, uint64_t hash,
-                                              std::optional<uint64_t> explicit_cas, base::Now now) noexcept;
-  [[nodiscard]] RemoveStatus remove(std::string_view key, uint64_t hash, uint64_t cas_compare,
+  [[nodiscard]] std::optional<Fetched> vivify(Draft& draft, uint64_t hash, const FetchOptions& options,
+                                              base::Now now) noexcept;
+  [[nodiscard]] RemoveStatus remove(std::string_view key, uint64_t hash, std::optional<uint64_t> cas_compare,
                                     uint32_t now_s) noexcept;
 
   /// Two hints that load what a fetch of this key will read, for several keys at once; see

@@ -54,7 +54,7 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
                              base::Now now) noexcept {
   DocumentRef garbage;
   const bool compares = mode == StoreMode::cas ||
-                        ((mode == StoreMode::set || mode == StoreMode::replace) && options.cas_compare != 0);
+                        ((mode == StoreMode::set || mode == StoreMode::replace) && options.cas_compare);
   Document& document = *draft.document_;
   const base::MutexLock lock(mutex_);
   const HashTable::Slot old = table_.find(document.key(), HashTable::tag_of(hash));
@@ -69,12 +69,11 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
     return {StoreStatus::not_stored};
   } else if (compares) {
     Document& there = *old.document();
-    const bool older = options.cas_compare < there.cas_;
-    if (options.cas_compare == 0 ||
-        (options.cas_compare != there.cas_ && !(options.invalidate_if_older && older))) {
-      return {StoreStatus::exists};
-    }
-    if (options.cas_compare != there.cas_) {
+    const uint64_t wanted = options.cas_compare.value_or(0);
+    const bool older = wanted < there.cas_;
+    const bool invalidates = options.invalidate_if_older && older && wanted != 0;
+    if (wanted != there.cas_ && !invalidates) return {StoreStatus::exists};
+    if (wanted != there.cas_) {
       document.expiry_ = there.expiry_;
       document.state_ = static_cast<uint8_t>(Document::kStale | (there.state_ & Document::kTokenSent));
     }
@@ -107,34 +106,36 @@ StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& e
   return stored(document);
 }
 
-std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, std::optional<uint64_t> explicit_cas,
+std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchOptions& options,
                                        base::Now now) noexcept {
   DocumentRef garbage;
   Document& document = *draft.document_;
   Fetched created;
   const base::MutexLock lock(mutex_);
   if (find_live(document.key(), hash, now.unix_s(), garbage)) return std::nullopt;
+  // The fetch that creates it counts as its first.
   document.state_ = Document::kTokenSent;
-  if (!link(draft, hash, {}, explicit_cas, now, garbage)) {
+  if (!options.no_bump) document.state_ |= Document::kFetched;
+  if (!link(draft, hash, {}, options.explicit_cas, now, garbage)) {
     created.no_memory = true;
     return created;
   }
   // Cannot be refused: the table's is the only reference.
   if (document.try_reference()) created.doc = DocumentRef(&document);
-  created.expiry = created.expiry_before = document.expiry_;
+  created.expiry = document.expiry_;
   created.last_access = document.last_access_;
   created.won = true;
   created.vivified = true;
   return created;
 }
 
-RemoveStatus VBucket::remove(std::string_view key, uint64_t hash, uint64_t cas_compare,
+RemoveStatus VBucket::remove(std::string_view key, uint64_t hash, std::optional<uint64_t> cas_compare,
                              uint32_t now_s) noexcept {
   DocumentRef garbage;
   const base::MutexLock lock(mutex_);
   const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
   if (!slot) return RemoveStatus::not_found;
-  if (cas_compare != 0 && slot.document()->cas_ != cas_compare) return RemoveStatus::exists;
+  if (cas_compare && slot.document()->cas_ != *cas_compare) return RemoveStatus::exists;
   count_unlinked(*slot.document());
   ++seqno_;
   garbage = DocumentRef(table_.erase(slot));

@@ -58,7 +58,8 @@ inline constexpr FlagSet kIdentity{"kO"};
 inline constexpr MetaShape kNoop{MetaCommand::noop, FlagSet(), FlagSet(), FlagSet()};
 inline constexpr MetaShape kGet{MetaCommand::get, FlagSet("bcfhklqstuvENORT"), FlagSet("cfhklstO"),
                                 kIdentity};
-inline constexpr MetaShape kSet{MetaCommand::set, FlagSet("bckqsCEFIMNOT"), FlagSet("cksO"), kIdentity};
+inline constexpr MetaShape kSet{MetaCommand::set, FlagSet("bckqsCEFIMNOT"), FlagSet("cksO"),
+                                FlagSet("ckO")};  // c of what was not stored is 0
 inline constexpr MetaShape kDelete{MetaCommand::remove, FlagSet("bkqxCEIOT"), kIdentity, kIdentity};
 inline constexpr MetaShape kArithmetic{MetaCommand::arithmetic, FlagSet("bckqtvCDEJMNOT"), FlagSet("cktO"),
                                        kIdentity};

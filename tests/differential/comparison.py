@@ -42,7 +42,8 @@ def _bytes(piece, tokens, known):
     if not isinstance(piece, Cas):
         return piece
     value = tokens.values[piece.index % known] if known else FOREIGN_CAS
-    return b"%d" % value if piece.text else struct.pack(">Q", value)
+    # As many digits on both sides, so that a wrong length swallows as much.
+    return b"%020d" % value if piece.text else struct.pack(">Q", value)
 
 
 def _exchange(endpoint, kind, data):

@@ -25,8 +25,11 @@ EDGES = [
     b"2147483647", b"2147483648", b"-2147483648", b"-2147483649", b"4294967295", b"4294967296", b"-4294967296",
     b"4611686018427387904", b"18446744073709551616", b"99999999999999999999999",
 ]  # fmt: skip
+# What may stand where an exptime does: memcached cuts it to 32 bits, and whether that made the item expire shows
+# only in later batches.
+SMALL_EDGES = [edge for edge in EDGES if len(edge) < 10 or edge in (b"2147483647", b"99999999999999999999999")]
 # Nothing that expires while a round runs: forever, long, already over, and both sides of the 30 days.
-EXPIRIES = [b"0"] * 6 + [b"100", b"1000", b"-1", b"2592000", b"2592001", b"4000000000"]
+EXPIRIES = [b"0"] * 6 + [b"100", b"1000", b"-1", b"2592000", b"2592001", b"2000000000"]
 STORES = ["set", "set", "set", "add", "replace", "append", "prepend", "cas"]
 # An integer that no server hands out as a CAS value.
 FOREIGN_CAS = 0x7EDCBA9876543210
@@ -73,7 +76,7 @@ class Generator:
             return self.rng.choice(self.keys)
         return self.pick(
             self.prefix + b"k" * (250 - PREFIX_LENGTH), self.prefix + b"k" * (251 - PREFIX_LENGTH),
-            self.prefix + b"k" * 300, self.prefix + b"\x01\x7f", self.prefix + b"\xc3\xbc", self.prefix + b"\x00z",
+            self.prefix + b"k" * 300, self.prefix + b"\x01\x7f", self.prefix + b"\xc3\xbc",
         )  # fmt: skip
 
     def number_key(self):
@@ -100,7 +103,7 @@ class Generator:
         return self.rng.choice(EDGES) if self.chance(0.2) else b"%d" % self.rng.randrange(1000)
 
     def opaque(self):
-        return b"O" + self.pick(b"1", b"abc", b"x" * 31, b"x" * 32, b"x" * 33, b"")
+        return b"O" + self.pick(b"1", b"abc", b"x" * 31, b"x" * 32, b"")
 
     # Text
 
@@ -114,7 +117,9 @@ class Generator:
     def text_get(self):
         verb = self.pick(b"get", b"get", b"gets", b"gets", b"gat", b"gats")
         words = [verb, self.rng.choice(EXPIRIES)] if verb.startswith(b"gat") else [verb]
-        words += [self.key() for _ in range(self.pick(1, 1, 2, 3, 9, 30))]
+        # With one key too long, memcached has counted some of the others as fetched, depending on the rest.
+        keys = [self.key() for _ in range(self.pick(1, 1, 2, 3, 9, 30))]
+        words += keys if len(keys) == 1 else [key for key in keys if len(key) <= 250]
         return self.line(words)
 
     def text_store(self):
@@ -178,7 +183,7 @@ class Generator:
             elif flaw == 2:
                 words.append(self.pick(b"extra", b"noreply", b"0", b"noreply noreply"))
             elif flaw == 3:
-                words[at] = (self.prefix if at == 1 else b"") + self.rng.choice(EDGES)
+                words[at] = (self.prefix if at == 1 else b"") + self.rng.choice(SMALL_EDGES)
             elif flaw == 4:
                 words[at] = self.prefix + b"k" * self.pick(243, 244, 245, 1000)
             elif flaw == 5:
@@ -188,7 +193,7 @@ class Generator:
             elif flaw == 7:
                 words[0] = self.pick(b" ", b"x") + words[0] if isinstance(words[0], bytes) else b"x"
             else:
-                words = words[:2] + [self.rng.choice(EDGES) if self.chance(0.5) else word for word in words[2:]]
+                words = words[:2] + [self.rng.choice(SMALL_EDGES) if self.chance(0.5) else word for word in words[2:]]
         pieces = []
         for position, word in enumerate(words):
             pieces += ([separator] if position else []) + [word]
@@ -217,6 +222,9 @@ class Generator:
         if self.chance(0.05):
             odd = (b"!", b"zz", b"S", b"T", b"Tx", b"T-1", b"F", b"Fx", b"v9", b"k1", b"M", b"MZ", b"N")
             flags.append(self.rng.choice(odd))
+        # With N and T, 1.6.18 takes the last for both; what follows from that shows only in later batches.
+        if any(flag[:1] == b"N" for flag in flags):
+            flags = [flag for flag in flags if flag[:1] != b"T"]
         return flags
 
     def expiry_flag(self, letter):
