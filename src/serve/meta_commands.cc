@@ -244,11 +244,12 @@ void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& requ
   MetaItem item;
   item.cas = result.cas;
   item.value_bytes = static_cast<uint32_t>(number.size());
-  item.ttl_s = ttl_of(result.expiry, session.now());
+  const bool created = result.status == store::ArithmeticStatus::created;
+  const bool before = comes_before(request, 't', created ? 'N' : 'T');
+  item.ttl_s = ttl_of(before ? result.expiry_before : result.expiry, session.now());
   const MetaCode code = request.has('v') ? MetaCode::value : MetaCode::header;
   // q hides what was expected; that the number had to be created was not.
-  const bool expected = result.status == store::ArithmeticStatus::stored;
-  if (request.quiet() && expected) return;
+  if (request.quiet() && !created) return;
   write_code(session, shape, code, request, item);
   if (code != MetaCode::value) return;
   session.reply(number);

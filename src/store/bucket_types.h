@@ -54,6 +54,8 @@ struct StoreResult {
   uint32_t value_len = 0;
   /// The published document's expiry.
   uint32_t expiry = 0;
+  /// That of the document in whose place a read-modify-write came; 0 where there was none.
+  uint32_t expiry_before = 0;
   [[nodiscard]] bool ok() const noexcept { return status == StoreStatus::stored; }
 };
 
@@ -80,6 +82,8 @@ struct ArithmeticResult {
   uint64_t cas = 0;
   uint64_t seqno = 0;
   uint32_t expiry = 0;
+  /// What it was before this command; 0 for a document that was created.
+  uint32_t expiry_before = 0;
 };
 
 struct RemoveOptions {

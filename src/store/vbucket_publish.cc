@@ -97,13 +97,16 @@ StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& e
   if (!old || old.document() != &expected || is_expired(expected.expiry_, now.unix_s())) {
     return {StoreStatus::exists};
   }
-  document.expiry_ = takeover.expiry.value_or(expected.expiry_);
+  const uint32_t expiry_before = expected.expiry_;
+  document.expiry_ = takeover.expiry.value_or(expiry_before);
   if (takeover.keep_marks) document.state_ = expected.state_;
   if (takeover.mark_stale) {
     document.state_ = static_cast<uint8_t>((expected.state_ | Document::kStale) & ~Document::kTokenSent);
   }
   if (!link(draft, hash, old, takeover.explicit_cas, now, garbage)) return {StoreStatus::no_memory};
-  return stored(document);
+  StoreResult result = stored(document);
+  result.expiry_before = expiry_before;
+  return result;
 }
 
 std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchOptions& options,

@@ -231,15 +231,18 @@ class Generator:
         return letter + self.rng.choice(EXPIRIES)
 
     def meta_get(self):
+        def recache():
+            return self.pick(b"R30", b"R500", b"R5000")
+
         allowed = [
             b"c", b"f", b"h", b"k", b"l", b"q", b"s", b"t", b"v", b"v", b"u", self.opaque,
             lambda: self.expiry_flag(b"T"), lambda: self.pick(b"N100", b"N0", b"N1000"),
-            lambda: self.pick(b"R30", b"R500", b"R5000"),
+            recache,
         ]  # fmt: skip
         key = self.key()
         if key in self.number_keys:
             # These tell whether memcached changed a number in place.
-            allowed = [flag for flag in allowed if flag not in (b"s", b"h", b"l")]
+            allowed = [flag for flag in allowed if flag not in (b"s", b"h", b"l", recache)]
         return self.meta_line([b"mg", key] + self.meta_flags(allowed, 8))
 
     def cas_flag(self):
@@ -259,12 +262,12 @@ class Generator:
         return self.meta_line([b"ms", key, length] + self.meta_flags(allowed, 6)) + (value + end,)
 
     def meta_delete(self):
-        allowed = [b"k", b"q", b"I", b"x", self.opaque, lambda: self.expiry_flag(b"T"), self.cas_flag]
+        allowed = [b"k", b"q", b"I", self.opaque, lambda: self.expiry_flag(b"T"), self.cas_flag]
         return self.meta_line([b"md", self.text_key()] + self.meta_flags(allowed))
 
     def meta_arithmetic(self):
         allowed = [
-            b"q", b"t", b"c", b"v", b"v", b"k", self.opaque, lambda: self.pick(b"N100", b"N0"), self.cas_flag,
+            b"q", b"t", b"c", b"v", b"v", b"k", self.opaque, b"N0", self.cas_flag,
             lambda: b"J" + self.number(), lambda: b"D" + self.number(), lambda: self.expiry_flag(b"T"),
             lambda: b"M" + self.pick(b"I", b"D", b"+", b"-", b"incr", b"decr", b"i", b"d", b"X"),
         ]  # fmt: skip
