@@ -268,7 +268,7 @@ class Generator:
     def meta_arithmetic(self):
         allowed = [
             b"q", b"t", b"c", b"v", b"v", b"k", self.opaque, b"N0", self.cas_flag,
-            lambda: b"J" + self.number(), lambda: b"D" + self.number(), lambda: self.pick(b"T0", b"T100"),
+            lambda: b"J" + self.number(), lambda: b"D" + self.number(),
             lambda: b"M" + self.pick(b"I", b"D", b"+", b"-", b"incr", b"decr", b"i", b"d", b"X"),
         ]  # fmt: skip
         return self.meta_line([b"ma", self.number_key()] + self.meta_flags(allowed, 6))
