@@ -310,7 +310,7 @@ int run(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
-    const auto value = [&] { return i + 1 < argc ? std::atof(argv[++i]) : 0.0; };
+    const auto value = [&] { return i + 1 < argc ? std::strtod(argv[++i], nullptr) : 0.0; };
     if (argument == "--seconds") {
       options.seconds = value();
     } else if (argument == "--rate") {

@@ -60,7 +60,7 @@ std::vector<std::string> Arguments::all(std::string_view flag) const {
   return found == flags_.end() ? std::vector<std::string>{} : found->second;
 }
 
-std::string Arguments::last(std::string_view flag, std::string otherwise) const {
+std::string Arguments::last(std::string_view flag, const std::string& otherwise) const {
   const auto found = flags_.find(flag);
   return found == flags_.end() ? otherwise : found->second.back();
 }

@@ -39,7 +39,7 @@ class Arguments {
   /// Every value of the flag, in order; empty if it was not given.
   [[nodiscard]] std::vector<std::string> all(std::string_view flag) const;
   /// The last value of the flag, or `otherwise`.
-  [[nodiscard]] std::string last(std::string_view flag, std::string otherwise = {}) const;
+  [[nodiscard]] std::string last(std::string_view flag, const std::string& otherwise = {}) const;
   [[nodiscard]] const std::vector<std::string>& positionals() const noexcept { return positionals_; }
   [[nodiscard]] bool help() const { return has("--help"); }
 

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "cli/config_test_support.h"
+#include "cli/quantity.h"
 #include "cli/serve_command.h"
 
 namespace bobbin::cli {
@@ -123,7 +124,7 @@ TEST(RunServer, KeepsThePidFileWhileItRuns) {
   child.read_until("nc ");
   std::string pid;
   std::getline(std::ifstream(file.path()), pid);
-  EXPECT_GT(std::atoi(pid.c_str()), 1) << pid;
+  EXPECT_GT(parse_count(pid).value_or(0), 1U) << pid;
   child.signal(SIGTERM);
   EXPECT_EQ(child.exit_code(), 0);
   EXPECT_FALSE(std::filesystem::exists(file.path()));

@@ -72,8 +72,7 @@ class ConnectionTest : public testing::Test {
     FrontEndOptions options;
     options.listen.push_back(*Address::parse("127.0.0.1:0", 0));
     options.limits = limits;
-    auto started =
-        FrontEnd::start(std::move(options), [](size_t) { return std::make_unique<LineReceiver>(); });
+    auto started = FrontEnd::start(options, [](size_t) { return std::make_unique<LineReceiver>(); });
     ASSERT_TRUE(started) << started.error().message;
     front_ = std::move(*started);
   }

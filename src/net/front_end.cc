@@ -20,7 +20,7 @@ FrontEnd::FrontEnd(const FrontEndOptions& options, MakeReceiver make_receiver)
   }
 }
 
-base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::open(FrontEndOptions options,
+base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::open(const FrontEndOptions& options,
                                                                     MakeReceiver make_receiver) {
   assert(!options.listen.empty());
   std::unique_ptr<FrontEnd> front(new FrontEnd(options, std::move(make_receiver)));
@@ -32,9 +32,9 @@ base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::open(FrontEndOpti
   return front;
 }
 
-base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::start(FrontEndOptions options,
+base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::start(const FrontEndOptions& options,
                                                                      MakeReceiver make_receiver) {
-  auto opened = open(std::move(options), std::move(make_receiver));
+  auto opened = open(options, std::move(make_receiver));
   if (opened) (*opened)->run();
   return opened;
 }

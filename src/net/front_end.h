@@ -29,12 +29,12 @@ class FrontEnd {
   using MakeReceiver = std::function<std::unique_ptr<Receiver>(size_t loop)>;
 
   /// Listens; nothing is accepted before run(). Fails if an address cannot be used, naming it.
-  static base::Result<std::unique_ptr<FrontEnd>, base::Error> open(FrontEndOptions options,
+  static base::Result<std::unique_ptr<FrontEnd>, base::Error> open(const FrontEndOptions& options,
                                                                    MakeReceiver make_receiver);
   /// Starts the threads. Once.
   void run();
   /// open() and run().
-  static base::Result<std::unique_ptr<FrontEnd>, base::Error> start(FrontEndOptions options,
+  static base::Result<std::unique_ptr<FrontEnd>, base::Error> start(const FrontEndOptions& options,
                                                                     MakeReceiver make_receiver);
   /// Stops without draining, if still running, and joins the threads. Every producer must have ended.
   ~FrontEnd();

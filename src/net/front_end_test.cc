@@ -20,8 +20,8 @@ class EchoReceiver final : public Receiver {
   }
 };
 
-base::Result<std::unique_ptr<FrontEnd>, base::Error> start_echo(FrontEndOptions options) {
-  return FrontEnd::start(std::move(options), [](size_t) { return std::make_unique<EchoReceiver>(); });
+base::Result<std::unique_ptr<FrontEnd>, base::Error> start_echo(const FrontEndOptions& options) {
+  return FrontEnd::start(options, [](size_t) { return std::make_unique<EchoReceiver>(); });
 }
 
 FrontEndOptions on(const char* address) {

@@ -33,6 +33,11 @@ size_t SpoolState::unwritten_bytes() const {
   return unwritten_bytes_;
 }
 
+bool SpoolState::closed() const {
+  const base::MutexLock lock(mutex_);
+  return closed_;
+}
+
 size_t SpoolState::drain(Output& output) {
   const base::MutexLock lock(mutex_);
   signalled_ = false;

@@ -31,6 +31,7 @@ class SpoolState {
                 const std::function<void()>* waker, bool& first) EXCLUDES(mutex_);
   [[nodiscard]] Loop& loop() const noexcept { return loop_; }
   [[nodiscard]] size_t unwritten_bytes() const EXCLUDES(mutex_);
+  [[nodiscard]] bool closed() const EXCLUDES(mutex_);
 
   // The owner's loop only.
   [[nodiscard]] Connection* owner() const noexcept { return owner_; }
@@ -81,6 +82,8 @@ class Spool {
     return append_frame(bytes, &value, &waker);
   }
 
+  /// The connection is gone.
+  [[nodiscard]] bool closed() const { return state_ == nullptr || state_->closed(); }
   /// Bytes accepted and not yet written to the socket.
   [[nodiscard]] size_t unwritten_bytes() const { return state_ == nullptr ? 0 : state_->unwritten_bytes(); }
 

@@ -141,10 +141,10 @@ void handle_quit(Session& session, const BinaryCommand& row, const BinaryRequest
 }
 
 void handle_version(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  constexpr std::string_view kVersion = BOBBIN_VERSION;
   char* out = session.out().reserve(wire::kMaxBinaryHeadBytes);
-  session.out().commit(wire::write_binary_head(out, request.header, {.value_bytes = kVersion.size()}));
-  session.reply(kVersion);
+  session.out().commit(
+      wire::write_binary_head(out, request.header, {.value_bytes = kProtocolVersion.size()}));
+  session.reply(kProtocolVersion);
 }
 
 void handle_stat(Session& session, const BinaryCommand&, const BinaryRequest& request) {

@@ -16,6 +16,11 @@
 
 namespace bobbin::serve {
 
+/// What clients are told. They compare it with memcached's versions to find out what the server can do, and
+/// some (libmemcached's tools) refuse a major version of 0: it begins with that of the memcached that is
+/// matched.
+inline constexpr std::string_view kProtocolVersion = "1.6.18-bobbin-" BOBBIN_VERSION;
+
 /// One line of `stats settings`: what the server was started with.
 struct Setting {
   std::string name;

@@ -108,7 +108,6 @@ bool LiveLog::send(Watcher& watcher, std::string_view line) {
       skipped_.fetch_add(1, std::memory_order_relaxed);
       return true;
     case net::Append::closed:
-      watcher.gone.store(true, std::memory_order_relaxed);
       return false;
   }
   return false;
@@ -117,7 +116,7 @@ bool LiveLog::send(Watcher& watcher, std::string_view line) {
 void LiveLog::remove_closed() {
   const base::MutexLock lock(mutex_);
   auto left = std::make_shared<Watchers>(*watchers_);
-  std::erase_if(*left, [](const auto& watcher) { return watcher->gone.load(std::memory_order_relaxed); });
+  std::erase_if(*left, [](const auto& watcher) { return watcher->spool.closed(); });
   uint32_t wanted = 0;
   for (const auto& watcher : *left)
     wanted |= watcher->kinds;

@@ -38,6 +38,9 @@ class LiveLog final : public store::EvictionObserver {
   /// Sends events of `kinds` (an or of WatchKind) to the connection of `spool`, until that is closed.
   void subscribe(net::Spool spool, uint32_t kinds);
 
+  /// Forgets the watchers whose connections are gone.
+  void remove_closed() EXCLUDES(mutex_);
+
   [[nodiscard]] bool wants(WatchKind kind) const noexcept {
     return (wanted_.load(std::memory_order_relaxed) & kind) != 0;
   }
@@ -61,14 +64,12 @@ class LiveLog final : public store::EvictionObserver {
     net::Spool spool;
     uint32_t kinds;
     std::atomic<uint64_t> missed{0};
-    std::atomic<bool> gone{false};
   };
   // Shared: a thread may be sending to a watcher that another removes.
   using Watchers = std::vector<std::shared_ptr<Watcher>>;
 
   void publish(WatchKind kind, std::string_view type, std::string_view rest);
   bool send(Watcher& watcher, std::string_view line);
-  void remove_closed() EXCLUDES(mutex_);
 
   const base::Clock& clock_;
   std::atomic<uint32_t> wanted_{0};

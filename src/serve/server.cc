@@ -20,9 +20,9 @@ Server::Server(ServerOptions&& options)
 }
 
 base::Result<std::unique_ptr<Server>, base::Error> Server::start(ServerOptions options) {
-  net::FrontEndOptions front_end = options.front_end;
+  const net::FrontEndOptions front_end = options.front_end;
   std::unique_ptr<Server> server(new Server(std::move(options)));
-  auto opened = net::FrontEnd::open(std::move(front_end), [server = server.get()](size_t loop) {
+  auto opened = net::FrontEnd::open(front_end, [server = server.get()](size_t loop) {
     return std::make_unique<Session>(server->engine_, *server->counters_[loop]);
   });
   if (!opened) return base::fail(std::move(opened.error()));

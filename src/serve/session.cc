@@ -15,6 +15,7 @@ void Session::on_open(net::Connection& connection) {
 
 void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
   upload_.reset();
+  if (watching_) log().remove_closed();
   if (!log().wants(kWatchConnections)) return;
   static constexpr std::string_view kReasons[] = {"normal",       "normal",  "error",
                                                   "idle_timeout", "stalled", "shutdown"};

@@ -105,7 +105,7 @@ void report_process(const Engine& engine, const Report& stat) {
   stat("pid", getpid());
   stat("uptime", now.unix_s() - engine.started.unix_s());
   stat("time", now.unix_s());
-  stat("version", BOBBIN_VERSION);
+  stat("version", kProtocolVersion);
   stat("pointer_size", sizeof(void*) * 8);
   stat("rusage_user", seconds(usage.ru_utime));
   stat("rusage_system", seconds(usage.ru_stime));

@@ -115,7 +115,8 @@ void handle_flush_all(Session& session, const TextRequest& request) {
 }
 
 void handle_version(Session& session, const TextRequest&) {
-  session.reply("VERSION " BOBBIN_VERSION "\r\n");
+  char* line = session.out().reserve(kProtocolVersion.size() + 10);
+  session.out().commit(wire::write_version_line(line, kProtocolVersion));
 }
 
 void handle_verbosity(Session& session, const TextRequest& request) {

@@ -121,7 +121,8 @@ class Bucket {
   [[nodiscard]] Key locate(std::string_view key) const noexcept;
   [[nodiscard]] base::Result<Draft, DraftError> copy_shape(const Document& like, uint32_t value_len,
                                                            base::Now now);
-  [[nodiscard]] StoreResult extend(Draft draft, StoreMode mode, const StoreOptions& options, base::Now now);
+  [[nodiscard]] StoreResult extend(Draft addition, StoreMode mode, const StoreOptions& options,
+                                   base::Now now);
   [[nodiscard]] RemoveResult rewrite_marked(std::string_view key, const RemoveOptions& options,
                                             base::Now now);
   [[nodiscard]] bool make_room(uint64_t bytes, base::Now now);

@@ -108,8 +108,12 @@ ArithmeticResult Bucket::arithmetic(std::string_view key, const ArithmeticOption
     }
     if (!result.ok()) return {ArithmeticStatus::no_memory};
     note_expiry(result.expiry);
-    return {creates ? ArithmeticStatus::created : ArithmeticStatus::stored, number, result.cas, result.seqno,
-            result.expiry, result.expiry_before};
+    return {creates ? ArithmeticStatus::created : ArithmeticStatus::stored,
+            number,
+            result.cas,
+            result.seqno,
+            result.expiry,
+            result.expiry_before};
   }
 }
 

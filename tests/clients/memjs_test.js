@@ -36,13 +36,12 @@ test('add and replace', async () => {
   assert.strictEqual(await text('key'), '4');
 });
 
-test('append and prepend', async () => {
+// The prepend of memjs 1.3 sends the opcode of append, so that it proves nothing of the server.
+test('append', async () => {
   await assert.rejects(client.append('key', '1'), /not stored/);
-  await assert.rejects(client.prepend('key', '1'), /not stored/);
   await client.set('key', 'b', {});
   assert.strictEqual(await client.append('key', 'c'), true);
-  assert.strictEqual(await client.prepend('key', 'a'), true);
-  assert.strictEqual(await text('key'), 'abc');
+  assert.strictEqual(await text('key'), 'bc');
 });
 
 test('increment and decrement', async () => {

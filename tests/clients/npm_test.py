@@ -10,10 +10,10 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class NpmClients(unittest.TestCase):
-    def run_script(self, script, *, threads, unix=False):
-        with Server(threads=threads, unix=unix) as server:
+    def run_script(self, script, *, threads):
+        with Server(threads=threads) as server:
             environment = dict(os.environ)
-            environment["BOBBIN_ADDRESS"] = server.unix if unix else server.address
+            environment["BOBBIN_ADDRESS"] = server.address
             environment["BOBBIN_THREADS"] = str(threads)
             done = subprocess.run(
                 ["node", "--test", os.path.join(_HERE, script)],
@@ -34,9 +34,6 @@ class NpmClients(unittest.TestCase):
 
     def test_memcached_two_threads(self):
         self.run_script("memcached_test.js", threads=2)
-
-    def test_memcached_over_a_unix_socket(self):
-        self.run_script("memcached_test.js", threads=1, unix=True)
 
 
 if __name__ == "__main__":

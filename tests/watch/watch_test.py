@@ -98,8 +98,9 @@ class WatchTest(unittest.TestCase):
             poll(lambda: client.stats()["log_watchers"] == "0", "the watchers to be gone")
 
     def test_a_slow_watcher_delays_nobody_and_is_told_what_it_missed(self):
-        stores = 5_000 if SANITIZED else 100_000
-        with Server(threads=2) as server, Connection(server.endpoint) as client:
+        stores = 30_000 if SANITIZED else 100_000
+        small_spool = {} if KIND == "memcached" else {"spool_bytes": "64K"}
+        with Server(threads=2, **small_spool) as server, Connection(server.endpoint) as client:
             # Small enough for the backlog to be met, large enough for what is sent later.
             slow = watch(server, b"mutations", receive_buffer=4096)
             line = b"set " + b"k" * 200 + b" 0 0 1 noreply\r\n1\r\n"
