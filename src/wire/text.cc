@@ -141,7 +141,7 @@ TextStatus parse_text(Shape shape, std::string_view arguments, TextRequest& requ
   request = TextRequest{};
   switch (shape) {
     case Shape::nothing:
-      return Words(arguments).next().empty() ? TextStatus::ok : TextStatus::wrong_word_count;
+      return TextStatus::ok;
     case Shape::retrieval:
       return parse_retrieval(arguments, request);
     case Shape::gat:

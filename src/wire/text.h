@@ -133,7 +133,7 @@ inline VerbAndArguments split_verb(std::string_view line) {
 
 /// What stands behind the verb. A row of the command table names the shape, and parse_text does the rest.
 enum class Shape : uint8_t {
-  nothing,    ///< version, quit: any word that follows is an error, as libmemcached's memccapable asks
+  nothing,    ///< version, quit: whatever follows is ignored, noreply too
   retrieval,  ///< get, gets: key+
   gat,        ///< gat, gats: exptime key*
   storage,    ///< set, add, replace, append, prepend: key flags exptime bytes [noreply]

@@ -87,12 +87,6 @@ def _ttl_of_created_number(requests, theirs, ours):
     return creates and isinstance(their, bytes) and isinstance(our, bytes) and ttl.sub(b"", their) == ttl.sub(b"", our)
 
 
-def _refuses_arguments_of_quit(requests, theirs, ours):
-    their, our = _first(theirs, ours)
-    wordy = re.search(rb"(quit|version) +[^ \r\n]", requests) is not None
-    return wordy and our == b"ERROR\r\n" and (their is None or their.startswith(b"VERSION"))
-
-
 def _debug_of_an_item(_requests, theirs, ours):
     their, our = _first(theirs, ours)
     both = isinstance(their, bytes) and isinstance(our, bytes) and their.startswith(b"ME ")
@@ -212,12 +206,6 @@ DIFFERENCES = [
         _ttl_of_created_number,
     ),
     Difference("minus-zero", "-0 is no unsigned number; to memcached's strtoul it is one", _minus_zero),
-    Difference(
-        "arguments-of-quit",
-        "quit and version take no arguments: libmemcached's memccapable asks for ERROR of servers that are not "
-        "memcached 1.4 or later by their version",
-        _refuses_arguments_of_quit,
-    ),
     Difference(
         "debug-of-an-item",
         "me tells the seconds that are left, 1.6.18 tells them negative and in 32 bits; the key is shown as it was "

@@ -194,8 +194,8 @@ const Vector kVectors[] = {
 
     // without a shape of their own
     {"version\r\n", {"version"}},
-    {"version noreply\r\n", {"! ERROR"}},
-    {"quit x\r\n", {"! ERROR"}},
+    {"version noreply\r\n", {"version"}},
+    {"quit x\r\n", {"quit"}},
     {"stats\r\n", {"stats words="}},
     {"stats items  1\r\n", {"stats words=items,1"}},
     {"watch fetchers mutations\r\n", {"watch words=fetchers,mutations"}},
