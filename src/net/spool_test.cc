@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "net/front_end.h"
+#include "net/held_loop.h"
 #include "net/test_socket.h"
 
 namespace bobbin::net {
@@ -88,20 +89,28 @@ TEST_F(SpoolTest, IsBoundedAndWakesTheSleeperAtHalf) {
   TestSocket client = connect(4'096);
   const std::string frame(1'000, 'f');
   std::atomic<int> woken{0};
-  size_t accepted = 0;
-  while (spool_.append_or_wake(frame, [&woken] { ++woken; }) == Append::accepted)
-    ++accepted;
-  EXPECT_LE(spool_.unwritten_bytes(), 100'000U);
-  EXPECT_EQ(woken, 0);
-  std::string received;
-  while (woken == 0)
-    received += client.receive(1'000);
-  EXPECT_EQ(woken, 1) << "a waker is called once";
-  EXPECT_LE(spool_.unwritten_bytes(), 50'000U);
+  std::atomic<size_t> unwritten_when_woken{0};
+  {
+    // Nothing is drained while the spool is filled.
+    const HeldLoop held(*front_->loops()[0]);
+    for (int i = 0; i < 100; ++i)
+      ASSERT_EQ(spool_.append(frame), Append::accepted);
+    EXPECT_EQ(spool_.append_or_wake(frame,
+                                    [&] {
+                                      unwritten_when_woken = spool_.unwritten_bytes();
+                                      ++woken;
+                                    }),
+              Append::full);
+    EXPECT_EQ(spool_.unwritten_bytes(), 100'000U);
+    EXPECT_EQ(woken, 0);
+  }
+  EXPECT_EQ(client.receive(100'000), std::string(100'000, 'f'));
+  wait_for([&] { return woken > 0; });
+  EXPECT_LE(unwritten_when_woken, 50'000U);
   EXPECT_EQ(spool_.append(frame), Append::accepted);
-  ++accepted;
-  received += client.receive(accepted * 1'000 - received.size());
-  EXPECT_EQ(received, std::string(accepted * 1'000, 'f'));
+  EXPECT_EQ(client.receive(1'000), frame);
+  wait_for([&] { return spool_.unwritten_bytes() == 0; });
+  EXPECT_EQ(woken, 1) << "a waker is called once";
 }
 
 TEST_F(SpoolTest, AFrameLargerThanTheMarkStillGoesThroughAlone) {
@@ -163,18 +172,11 @@ TEST_F(SpoolTest, ClosingFreesWhatIsQueuedWakesSleepersAndRefusesMore) {
 TEST_F(SpoolTest, OneWakeForManyFramesOfManyProducers) {
   start();
   TestSocket client = connect();
-  // While the loop is busy in this task, everything appended shares one wake.
-  std::promise<void> appended;
-  std::promise<void> blocked;
-  front_->loops()[0]->post([&] {
-    blocked.set_value();
-    appended.get_future().wait();
-  });
-  blocked.get_future().wait();
+  HeldLoop held(*front_->loops()[0]);
   const uint64_t wakes = counters().spool_wakes.get();
   for (int i = 0; i < 1'000; ++i)
     EXPECT_EQ(spool_.append("0123456789"), Append::accepted);
-  appended.set_value();
+  held.release();
   EXPECT_EQ(client.receive(10'000).size(), 10'000U);
   EXPECT_EQ(counters().spool_wakes.get(), wakes + 1);
 }

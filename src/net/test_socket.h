@@ -1,7 +1,9 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "net/address.h"
@@ -55,6 +58,12 @@ class TestSocket {
       bytes.remove_prefix(static_cast<size_t>(n));
     }
     return true;
+  }
+  /// Waits until everything sent lies in the peer's receive buffer, or was read from it (TCP).
+  void wait_until_arrived() const {
+    int unacknowledged = 1;
+    while (ioctl(descriptor_, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0)
+      std::this_thread::yield();
   }
   /// Up to `n` bytes; fewer only at the end of the stream.
   std::string receive(size_t n) {
