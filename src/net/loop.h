@@ -47,17 +47,17 @@ class Loop {
   void dial(const Address& address, std::unique_ptr<Receiver> receiver,
             std::function<void(base::Error)> failed);
 
-  /// Answers what has arrived on every connection, sends it, and closes them; those whose peers do not take
-  /// it are closed after limits().drain_timeout. `done` is called when none is left.
+  /// Answers what has arrived on every connection by now, sends it, and closes them; those whose peers do not
+  /// take it are closed after limits().drain_timeout. `done` is called when none is left.
   void drain(std::function<void()> done);
 
   /// What every connection is doing. Any thread; O(connections), taken under a lock that only opening and
   /// closing a connection share.
   [[nodiscard]] std::vector<ConnectionStatus> connections() const;
   /// Connections owned or about to be adopted. Any thread.
-  [[nodiscard]] size_t connection_count() const noexcept { return count_.load(std::memory_order_relaxed); }
+  [[nodiscard]] size_t connection_count() const noexcept { return count_.load(); }
   /// Counts a connection that is on its way to adopt(). Any thread.
-  void expect_connection() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
+  void expect_connection() noexcept { count_.fetch_add(1); }
   /// Called, on this loop, after each connection that closed.
   void on_connection_closed(std::function<void()> callback) { closed_callback_ = std::move(callback); }
 

@@ -62,6 +62,7 @@ void SocketConnection::on_read(ErrorCode error, size_t n) {
     ended_ = ended_ || error;
     return;
   }
+  if (error == asio::error::operation_aborted) return settle();  // by drain()
   if (error == asio::error::eof) return end_of_stream();
   if (error) return close_now(CloseReason::by_peer);
   last_received_ms_.store(steady_ms(), std::memory_order_relaxed);
@@ -83,6 +84,7 @@ void SocketConnection::take_buffered(size_t n) {
   ErrorCode error;
   const size_t more = socket_.read_some(asio::mutable_buffer(scratch + n, kScratchBytes), error);
   if (!error) loop_.counters_.bytes_read.add(more);
+  if (!error) drain_bytes_ -= std::min(drain_bytes_, more);
   present({scratch, n + (error ? 0 : more)});
   if (error == asio::error::eof) ended_ = true;
 }
@@ -123,7 +125,7 @@ void SocketConnection::settle() {
   if (closed_ || finishing_ || paused_) return;
   if (unread_.size() > loop_.limits().max_unread_bytes) return close_now(CloseReason::unread);
   if (ended_) return close_when_sent();
-  if (draining_) return read_what_has_arrived();
+  if (draining_) return drain_later();
   read();
 }
 
@@ -141,27 +143,48 @@ void SocketConnection::end_of_stream() {
 void SocketConnection::drain() {
   if (closed_ || draining_) return;
   draining_ = true;
-  if (!paused_ && !finishing_) read_what_has_arrived();
+  // What comes later is not answered: a peer that sends as fast as it is answered would never let go.
+  drain_bytes_ = arrived();
+  if (!reading_ || finishing_) return;
+  // The read in progress may be done and only not told yet, and its bytes come first; or it still waits, and
+  // must not fill a landing that was left meanwhile. on_read() goes on in either case.
+  ErrorCode ignored;
+  socket_.cancel(ignored);
 }
 
-void SocketConnection::read_what_has_arrived() {
-  while (!closed_ && !finishing_ && !paused_) {
-    const std::span<char> landing = receiver_->landing();
-    const auto target = landing.empty() ? asio::mutable_buffer(loop_.scratch_.get(), kScratchBytes)
-                                        : asio::mutable_buffer(landing.data(), landing.size());
-    ErrorCode error;
-    const size_t n = socket_.read_some(target, error);
-    if (error) return close_when_sent();
-    loop_.counters_.bytes_read.add(n);
-    if (landing.empty()) {
-      present({loop_.scratch_.get(), n});
-    } else {
-      receiver_->on_landed(*this, n);
-    }
-    if (closed_) return;
-    if (!finishing_ && congested()) paused_ = true;
-    flush();
+size_t SocketConnection::arrived() {
+  ErrorCode error;
+  const size_t n = socket_.available(error);
+  return error ? 0 : n;
+}
+
+// In a tick of its own, so that timers and other connections have theirs.
+void SocketConnection::drain_later() {
+  ++operations_;
+  asio::post(socket_.get_executor(), [this] {
+    --operations_;
+    if (closed_) return dispose_if_done();
+    if (!finishing_) read_what_had_arrived();
+  });
+}
+
+void SocketConnection::read_what_had_arrived() {
+  if (drain_bytes_ == 0) return close_when_sent();
+  const std::span<char> landing = receiver_->landing();
+  const std::span<char> scratch(loop_.scratch_.get(), kScratchBytes);
+  const std::span<char> target = landing.empty() ? scratch : landing;
+  const size_t wanted = std::min(target.size(), drain_bytes_);
+  ErrorCode error;
+  const size_t n = socket_.read_some(asio::mutable_buffer(target.data(), wanted), error);
+  if (error) return close_when_sent();
+  drain_bytes_ -= n;
+  loop_.counters_.bytes_read.add(n);
+  if (landing.empty()) {
+    present(target.first(n));
+  } else {
+    receiver_->on_landed(*this, n);
   }
+  settle();
 }
 
 // --- writing ---
@@ -206,6 +229,7 @@ bool SocketConnection::write_some() {
     out_->consume(n);
     last_progress_ms_ = 0;
     if (!spool_ranges_.empty()) spool_written(n);
+    if (closed_) return false;  // by a waker
     if (n < offered) {
       wait_writable();
       return true;
@@ -225,7 +249,7 @@ void SocketConnection::wait_writable() {
     --operations_;
     blocked_ = false;
     if (closed_) return dispose_if_done();
-    if (error) return close_now(CloseReason::by_peer);
+    if (error && error != asio::error::operation_aborted) return close_now(CloseReason::by_peer);
     flush();
   });
 }
@@ -294,10 +318,15 @@ void SocketConnection::count_unsent() {
 // --- the spool ---
 
 void SocketConnection::drain_spool() {
-  if (closed_) return;
+  // An ending connection takes no more: a producer that never pauses would keep it open.
+  if (closed_ || finishing_) return;
+  if (take_spooled() > 0) flush();
+}
+
+size_t SocketConnection::take_spooled() {
   const uint64_t begin = written_total_ + out_->size();
   const size_t n = spool_state_->drain(*out_);
-  if (n == 0) return;
+  if (n == 0) return 0;
   loop_.counters_.spool_drains.add(1);
   loop_.counters_.spool_bytes_in.add(n);
   loop_.counters_.spool_bytes_now.add(n);
@@ -306,7 +335,7 @@ void SocketConnection::drain_spool() {
   } else {
     spool_ranges_.push_back({begin, begin + n});
   }
-  flush();
+  return n;
 }
 
 // Of the bytes just written, tells the spool how many were its own.
@@ -331,6 +360,7 @@ void SocketConnection::spool_written(size_t n) {
 void SocketConnection::close_when_sent() {
   assert_owner();
   if (closed_ || finishing_) return;
+  if (spool_state_ != nullptr) take_spooled();  // accepted before the end
   finishing_ = true;
   // Called by the receiver: the bytes that it is looking at must stay, and settle() will flush.
   if (!presenting_) flush();
@@ -338,7 +368,7 @@ void SocketConnection::close_when_sent() {
 
 void SocketConnection::sent_everything() {
   // Nothing can be lost to a reset when the peer has ended too, or was read to the last byte.
-  if (ended_ || draining_) return close_now(CloseReason::by_receiver);
+  if (ended_ || (draining_ && arrived() == 0)) return close_now(CloseReason::by_receiver);
   linger();
 }
 

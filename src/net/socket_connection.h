@@ -25,7 +25,7 @@ class SocketConnection final : public Connection {
   void start(std::unique_ptr<Receiver> receiver);
   /// The loop has been told that the spool has frames.
   void drain_spool();
-  /// Answers what the kernel has of this peer, then closes.
+  /// Answers what the kernel has of this peer now, then closes.
   void drain();
   /// Closes if a time limit is over. Returns whether this connection needs looking at again.
   bool sweep();
@@ -44,7 +44,9 @@ class SocketConnection final : public Connection {
   void present(std::span<const char> fresh);
   void settle();
   void resume();
-  void read_what_has_arrived();
+  void drain_later();
+  void read_what_had_arrived();
+  [[nodiscard]] size_t arrived();
   void end_of_stream();
 
   bool write_some();
@@ -53,6 +55,7 @@ class SocketConnection final : public Connection {
   void keep_output();
   void release_output();
   void count_unsent();
+  size_t take_spooled();
   void spool_written(size_t n);
   void after_write();
   void sent_everything();
@@ -77,6 +80,7 @@ class SocketConnection final : public Connection {
   uint64_t written_total_ = 0;
   size_t counted_unsent_ = 0;
   size_t counted_unread_ = 0;
+  size_t drain_bytes_ = 0;  // of what had arrived when the drain began, not read yet
 
   std::atomic<Milliseconds> last_received_ms_;
   Milliseconds last_progress_ms_ = 0;  // since when the peer has taken nothing; 0 while it takes what comes
