@@ -64,6 +64,13 @@ size_t FrontEnd::connection_count() const noexcept {
   return count;
 }
 
+uint64_t FrontEnd::accept_calls() const noexcept {
+  uint64_t calls = 0;
+  for (const auto& listener : listeners_)
+    calls += listener->accept_calls();
+  return calls;
+}
+
 std::vector<Address> FrontEnd::addresses() const {
   std::vector<Address> all;
   for (const auto& listener : listeners_)
@@ -123,7 +130,7 @@ void FrontEnd::accepted(int descriptor, const std::string& local) {
   if (connection_count() >= limits_.max_connections) pause_accepting(false);
 }
 
-void FrontEnd::drain() {
+void FrontEnd::close_listeners() {
   std::promise<void> closed;
   loops_[0]->post([&] {
     pause_accepting(false);
@@ -133,6 +140,11 @@ void FrontEnd::drain() {
     closed.set_value();
   });
   closed.get_future().wait();
+}
+
+void FrontEnd::drain() {
+  if (threads_.empty()) return;
+  close_listeners();
   std::vector<std::promise<void>> drained(loops_.size());
   for (size_t i = 0; i < loops_.size(); ++i) {
     loops_[i]->post([&loop = *loops_[i], &done = drained[i]] { loop.drain([&done] { done.set_value(); }); });
@@ -144,6 +156,8 @@ void FrontEnd::drain() {
 
 void FrontEnd::stop() {
   if (threads_.empty()) return;
+  // First, so that every socket that was accepted is handed to its loop before that loop is told to stop.
+  close_listeners();
   for (const auto& loop : loops_)
     loop->stop();
   for (std::thread& thread : threads_)

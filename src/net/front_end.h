@@ -53,6 +53,8 @@ class FrontEnd {
   [[nodiscard]] const ListenerCounters& listener_counters() const noexcept { return listener_counters_; }
   [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
   [[nodiscard]] size_t connection_count() const noexcept;
+  /// How often accept was called, with whatever result.
+  [[nodiscard]] uint64_t accept_calls() const noexcept;
 
  private:
   FrontEnd(const FrontEndOptions& options, MakeReceiver make_receiver);
@@ -62,6 +64,9 @@ class FrontEnd {
   void pause_accepting(bool out_of_descriptors);
   void accepted(int descriptor, const std::string& local);
   void resume_if_room();
+
+  /// Ends accepting for good; blocks until that is done. From another thread.
+  void close_listeners();
 
   const Limits limits_;
   const MakeReceiver make_receiver_;

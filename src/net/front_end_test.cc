@@ -117,8 +117,15 @@ TEST(FrontEnd, WithoutDescriptorsAcceptingPausesAndResumes) {
   setrlimit(RLIMIT_NOFILE, &tight);
   TestSocket third(front->addresses()[0]);
   third.send_all("?");
+  // It tries again from time to time. Each attempt is one call, and none is made in between.
   while (front->listener_counters().no_descriptors.get() == 0)
     std::this_thread::yield();
+  const uint64_t pauses = front->listener_counters().pauses.get();
+  const uint64_t calls = front->accept_calls();
+  while (front->listener_counters().pauses.get() < pauses + 3)
+    std::this_thread::yield();
+  const uint64_t more_calls = front->accept_calls() - calls;
+  EXPECT_LE(more_calls, front->listener_counters().pauses.get() - pauses + 1);
   EXPECT_TRUE(echoes(first));
   EXPECT_TRUE(echoes(second));
   setrlimit(RLIMIT_NOFILE, &before);
@@ -131,6 +138,20 @@ TEST(FrontEnd, StopsWithConnectionsOpen) {
   ASSERT_TRUE(echoes(client));
   front.reset();
   EXPECT_EQ(client.receive_to_end(), "");
+}
+
+TEST(FrontEnd, StoppingEndsEveryConnectionThatWasAccepted) {
+  FrontEndOptions options = on("127.0.0.1:0");
+  options.threads = 3;
+  for (int round = 0; round < 100; ++round) {
+    auto front = std::move(*start_echo(options));
+    std::vector<TestSocket> clients;
+    for (int i = 0; i < 20; ++i)
+      clients.emplace_back(front->addresses()[0]);
+    front.reset();  // while the accepting loop hands them to the others
+    for (TestSocket& client : clients)
+      EXPECT_EQ(client.receive_to_end(), "");
+  }
 }
 
 TEST(Address, ReadsWhatPeopleWrite) {

@@ -143,6 +143,7 @@ void Listener::wait() {
 
 void Listener::accept_ready() {
   for (int i = 0; i < kAcceptsPerTick && accepting_; ++i) {
+    accept_calls_.add(1);
     const int descriptor =
         accept4(socket_->descriptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor >= 0) {

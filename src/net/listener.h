@@ -35,6 +35,8 @@ class Listener {
 
   /// Where it listens, with the port that the kernel chose. Any thread.
   [[nodiscard]] const Address& address() const noexcept { return address_; }
+  /// How often accept was called, with whatever result. Any thread.
+  [[nodiscard]] uint64_t accept_calls() const noexcept { return accept_calls_.get(); }
 
  private:
   struct Socket;
@@ -48,6 +50,7 @@ class Listener {
   std::unique_ptr<Socket> socket_;
   Accepted accepted_;
   std::function<void()> out_of_descriptors_;
+  OwnedCounter accept_calls_;
   bool accepting_ = false;
   bool waiting_ = false;
 };
