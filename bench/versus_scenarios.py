@@ -1,0 +1,247 @@
+"""What bench/versus measures: the scenarios, who takes part in each, and the marks they are held against."""
+
+import dataclasses
+import json
+import subprocess
+import time
+
+from versus_servers import KINDS, Failed, Server, on_cores
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """`metric` of `of`, against `against`'s in the same run, or against a figure when that is None."""
+
+    metric: str
+    against: str | None
+    at_least: float | None = None
+    at_most: float | None = None
+    of: str = "bobbin"
+
+
+@dataclasses.dataclass(frozen=True)
+class Contestant:
+    name: str
+    kind: str
+    threads: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    name: str
+    title: str
+    metric: str  # what is compared; METRICS has its unit
+    contestants: tuple
+    marks: tuple = ()
+    # Load, as the generator's options:
+    protocol: str = "text"  # redis always gets its own
+    connections: int = 50
+    in_flight: int = 1
+    ratio: str = "0:1"  # sets to gets
+    keys: int = 10_000
+    value_bytes: int = 100
+    multi_get: int = 1
+    pinned: bool = True
+    # Or a measurement of its own, in versus_memory.py:
+    special: str | None = None
+    rounds: int | None = None  # None: as many as were asked for
+
+    @property
+    def only_gets(self):
+        return self.ratio.startswith("0:")
+
+
+METRICS = {  # name: (unit, larger is better)
+    "requests_per_s": ("requests/s", True),
+    "keys_per_s": ("keys/s", True),
+    "bytes_in_per_s": ("bytes/s", True),
+    "p50": ("µs", False),
+    "p99": ("µs", False),
+    "bytes_per_item": ("bytes/item", False),
+    "bytes_per_connection": ("bytes/connection", False),
+    "start_ms": ("ms", False),
+}
+
+_ALL = tuple(Contestant(kind, kind) for kind in KINDS)
+_STORES = tuple(Contestant(kind, kind) for kind in KINDS if kind != "ceiling")
+_CACHES = tuple(Contestant(kind, kind) for kind in ("bobbin", "memcached"))
+_THREADS = tuple(Contestant(f"{kind}-{n}", kind, n) for kind in ("bobbin", "memcached") for n in (1, 2))
+_NO_SLOWER = (Mark("requests_per_s", "bobbin-1", at_least=1.0, of="bobbin-2"),)
+
+
+def _rate(against, at_least, metric="requests_per_s"):
+    return Mark(metric, against, at_least=at_least)
+
+
+SCENARIOS = (
+    Scenario(
+        "gets-50x1",
+        "gets, 50 connections, 1 in flight",
+        "requests_per_s",
+        _ALL,
+        (_rate("memcached", 1.05), _rate("ceiling", 0.93), Mark("p99", "memcached", at_most=0.75)),
+    ),
+    Scenario(
+        "gets-50x16",
+        "gets, 50 connections, 16 in flight",
+        "requests_per_s",
+        _ALL,
+        (_rate("memcached", 1.4),),
+        in_flight=16,
+    ),
+    Scenario("gets-500x1", "gets, 500 connections, 1 in flight", "requests_per_s", _ALL, connections=500),
+    Scenario("sets-50x1", "sets, 50 connections, 1 in flight", "requests_per_s", _ALL, ratio="1:0"),
+    Scenario(
+        "sets-50x16",
+        "sets, 50 connections, 16 in flight",
+        "requests_per_s",
+        _ALL,
+        (_rate("memcached", 1.4),),
+        ratio="1:0",
+        in_flight=16,
+    ),
+    Scenario(
+        "multiget-100",
+        "one get of 100 keys, 50 connections",
+        "keys_per_s",
+        _ALL,
+        (_rate("memcached", 1.4, "keys_per_s"),),
+        multi_get=100,
+    ),
+    Scenario(
+        "gets-1mib",
+        "gets of 1-MiB values, 8 connections",
+        "bytes_in_per_s",
+        _ALL,
+        (_rate("memcached", 1.0, "bytes_in_per_s"),),
+        connections=8,
+        keys=64,
+        value_bytes=1 << 20,
+    ),
+    Scenario(
+        "meta-50x16",
+        "meta gets, 50 connections, 16 in flight",
+        "requests_per_s",
+        _CACHES,
+        protocol="meta",
+        in_flight=16,
+    ),
+    Scenario(
+        "binary-50x16",
+        "binary gets, 50 connections, 16 in flight",
+        "requests_per_s",
+        _CACHES,
+        protocol="binary",
+        in_flight=16,
+    ),
+    Scenario(
+        "threads-50x1",
+        "2 server threads over 1: gets, 50 connections, 1 in flight",
+        "requests_per_s",
+        _THREADS,
+        _NO_SLOWER,
+        pinned=False,
+    ),
+    Scenario(
+        "threads-50x16",
+        "2 server threads over 1: gets, 50 connections, 16 in flight",
+        "requests_per_s",
+        _THREADS,
+        _NO_SLOWER,
+        pinned=False,
+        in_flight=16,
+    ),
+    Scenario(
+        "memory-items",
+        "5 million items, 16-byte keys, 32-byte values",
+        "bytes_per_item",
+        _CACHES,
+        (Mark("bytes_per_item", "memcached", at_most=1.0),),
+        special="items",
+        rounds=1,
+    ),
+    Scenario(
+        "memory-idle",
+        "10,000 idle connections",
+        "bytes_per_connection",
+        _CACHES,
+        (Mark("bytes_per_connection", None, at_most=4096),),
+        special="idle",
+        rounds=1,
+    ),
+    Scenario(
+        "start",
+        "start to first answer",
+        "start_ms",
+        _STORES,
+        (Mark("start_ms", None, at_most=20),),
+        special="start",
+        rounds=11,
+    ),
+)
+
+
+def generator_command(program, scenario, kind, address, seconds, warmup):
+    protocol = "redis" if kind == "redis" else scenario.protocol
+    return [
+        *(program, "bench", "--server", address, "--protocol", protocol),
+        *("--connections", str(scenario.connections), "--in-flight", str(scenario.in_flight), "--threads", "1"),
+        *("--ratio", scenario.ratio, "--keys", str(scenario.keys), "--value-size", str(scenario.value_bytes)),
+        *("--multi-get", str(scenario.multi_get)),
+        *("--duration", f"{seconds:g}s", "--warmup", f"{warmup:g}s", "--json"),
+    ]
+
+
+def refusal(scenario, result):
+    """Why these figures must not be used, or None."""
+    if result["errors"] != 0:
+        return f"{result['errors']} errors"
+    if scenario.only_gets and result["misses"] != 0:
+        return f"{result['misses']} misses"
+    if result["requests"] == 0:
+        return "no request was answered"
+    return None
+
+
+class LoadRunner:
+    """Starts a server, lets the generator loose on it, ends it, and returns what the generator says."""
+
+    def __init__(self, programs, *, seconds, warmup, server_core, generator_core):
+        self._programs = programs
+        self._seconds = seconds
+        self._warmup = warmup
+        self._server_cores = {server_core}
+        self._generator_cores = {generator_core}
+
+    def run(self, scenario, contestant):
+        with Server(
+            self._programs,
+            contestant.kind,
+            threads=contestant.threads,
+            cores=self._server_cores if scenario.pinned else None,
+            value_bytes=scenario.value_bytes,
+            connections=max(1024, 2 * scenario.connections),
+        ) as server:
+            command = generator_command(
+                self._programs.bobbin, scenario, contestant.kind, server.address, self._seconds, self._warmup
+            )
+            started, cpu = time.monotonic(), server.cpu_seconds()
+            with on_cores(self._generator_cores if scenario.pinned else None):
+                generator = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                out, errors = generator.communicate(timeout=60 + 4 * (self._seconds + self._warmup))
+            except BaseException:
+                generator.kill()
+                generator.wait()
+                raise
+            if generator.returncode != 0:
+                raise Failed(f"the generator ended with {generator.returncode}: {errors.strip()[-2000:]}")
+            result = json.loads(out)
+            # Above one core means several threads; well below it: the generator was the slower of the two.
+            result["server_busy"] = round((server.cpu_seconds() - cpu) / (time.monotonic() - started), 3)
+        reason = refusal(scenario, result)
+        if reason:
+            raise Failed(f"figures refused: {reason}")
+        result["p50"] = result["latency_us"]["p50"]
+        result["p99"] = result["latency_us"]["p99"]
+        return result

@@ -1,0 +1,177 @@
+"""The servers that bench/versus compares: how each is started, asked, measured and ended."""
+
+import contextlib
+import os
+import re
+import resource
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+KINDS = ("bobbin", "memcached", "redis", "ceiling")
+START_PATIENCE_S = 20
+MIB = 1 << 20
+
+
+class Failed(Exception):
+    """A server or the generator could not be run."""
+
+
+class Programs:
+    """Where the programs are. `missing(kinds)` tells what is not there, before anything is measured."""
+
+    def __init__(self, build, bobbin=None, memcached=None, redis=None):
+        self.bobbin = bobbin or os.path.join(build, "bobbin")
+        self.ceiling = os.path.join(build, "bench", "ceiling")
+        self.memcached = memcached or shutil.which("memcached") or "/usr/bin/memcached"
+        self.redis = redis or shutil.which("redis-server") or "/usr/bin/redis-server"
+
+    def missing(self, kinds):
+        paths = {kind: getattr(self, kind) for kind in {*kinds, "bobbin"}}
+        return [f"{kind} ({path})" for kind, path in sorted(paths.items()) if not os.access(path, os.X_OK)]
+
+    def versions(self, kinds):
+        asked = {"bobbin": "--version", "memcached": "--version", "redis": "--version"}
+        found = {}
+        for kind in kinds:
+            if kind in asked:
+                command = [getattr(self, kind), asked[kind]]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                found[kind] = re.sub(r" sha=.*", "", done.stdout.strip())
+        return found
+
+
+@contextlib.contextmanager
+def on_cores(cores):
+    """What is started inside runs on these cores only (taskset's effect); None: wherever the kernel likes.
+
+    The affinity is inherited, so nothing runs between fork and exec: that would make a start slower.
+    """
+    before = os.sched_getaffinity(0)
+    if cores is not None:
+        os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def raise_descriptor_limit(wanted):
+    """For this process and all it starts. Returns what it got."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+            return wanted
+        except (ValueError, OSError):
+            wanted = hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """One server process on loopback, until the end of the `with` block."""
+
+    def __init__(self, programs, kind, *, threads=1, cores=None, value_bytes=100, memory_mib=1024, connections=1024):
+        self.kind = kind
+        self.port = free_port()
+        self._output = tempfile.TemporaryFile()
+        command = self._command(programs, threads, value_bytes, memory_mib, connections)
+        with on_cores(cores):
+            self.started_at = time.perf_counter()
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT
+            )
+        try:
+            self._wait_for_answer()
+        except BaseException:
+            self._end()
+            raise
+        self.start_ms = (time.perf_counter() - self.started_at) * 1000
+
+    def _command(self, programs, threads, value_bytes, memory_mib, connections):
+        port = str(self.port)
+        large = value_bytes + 1024 > MIB
+        if self.kind == "bobbin":
+            command = [programs.bobbin, "serve", "--listen", "127.0.0.1", "--port", port]
+            command += ["--threads", str(threads), "--memory", f"{memory_mib}M"]
+            command += ["--max-connections", str(connections)]
+            return command + (["--max-item-size", "2M"] if large else [])
+        if self.kind == "memcached":
+            command = [programs.memcached, "-l", "127.0.0.1", "-p", port, "-U", "0"]
+            command += ["-t", str(threads), "-m", str(memory_mib), "-c", str(connections)]
+            return command + (["-I", "2m"] if large else []) + (["-u", "root"] if os.geteuid() == 0 else [])
+        if self.kind == "redis":
+            command = [programs.redis, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"]
+            return command + ["--io-threads", str(threads), "--maxclients", str(connections), "--dir", "/tmp"]
+        return [programs.ceiling, "--port", port, "--value-size", str(value_bytes)]
+
+    def _wait_for_answer(self):
+        request, answer = (b"PING\r\n", b"+PONG") if self.kind == "redis" else (b"version\r\n", b"VERSION")
+        deadline = time.monotonic() + START_PATIENCE_S
+        while True:
+            if self._process.poll() is not None:
+                self._output.seek(0)
+                said = self._output.read().decode(errors="replace").strip()
+                raise Failed(f"{self.kind} has ended with code {self._process.returncode}: {said[-2000:]}")
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
+                    probe.sendall(request)
+                    if probe.recv(64).startswith(answer):
+                        return
+            except OSError:
+                pass
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.kind} has not answered for {START_PATIENCE_S} s")
+            time.sleep(0.0002)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), START_PATIENCE_S)
+
+    def stats(self):
+        """memcached's statistics, as a dictionary of strings."""
+        with self.connect() as asked, asked.makefile("rb") as lines:
+            asked.sendall(b"stats\r\n")
+            found = {}
+            while (line := lines.readline().decode()).startswith("STAT "):
+                _, name, value = line.rstrip("\r\n").split(" ", 2)
+                found[name] = value
+            return found
+
+    def resident_bytes(self):
+        with open(f"/proc/{self._process.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"^VmRSS:\s+(\d+) kB", status.read(), re.MULTILINE).group(1)) * 1024
+
+    def cpu_seconds(self):
+        """User and system time of the process so far."""
+        with open(f"/proc/{self._process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _end(self):
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._output.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._end()
