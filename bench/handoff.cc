@@ -1,50 +1,37 @@
-// Four ways for a background thread to send on a connection that belongs to a loop, over the real connection
-// class, with foreground requests on the same loop meanwhile:
+// Four ways for a background thread to send on a connection that belongs to a loop (handoff_ways.h), over the
+// real connection class. For each, with 1, 2 and 4 producers and frames of 128 bytes and 4 KiB:
 //
-//   mutex    the producer writes to the socket itself, under a mutex that it shares with the others
-//   hop      the producer hands each frame to the loop and waits until it is written
-//   post     the producer posts one closure for each frame
-//   spool    what Bobbin does
+//   alone    frames a second while the loop has nothing else to do
+//   busy     the same while foreground clients ask for as much as they get, and what those notice of it
 //
-// The first three live here only. Prints one line for each combination, and with --json a JSON object.
+// and what the foreground notices of a fixed rate of frames, against none. Frames are counted where they
+// arrive. Rounds go through all combinations; medians are printed.
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <cstring>
-#include <deque>
-#include <mutex>
-#include <semaphore>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "handoff_foreground.h"
+#include "handoff_ways.h"
 #include "net/front_end.h"
 #include "net/test_socket.h"
 
-namespace bobbin {
+namespace bobbin::handoff {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-constexpr size_t kReplyBytes = 132;  // what a get of 100 bytes answers
-// A producer of closures has to be stopped by something, or memory ends: as many as the spool's bytes hold.
-constexpr ptrdiff_t kMaxPosted = 8'192;
 
 /// Answers a fixed reply to each line; "background" makes the connection the producers' target.
 class BenchReceiver final : public net::Receiver {
  public:
-  struct Target {
-    std::atomic<net::Connection*> connection{nullptr};
-    net::Spool spool;
-    int descriptor = -1;
-  };
   explicit BenchReceiver(Target& target) : target_(target) {}
 
   size_t on_bytes(net::Connection& connection, std::span<const char> unread, size_t) override {
@@ -69,280 +56,264 @@ class BenchReceiver final : public net::Receiver {
   Target& target_;
 };
 
-/// One background producer: sends frames until told to stop.
-class Producer {
+/// The other end of the background stream. It counts and drops: bytes are not even copied out of the kernel,
+/// so that it is never what limits the producers.
+class BackgroundReader {
  public:
-  virtual ~Producer() = default;
-  virtual bool send(std::string_view frame) = 0;
-};
-
-class MutexProducer final : public Producer {
- public:
-  MutexProducer(BenchReceiver::Target& target, std::mutex& mutex) : target_(target), mutex_(mutex) {}
-  bool send(std::string_view frame) override {
-    const std::lock_guard lock(mutex_);
-    while (!frame.empty()) {
-      const ssize_t n = ::send(target_.descriptor, frame.data(), frame.size(), MSG_NOSIGNAL);
-      if (n < 0 && errno != EAGAIN) return false;
-      if (n < 0) {
-        pollfd writable{target_.descriptor, POLLOUT, 0};
-        poll(&writable, 1, 100);
-        continue;
-      }
-      frame.remove_prefix(static_cast<size_t>(n));
-    }
-    return true;
-  }
+  explicit BackgroundReader(net::TestSocket& socket)
+      : thread_([this, descriptor = socket.descriptor()] {
+          for (;;) {
+            const ssize_t n = recv(descriptor, nullptr, 1 << 20, MSG_TRUNC);
+            if (n <= 0) return;
+            bytes_.fetch_add(static_cast<uint64_t>(n), std::memory_order_relaxed);
+          }
+        }) {}
+  /// The stream has ended.
+  void join() { thread_.join(); }
+  [[nodiscard]] uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
-  BenchReceiver::Target& target_;
-  std::mutex& mutex_;
+  std::atomic<uint64_t> bytes_{0};
+  std::thread thread_;
 };
 
-class HopProducer final : public Producer {
- public:
-  explicit HopProducer(BenchReceiver::Target& target) : target_(target) {}
-  bool send(std::string_view frame) override {
-    std::binary_semaphore done(0);
-    net::Connection& connection = *target_.connection;
-    connection.loop().post([&] {
-      connection.out().append(frame);
-      connection.flush();
-      done.release();
-    });
-    done.acquire();
-    return true;
-  }
-
- private:
-  BenchReceiver::Target& target_;
-};
-
-class PostProducer final : public Producer {
- public:
-  PostProducer(BenchReceiver::Target& target, std::counting_semaphore<>& room)
-      : target_(target), room_(room) {}
-  bool send(std::string_view frame) override {
-    room_.acquire();
-    net::Connection& connection = *target_.connection;
-    connection.loop().post([this, &connection, copy = std::string(frame)] {
-      // Nobody else bounds what the reader has not taken.
-      if (!connection.congested()) connection.out().append(copy);
-      connection.flush();
-      room_.release();
-    });
-    return true;
-  }
-
- private:
-  BenchReceiver::Target& target_;
-  std::counting_semaphore<>& room_;
-};
-
-class SpoolProducer final : public Producer {
- public:
-  explicit SpoolProducer(BenchReceiver::Target& target) : spool_(target.spool) {}
-  bool send(std::string_view frame) override {
-    for (;;) {
-      switch (spool_.append_or_wake(frame, [this] { room_.release(); })) {
-        case net::Append::accepted:
-          return true;
-        case net::Append::closed:
-          return false;
-        case net::Append::full:
-          room_.acquire();
-      }
-    }
-  }
-
- private:
-  net::Spool spool_;
-  std::counting_semaphore<> room_{0};
-};
-
-struct Options {
-  double seconds = 2;
-  int foreground = 8;  // connections with one request in flight
-  double rate = 0;     // frames a second of all producers; 0: as many as go
-  bool json = false;
+struct Case {
+  std::string_view way;  // "idle": no producers
+  int producers = 0;
+  size_t frame_bytes = 0;
+  double frames_per_s = 0;  // of all producers together; 0: as many as go
+  bool foreground = false;
 };
 
 struct Result {
   double frames_per_s = 0;
-  double foreground_per_s = 0;
-  double p50_us = 0;
-  double p99_us = 0;
   double wakes_per_frame = 0;
+  ForegroundResult foreground;
 };
 
-/// Foreground clients, one request in flight on each of several connections, from one thread.
-class Foreground {
- public:
-  Foreground(const net::Address& address, int connections) {
-    for (int i = 0; i < connections; ++i)
-      sockets_.emplace_back(address);
-  }
-  void run(const std::atomic<bool>& stop) {
-    const std::string request = "get key:0000001\n";
-    std::vector<Clock::time_point> sent(sockets_.size());
-    for (auto& socket : sockets_)
-      socket.send_all(request);
-    for (auto& time : sent)
-      time = Clock::now();
-    while (!stop) {
-      for (size_t i = 0; i < sockets_.size(); ++i) {
-        if (sockets_[i].receive(kReplyBytes).size() != kReplyBytes) return;
-        const auto now = Clock::now();
-        latencies_us_.push_back(std::chrono::duration<float, std::micro>(now - sent[i]).count());
-        sockets_[i].send_all(request);
-        sent[i] = now;
-      }
-    }
-  }
-  void report(Result& result, double seconds) {
-    std::sort(latencies_us_.begin(), latencies_us_.end());
-    const auto at = [&](double share) {
-      return latencies_us_.empty() ? 0
-                                   : latencies_us_[static_cast<size_t>(share * (latencies_us_.size() - 1))];
-    };
-    result.foreground_per_s = static_cast<double>(latencies_us_.size()) / seconds;
-    result.p50_us = at(0.50);
-    result.p99_us = at(0.99);
-  }
-
- private:
-  std::vector<net::TestSocket> sockets_;
-  std::vector<float> latencies_us_;
+struct Options {
+  double seconds = 1;
+  int rounds = 3;
+  int connections = 8;  // of the foreground, one request in flight on each
+  double rate = 1e6;    // of the comparison at a fixed rate; 0: leave that out
+  std::vector<std::string_view> ways{"mutex", "hop", "post", "spool"};
+  std::vector<int> producers{1, 2, 4};
+  std::vector<size_t> frame_bytes{128, 4096};
+  bool json = false;
 };
 
-void produce(Producer& producer, std::string_view frame, double rate, const std::atomic<bool>& stop,
-             std::atomic<uint64_t>& sent) {
+// Paced in slices of 100 µs, so that pacing itself costs little.
+void produce(Producer& producer, std::string_view frame, double rate, const std::atomic<bool>& stop) {
   const auto start = Clock::now();
-  uint64_t n = 0;
-  while (!stop) {
-    if (rate > 0) {
-      // Paced in slices of 100 µs, so that pacing itself costs little.
-      const double due = std::chrono::duration<double>(Clock::now() - start).count() * rate;
-      if (static_cast<double>(n) >= due) {
-        std::this_thread::sleep_for(std::chrono::microseconds(100));
-        continue;
-      }
+  for (uint64_t sent = 0; !stop;) {
+    const double due = std::chrono::duration<double>(Clock::now() - start).count() * rate;
+    if (rate > 0 && static_cast<double>(sent) >= due) {
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+      continue;
     }
-    if (!producer.send(frame)) break;
-    ++n;
+    // So that the clock is not what is measured.
+    for (int i = 0; i < 16; ++i, ++sent) {
+      if (!producer.send(frame)) return;
+    }
   }
-  sent += n;
 }
 
-Result measure(std::string_view way, int producers, size_t frame_bytes, const Options& options) {
-  BenchReceiver::Target target;
+Result measure(const Case& what, const Options& options) {
+  Target target;
   net::FrontEndOptions front_options;
   front_options.listen.push_back(*net::Address::parse("127.0.0.1:0", 0));
   auto front = std::move(
       *net::FrontEnd::start(front_options, [&](size_t) { return std::make_unique<BenchReceiver>(target); }));
-  const net::Address address = front->addresses()[0];
-
-  net::TestSocket reader(address);
-  reader.send_all("background\n");
+  net::TestSocket socket(front->addresses()[0]);
+  socket.send_all("background\n");
   while (target.connection == nullptr)
     std::this_thread::yield();
-  std::thread drain([&] {
-    while (!reader.receive(256 << 10).empty()) {
-    }
-  });
+  BackgroundReader reader(socket);
 
-  std::mutex mutex;
-  std::counting_semaphore<> room(kMaxPosted);
   std::atomic<bool> stop{false};
-  std::atomic<uint64_t> sent{0};
-  const std::string frame(frame_bytes, 'f');
-  std::vector<std::unique_ptr<Producer>> all;
+  const std::string frame(std::max<size_t>(what.frame_bytes, 1), 'f');
+  std::vector<std::unique_ptr<Producer>> producers;
   std::vector<std::thread> threads;
-  for (int i = 0; i < producers && way != "idle"; ++i) {
-    if (way == "mutex") all.push_back(std::make_unique<MutexProducer>(target, mutex));
-    if (way == "hop") all.push_back(std::make_unique<HopProducer>(target));
-    if (way == "post") all.push_back(std::make_unique<PostProducer>(target, room));
-    if (way == "spool") all.push_back(std::make_unique<SpoolProducer>(target));
-    threads.emplace_back([&, producer = all.back().get()] {
-      produce(*producer, frame, options.rate / producers, stop, sent);
+  for (int i = 0; i < what.producers; ++i) {
+    producers.push_back(make_producer(what.way, target));
+    threads.emplace_back([&, producer = producers.back().get()] {
+      produce(*producer, frame, what.frames_per_s / what.producers, stop);
     });
   }
-  Foreground foreground(address, options.foreground);
-  const uint64_t wakes_before = front->loops()[0]->counters().spool_wakes.get();
-  std::thread client([&] { foreground.run(stop); });
+  Foreground foreground(front->addresses()[0], what.foreground ? options.connections : 0);
+
+  const auto& wakes = front->loops()[0]->counters().spool_wakes;
+  const auto pause = [](double seconds) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  };
+  pause(options.seconds / 5);  // warm-up
+  foreground.begin();
   const auto begin = Clock::now();
-  std::this_thread::sleep_for(std::chrono::duration<double>(options.seconds));
+  const uint64_t bytes_before = reader.bytes();
+  const uint64_t wakes_before = wakes.get();
+  pause(options.seconds);
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  const double frames =
+      static_cast<double>(reader.bytes() - bytes_before) / static_cast<double>(frame.size());
+  Result result;
+  result.frames_per_s = frames / seconds;
+  result.wakes_per_frame = frames > 0 ? static_cast<double>(wakes.get() - wakes_before) / frames : 0;
+  result.foreground = foreground.end(seconds);
+
   stop = true;
-  client.join();
-  const uint64_t wakes = front->loops()[0]->counters().spool_wakes.get() - wakes_before;
   // Producers that wait for the loop end before it does.
   for (std::thread& thread : threads)
     thread.join();
-  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   front.reset();
-  drain.join();
-
-  Result result;
-  result.frames_per_s = static_cast<double>(sent.load()) / seconds;
-  if (sent > 0) result.wakes_per_frame = static_cast<double>(wakes) / static_cast<double>(sent.load());
-  foreground.report(result, seconds);
+  reader.join();
   return result;
 }
 
-void print(std::string_view way, int producers, size_t frame_bytes, const Result& r, const Options& options,
-           bool first) {
-  if (options.json) {
-    fmt::print(
-        "{}{{\"way\":\"{}\",\"producers\":{},\"frame_bytes\":{},\"frames_per_s\":{:.0f},"
-        "\"foreground_per_s\":{:.0f},\"p50_us\":{:.1f},\"p99_us\":{:.1f},\"wakes_per_frame\":{:.6f}}}\n",
-        first ? "[" : ",", way, producers, frame_bytes, r.frames_per_s, r.foreground_per_s, r.p50_us,
-        r.p99_us, r.wakes_per_frame);
-  } else {
-    fmt::print("{:<6} {:>9} {:>7} {:>14.0f} {:>10.2f} {:>13.0f} {:>8.0f} {:>8.0f} {:>12.5f}\n", way,
-               producers, frame_bytes, r.frames_per_s,
-               r.frames_per_s * static_cast<double>(frame_bytes) / 1e9, r.foreground_per_s, r.p50_us,
-               r.p99_us, r.wakes_per_frame);
+template <typename Field>
+double median(const std::vector<Result>& rounds, Field field) {
+  std::vector<double> values;
+  for (const Result& result : rounds)
+    values.push_back(field(result));
+  std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+Result medians(const std::vector<Result>& rounds) {
+  Result result;
+  result.frames_per_s = median(rounds, [](const Result& r) { return r.frames_per_s; });
+  result.wakes_per_frame = median(rounds, [](const Result& r) { return r.wakes_per_frame; });
+  result.foreground.requests_per_s =
+      median(rounds, [](const Result& r) { return r.foreground.requests_per_s; });
+  result.foreground.p50_us = median(rounds, [](const Result& r) { return r.foreground.p50_us; });
+  result.foreground.p99_us = median(rounds, [](const Result& r) { return r.foreground.p99_us; });
+  return result;
+}
+
+std::vector<Case> all_cases(const Options& options) {
+  std::vector<Case> cases{{.way = "idle", .foreground = true}};
+  if (options.rate > 0) {
+    for (const std::string_view way : options.ways)
+      cases.push_back({way, 1, 128, options.rate, true});
   }
-  std::fflush(stdout);
+  for (const size_t frame_bytes : options.frame_bytes) {
+    for (const int producers : options.producers) {
+      for (const bool foreground : {false, true}) {
+        for (const std::string_view way : options.ways)
+          cases.push_back({way, producers, frame_bytes, 0, foreground});
+      }
+    }
+  }
+  return cases;
+}
+
+void print(const Case& c, const Result& r, bool json, bool first) {
+  const ForegroundResult& f = r.foreground;
+  if (json) {
+    fmt::print(
+        "{}{{\"way\":\"{}\",\"producers\":{},\"frame_bytes\":{},\"offered_frames_per_s\":{:.0f},"
+        "\"foreground\":{},\"frames_per_s\":{:.0f},\"wakes_per_frame\":{:.6f},\"foreground_per_s\":{:.0f},"
+        "\"p50_us\":{:.1f},\"p99_us\":{:.1f}}}\n",
+        first ? "[" : ",", c.way, c.producers, c.frame_bytes, c.frames_per_s, c.foreground, r.frames_per_s,
+        r.wakes_per_frame, f.requests_per_s, f.p50_us, f.p99_us);
+    return;
+  }
+  if (first) {
+    fmt::print("{:<6} {:>9} {:>6} {:>9} {:>6} {:>12} {:>7} {:>12} {:>13} {:>7} {:>7}\n", "way", "producers",
+               "bytes", "offered/s", "loop", "frames/s", "GB/s", "wakes/frame", "foreground/s", "p50 us",
+               "p99 us");
+  }
+  const std::string offered = c.frames_per_s > 0 ? fmt::format("{:.0f}", c.frames_per_s) : "-";
+  fmt::print("{:<6} {:>9} {:>6} {:>9} {:>6} {:>12.0f} {:>7.3f} {:>12.5f} {:>13.0f} {:>7.0f} {:>7.0f}\n",
+             c.way, c.producers, c.frame_bytes, offered, c.foreground ? "busy" : "alone", r.frames_per_s,
+             r.frames_per_s * static_cast<double>(c.frame_bytes) / 1e9, r.wakes_per_frame, f.requests_per_s,
+             f.p50_us, f.p99_us);
+}
+
+/// What the spool has to reach, from the same run.
+void print_marks(const std::vector<Case>& cases, const std::vector<Result>& results) {
+  const auto find = [&](std::string_view way, bool paced, bool foreground) -> const Result* {
+    for (size_t i = 0; i < cases.size(); ++i) {
+      const Case& c = cases[i];
+      const bool idle = c.way == "idle";
+      if (c.way == way && (c.frames_per_s > 0) == paced && c.foreground == foreground &&
+          (idle || (c.producers == 1 && c.frame_bytes == 128)))
+        return &results[i];
+    }
+    return nullptr;
+  };
+  const auto mark = [](std::string_view text, double value, bool met) {
+    fmt::print("{:<62} {:>8.2f} {}\n", text, value, met ? "met" : "missed");
+  };
+  const Result* spool = find("spool", false, false);
+  for (const auto& [way, times] : {std::pair{"hop", 100.0}, std::pair{"mutex", 10.0}}) {
+    const Result* other = find(way, false, false);
+    if (spool == nullptr || other == nullptr) continue;
+    const double ratio = spool->frames_per_s / other->frames_per_s;
+    mark(fmt::format("spool over {}, 128-byte frames, at least {:g} times", way, times), ratio,
+         ratio >= times);
+  }
+  const Result* idle = find("idle", false, true);
+  const Result* paced = find("spool", true, true);
+  if (idle == nullptr || paced == nullptr) return;
+  const double ratio = paced->foreground.p99_us / idle->foreground.p99_us;
+  mark(fmt::format("foreground p99 with {:.0f} frames/s over without, at most 1.3", paced->frames_per_s),
+       ratio, ratio <= 1.3);
+}
+
+bool parse(int argc, char** argv, Options& options) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view name = argv[i];
+    if (name == "--json") {
+      options.json = true;
+      continue;
+    }
+    if (++i == argc) return false;
+    const double number = std::strtod(argv[i], nullptr);
+    if (name == "--seconds") options.seconds = number;
+    if (name == "--rounds") options.rounds = static_cast<int>(number);
+    if (name == "--connections") options.connections = static_cast<int>(number);
+    if (name == "--rate") options.rate = number;
+    if (name == "--way") options.ways = {argv[i]};
+    if (name == "--producers") options.producers = {static_cast<int>(number)};
+    if (name == "--bytes") options.frame_bytes = {static_cast<size_t>(number)};
+    constexpr std::array kNames{"--seconds", "--rounds",    "--connections", "--rate",
+                                "--way",     "--producers", "--bytes"};
+    if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) return false;
+  }
+  return options.rounds > 0 && options.seconds > 0;
 }
 
 int run(int argc, char** argv) {
   Options options;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    const auto value = [&] { return i + 1 < argc ? std::strtod(argv[++i], nullptr) : 0.0; };
-    if (argument == "--seconds") {
-      options.seconds = value();
-    } else if (argument == "--rate") {
-      options.rate = value();
-    } else if (argument == "--foreground") {
-      options.foreground = static_cast<int>(value());
-    } else if (argument == "--json") {
-      options.json = true;
-    } else {
-      fmt::print(stderr, "handoff [--seconds S] [--rate FRAMES_PER_S] [--foreground CONNECTIONS] [--json]\n");
-      return 2;
-    }
+  if (!parse(argc, argv, options)) {
+    fmt::print(stderr,
+               "usage: handoff [--seconds S] [--rounds N] [--connections N] [--rate FRAMES_PER_S] [--json]\n"
+               "               [--way mutex|hop|post|spool] [--producers N] [--bytes N]\n");
+    return 2;
   }
-  if (!options.json) {
-    fmt::print("{:<6} {:>9} {:>7} {:>14} {:>10} {:>13} {:>8} {:>8} {:>12}\n", "way", "producers", "bytes",
-               "frames/s", "GB/s", "foreground/s", "p50 us", "p99 us", "wakes/frame");
+  const std::vector<Case> cases = all_cases(options);
+  std::vector<std::vector<Result>> rounds(cases.size());
+  for (int round = 1; round <= options.rounds; ++round) {
+    fmt::print(stderr, "round {} of {}\n", round, options.rounds);
+    for (size_t i = 0; i < cases.size(); ++i)
+      rounds[i].push_back(measure(cases[i], options));
   }
-  print("idle", 0, 0, measure("idle", 0, 0, options), options, true);
-  for (const size_t frame_bytes : {size_t{128}, size_t{4096}}) {
-    for (const int producers : {1, 2, 4}) {
-      for (const std::string_view way : {"mutex", "hop", "post", "spool"}) {
-        print(way, producers, frame_bytes, measure(way, producers, frame_bytes, options), options, false);
-      }
-    }
+  std::vector<Result> results;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    results.push_back(medians(rounds[i]));
+    print(cases[i], results[i], options.json, i == 0);
   }
-  if (options.json) fmt::print("]\n");
+  if (options.json) {
+    fmt::print("]\n");
+  } else {
+    print_marks(cases, results);
+  }
   return 0;
 }
 
 }  // namespace
-}  // namespace bobbin
+}  // namespace bobbin::handoff
 
 int main(int argc, char** argv) {
-  return bobbin::run(argc, argv);
+  return bobbin::handoff::run(argc, argv);
 }

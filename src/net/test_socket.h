@@ -50,6 +50,7 @@ class TestSocket {
   }
 
   [[nodiscard]] bool open() const { return open_; }
+  [[nodiscard]] int descriptor() const { return descriptor_; }
 
   bool send_all(std::string_view bytes) {
     while (!bytes.empty()) {
