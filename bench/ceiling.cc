@@ -2,9 +2,9 @@
 //
 //   ceiling --port PORT [--value-size BYTES]
 //
-// It cuts requests of the text protocol at their end and answers a constant of the size that a real server's
-// answer would have; it looks nothing up and keeps nothing. One read and one write for each event. Listens on
-// 127.0.0.1, port 0 is any free one, and prints "listening on 127.0.0.1:PORT".
+// It cuts requests of the text protocol at their end and answers what a real server would, with the request's
+// own keys and one constant value; it looks nothing up and keeps nothing. One read and one write for each
+// event. Listens on 127.0.0.1, port 0 is any free one, and prints "listening on 127.0.0.1:PORT".
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -24,6 +24,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,33 +32,31 @@
 namespace {
 
 constexpr size_t kReadBytes = 64 << 10;
-constexpr size_t kMaxKeyBytes = 250;
 constexpr size_t kCopyBelowBytes = 4 << 10;  // larger answers are sent from where they lie
 constexpr size_t kMaxRuns = 64;
+constexpr std::string_view kValue = "VALUE ";
 constexpr std::string_view kEnd = "END\r\n";
 constexpr std::string_view kStored = "STORED\r\n";
 constexpr std::string_view kVersion = "VERSION ceiling\r\n";
 
 struct Connection {
   int descriptor = -1;
-  std::string unread;         // half a request
-  uint64_t skip = 0;          // bytes of a data block that have not arrived
-  std::vector<iovec> unsent;  // what the kernel has not taken; empty while it takes everything
-  std::string unsent_copy;    // where copied answers wait
+  std::string unread;             // half a request
+  uint64_t skip = 0;              // bytes of a data block that have not arrived
+  std::vector<iovec> unsent;      // what the kernel has not taken; empty while it takes everything
+  std::string unsent_copy;        // where copied answers wait
+  std::deque<std::string> heads;  // what stands before values that are sent from where they lie
   uint32_t waits_for = EPOLLIN;
 };
 
 class Ceiling {
  public:
   Ceiling(int listener, size_t value_bytes)
-      : listener_(listener), epoll_(epoll_create1(0)), references_(value_bytes >= kCopyBelowBytes) {
-    const std::string value(value_bytes, 'v');
-    // One block for each length of key.
-    for (size_t n = 0; n < blocks_.size(); ++n)
-      heads_[n] = fmt::format("VALUE {} 0 {}\r\n", std::string(n, 'k'), value_bytes);
-    tail_ = value + "\r\n";
-    for (size_t n = 0; n < blocks_.size() && !references_; ++n)
-      blocks_[n] = heads_[n] + tail_;
+      : listener_(listener),
+        epoll_(epoll_create1(0)),
+        references_(value_bytes >= kCopyBelowBytes),
+        size_(fmt::format(" 0 {}\r\n", value_bytes)),
+        value_(std::string(value_bytes, 'v') + "\r\n") {
     watch(listener_, nullptr, EPOLL_CTL_ADD, EPOLLIN);
   }
 
@@ -130,7 +129,7 @@ class Ceiling {
 
   // `line` ends with \r. The answer to a set goes out before its data block has arrived: nobody can tell.
   void answer(Connection& connection, std::string_view line) {
-    if (line.starts_with("get ")) return answer_get(line.substr(4, line.size() - 5));
+    if (line.starts_with("get ")) return answer_get(connection, line.substr(4, line.size() - 5));
     if (line.starts_with("set ")) {
       uint64_t bytes = 0;
       std::from_chars(line.data() + line.rfind(' ') + 1, line.data() + line.size(), bytes);
@@ -140,22 +139,24 @@ class Ceiling {
     add(line.starts_with("version") ? kVersion : std::string_view("ERROR\r\n"));
   }
 
-  void answer_get(std::string_view keys) {
+  void answer_get(Connection& connection, std::string_view keys) {
     for (size_t begin = 0; begin <= keys.size();) {
       const size_t space = std::min(keys.find(' ', begin), keys.size());
-      const size_t length = std::min(space - begin, kMaxKeyBytes);
+      const std::string_view key = keys.substr(begin, space - begin);
       if (references_) {
-        add(heads_[length]);
-        add(tail_);
+        std::string& head = connection.heads.emplace_back(kValue);
+        head.append(key).append(size_);
+        add(head);
+        add(value_);
       } else {
-        add(blocks_[length]);
+        copies_.append(kValue).append(key).append(size_).append(value_);
       }
       begin = space + 1;
     }
     add(kEnd);
   }
 
-  // All that is added lives as long as the program.
+  // What is added lives until it has been sent.
   void add(std::string_view constant) {
     if (references_) {
       runs_.push_back({const_cast<char*>(constant.data()), constant.size()});
@@ -179,6 +180,7 @@ class Ceiling {
     runs_.clear();
     copies_.clear();
     if (!alive) return false;
+    if (connection.unsent.empty()) connection.heads.clear();
     const uint32_t wanted = connection.unsent.empty() ? EPOLLIN : EPOLLOUT;
     if (wanted != connection.waits_for) {
       watch(connection.descriptor, &connection, EPOLL_CTL_MOD, wanted);
@@ -209,9 +211,8 @@ class Ceiling {
   const int listener_;
   const int epoll_;
   const bool references_;
-  std::array<std::string, kMaxKeyBytes + 1> heads_;   // VALUE kkk 0 100\r\n, by the key's length
-  std::array<std::string, kMaxKeyBytes + 1> blocks_;  // the same with the value
-  std::string tail_;                                  // the value
+  const std::string size_;   // what stands between key and value
+  const std::string value_;  // and its end of line
   std::array<char, 2 * kReadBytes> read_;
   std::vector<iovec> runs_;  // the answers of this event
   std::string copies_;       // the same while they are small

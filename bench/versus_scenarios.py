@@ -188,7 +188,7 @@ def generator_command(program, scenario, kind, address, seconds, warmup):
         *("--connections", str(scenario.connections), "--in-flight", str(scenario.in_flight), "--threads", "1"),
         *("--ratio", scenario.ratio, "--keys", str(scenario.keys), "--value-size", str(scenario.value_bytes)),
         *("--multi-get", str(scenario.multi_get)),
-        *("--duration", f"{seconds:g}s", "--warmup", f"{warmup:g}s", "--json"),
+        *("--duration", f"{seconds * 1000:.0f}ms", "--warmup", f"{warmup * 1000:.0f}ms", "--json"),
     ]
 
 
@@ -235,7 +235,8 @@ class LoadRunner:
                 generator.wait()
                 raise
             if generator.returncode != 0:
-                raise Failed(f"the generator ended with {generator.returncode}: {errors.strip()[-2000:]}")
+                said = (errors.strip() or out.strip())[-2000:]
+                raise Failed(f"the generator ended with {generator.returncode}: {said}")
             result = json.loads(out)
             # Above one core means several threads; well below it: the generator was the slower of the two.
             result["server_busy"] = round((server.cpu_seconds() - cpu) / (time.monotonic() - started), 3)
