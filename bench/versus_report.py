@@ -157,12 +157,16 @@ def report(raw):
 
 
 def _conditions(raw):
+    """One sentence before the tables: how it was measured, and how quiet the machine was."""
     settings, machine = raw["settings"], raw["machine"]
     spreads = [m.spread(name) for m in medians_of(raw) for name in COLUMNS if not m.scenario.special]
-    moved = f"; the rounds of one row differ by up to {(max(s) - 1) * 100:.0f} %" if (s := [*filter(None, spreads)]) else ""
+    spreads = [spread for spread in spreads if spread]
+    moved = ""
+    if spreads and settings["rounds"] > 1:
+        moved = f" The rounds of one figure differ by up to {(max(spreads) - 1) * 100:.0f} %."
     versions = ", ".join(machine["versions"].values())
     return (
-        f"Medians of {settings['rounds']} interleaved rounds of {settings['seconds']:g} s, one server thread on one "
-        f"core, the generator on another{moved}. {machine['cpu']}, {machine['cores']} cores, Linux "
-        f"{machine['kernel']}; {versions}.\n"
+        f"Medians of {settings['rounds']} interleaved rounds of {settings['seconds']:g} s; one server thread on one "
+        f"core, the generator on another.{moved} {machine['cpu']}, {machine['cores']} cores, Linux "
+        f"{machine['kernel']}, load average before {machine['load_average_before']:.1f}; {versions}.\n"
     )
