@@ -19,7 +19,7 @@ GROUP_TITLE = 22
 GROUP_GAP = 14
 
 STYLE = """
-  text { font-family: system-ui, "Segoe UI", "DejaVu Sans", Helvetica, Arial, sans-serif; font-size: 12px; fill: #6b7480 }
+  text { font-family: system-ui, "Segoe UI", "DejaVu Sans", Helvetica, Arial, sans-serif; font-size: 12px; fill: #768390 }
   .title { font-size: 15px; font-weight: 600 }
   .group { font-weight: 600 }
   .name { text-anchor: end }
