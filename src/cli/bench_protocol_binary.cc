@@ -1,0 +1,137 @@
+// The binary protocol as a load generator speaks it: get, getq with noop behind them for several keys, and
+// set.
+
+#include "cli/bench_dialects.h"
+#include "wire/binary_header.h"
+#include "wire/binary_reply.h"
+
+namespace bobbin::cli {
+namespace {
+
+using wire::BinaryHeader;
+using wire::BinaryOpcode;
+using wire::BinaryStatus;
+using wire::kBinaryHeaderBytes;
+
+constexpr uint8_t number_of(BinaryOpcode opcode) {
+  return static_cast<uint8_t>(opcode);
+}
+
+class BinaryWriter final : public BenchWriter {
+ public:
+  explicit BinaryWriter(const BenchKeys& keys) : keys_(keys) {}
+
+  [[nodiscard]] size_t max_get_bytes(size_t keys) const noexcept override {
+    return keys * (kBinaryHeaderBytes + keys_.key_bytes()) + kBinaryHeaderBytes;
+  }
+  [[nodiscard]] size_t max_set_head_bytes() const noexcept override {
+    return kBinaryHeaderBytes + kStoreExtrasBytes + keys_.key_bytes();
+  }
+  char* write_get(char* out, std::span<const uint32_t> keys) const noexcept override {
+    BinaryHeader header;
+    header.opcode = number_of(keys.size() == 1 ? BinaryOpcode::get : BinaryOpcode::getq);
+    header.key_bytes = static_cast<uint16_t>(keys_.key_bytes());
+    header.body_bytes = header.key_bytes;
+    for (const uint32_t key : keys) {
+      out = keys_.write(wire::encode_header(out, header), key);
+      ++header.opaque;
+    }
+    if (keys.size() == 1) return out;
+    BinaryHeader noop;
+    noop.opcode = number_of(BinaryOpcode::noop);
+    return wire::encode_header(out, noop);
+  }
+  char* write_set_head(char* out, uint32_t key, uint32_t value_bytes) const noexcept override {
+    BinaryHeader header;
+    header.opcode = number_of(BinaryOpcode::set);
+    header.key_bytes = static_cast<uint16_t>(keys_.key_bytes());
+    header.extras_bytes = kStoreExtrasBytes;
+    header.body_bytes = kStoreExtrasBytes + header.key_bytes + value_bytes;
+    out = wire::encode_header(out, header);
+    out = wire::store_big_endian(out, uint64_t{0});  // client flags and expiry
+    return keys_.write(out, key);
+  }
+  [[nodiscard]] std::string_view set_tail() const noexcept override { return {}; }
+
+ private:
+  static constexpr uint8_t kStoreExtrasBytes = 8;
+  const BenchKeys& keys_;
+};
+
+class BinaryReader final : public BenchReader {
+ public:
+  explicit BinaryReader(const BenchValueSizes& sizes) : sizes_(sizes) {}
+
+  Progress read(std::string_view bytes, const BenchAsked& asked, BenchReplies& replies) override {
+    const size_t size = bytes.size();
+    for (;;) {
+      if (in_body_) {
+        if (!take_value(bytes)) return {State::more, size};
+        in_body_ = false;
+        if (last_) {
+          answered_ = next_position_ = 0;
+          return {State::done, size - bytes.size()};
+        }
+      }
+      if (bytes.size() < kBinaryHeaderBytes) return {State::more, size - bytes.size()};
+      const BinaryHeader header = wire::decode_header(bytes.data());
+      bytes.remove_prefix(kBinaryHeaderBytes);
+      if (!on_header(header, asked, replies)) return {State::broken, size};
+      in_body_ = true;
+      value_left_ = header.body_bytes;
+    }
+  }
+
+ private:
+  // False if it cannot be a part of the reply. Sets last_.
+  bool on_header(const BinaryHeader& header, const BenchAsked& asked, BenchReplies& replies) {
+    const uint32_t head_bytes = uint32_t{header.extras_bytes} + header.key_bytes;
+    if (header.magic != wire::kBinaryReplyMagic || head_bytes > header.body_bytes) return false;
+    const bool several = asked.keys.size() > 1;
+    const auto status = static_cast<BinaryStatus>(header.vbucket_or_status);
+    last_ = !several || header.opcode == number_of(BinaryOpcode::noop);
+    if (several && last_) {
+      replies.misses += asked.keys.size() - answered_;
+      return true;
+    }
+    const BinaryOpcode expected =
+        asked.is_set ? BinaryOpcode::set : (several ? BinaryOpcode::getq : BinaryOpcode::get);
+    // Replies come in the order of the requests.
+    if (header.opcode != number_of(expected) || header.opaque < next_position_ ||
+        header.opaque >= asked.keys.size()) {
+      return false;
+    }
+    next_position_ = header.opaque + 1;
+    if (status == BinaryStatus::key_not_found && !asked.is_set) {
+      ++replies.misses;
+    } else if (status != BinaryStatus::success) {
+      const std::string_view text = wire::binary_status_text(status);
+      replies.refuse(text.empty() ? "status " + std::to_string(header.vbucket_or_status) : std::string(text));
+    } else if (!asked.is_set) {
+      ++replies.hits;
+      const uint32_t value_bytes = header.body_bytes - head_bytes;
+      if (value_bytes != sizes_.of(asked.keys[header.opaque])) replies.fail(BenchError::wrong_size);
+    }
+    ++answered_;
+    return true;
+  }
+
+  const BenchValueSizes& sizes_;
+  // Of the reply being read:
+  bool in_body_ = false;
+  bool last_ = false;  ///< the frame whose body is being taken ends the reply
+  size_t answered_ = 0;
+  size_t next_position_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<BenchWriter> make_binary_writer(const BenchKeys& keys) {
+  return std::make_unique<BinaryWriter>(keys);
+}
+
+std::unique_ptr<BenchReader> make_binary_reader(const BenchValueSizes& sizes) {
+  return std::make_unique<BinaryReader>(sizes);
+}
+
+}  // namespace bobbin::cli
