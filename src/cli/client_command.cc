@@ -46,12 +46,16 @@ std::optional<Arguments> begin_client_command(const CommandLine& line, int argc,
   return std::move(*arguments);
 }
 
-base::Result<MetaClient, base::Error> connect_client(const Arguments& arguments) {
+base::Result<net::Address, base::Error> server_address(const Arguments& arguments) {
   std::string text = arguments.last("--server");
   const char* variable = std::getenv(kServerVariable);
   if (text.empty() && variable != nullptr) text = variable;
   if (text.empty()) text = kDefaultServer;
-  const auto address = net::Address::parse(text, kDefaultPort);
+  return net::Address::parse(text, kDefaultPort);
+}
+
+base::Result<MetaClient, base::Error> connect_client(const Arguments& arguments) {
+  const auto address = server_address(arguments);
   if (!address) return base::fail(address.error());
   const uint64_t timeout_ms = parse_duration_ms(arguments.last("--timeout", "10s")).value_or(10'000);
   return MetaClient::connect(*address, std::chrono::milliseconds(timeout_ms));

@@ -27,7 +27,10 @@ void add_client_flags(CommandLine& line);
 /// in `exit_code` otherwise.
 std::optional<Arguments> begin_client_command(const CommandLine& line, int argc, char** argv, int& exit_code);
 
-/// Connects to --server, BOBBIN_SERVER or the default.
+/// What --server, BOBBIN_SERVER or the default names.
+base::Result<net::Address, base::Error> server_address(const Arguments& arguments);
+
+/// Connects to server_address().
 base::Result<MetaClient, base::Error> connect_client(const Arguments& arguments);
 
 /// Prints "bobbin: message" to standard error, and returns `code`.

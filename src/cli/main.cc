@@ -8,14 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/bench_command.h"
 #include "cli/client_command.h"
 #include "cli/serve_command.h"
 #include "cli/suggestion.h"
-
-#if __has_include("cli/bench_command.h")
-#include "cli/bench_command.h"
-#define BOBBIN_HAS_BENCH_COMMAND
-#endif
 
 namespace bobbin::cli {
 namespace {
@@ -33,9 +29,7 @@ constexpr std::array kCommands = {
     Command{"del", "delete keys", del_command},
     Command{"stat", "print the server's statistics", stat_command},
     Command{"log", "show what happens on the server, as it happens", log_command},
-#ifdef BOBBIN_HAS_BENCH_COMMAND
     Command{"bench", "put load on a server and measure it", bench_command},
-#endif
 };
 
 const Command* find_command(std::string_view name) {
@@ -90,13 +84,12 @@ int print_markdown() {
       "test\n"
       "checks that it is current. The options of the server are explained in `docs/configuration.md`.\n"
       "\n"
-      "The clients `get`, `set`, `del`, `stat` and `log` end with 0 when they did what was asked, 1 when a "
-      "key is "
-      "missing\n"
-      "or a condition was not met, 2 when flags or arguments are wrong, and 3 when the server cannot be "
-      "reached "
-      "or\n"
-      "refuses. The server ends with 0 after SIGTERM or Ctrl-C, 2 when its configuration is wrong, and 1 "
+      "The clients `get`, `set`, `del`, `stat`, `log` and `bench` end with 0 when they did what was asked, 1 "
+      "when a key\n"
+      "is missing or a condition was not met, 2 when flags or arguments are wrong, and 3 when the server "
+      "cannot "
+      "be reached\n"
+      "or refuses. The server ends with 0 after SIGTERM or Ctrl-C, 2 when its configuration is wrong, and 1 "
       "when it "
       "cannot\n"
       "start for another reason.\n");
