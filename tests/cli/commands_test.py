@@ -212,12 +212,12 @@ class Program(unittest.TestCase):
         for word in ("--help", "-h", "help"):
             code, out, err = program.run(word)
             self.assertEqual((code, err), (0, b""))
-            for command in (b"serve", b"get", b"set", b"del", b"stat", b"log"):
+            for command in (b"serve", b"get", b"set", b"del", b"stat", b"log", b"bench"):
                 self.assertIn(b"\n  " + command, out)
         self.assertRegex(program.run("--version")[1], rb"^bobbin \d+\.\d+\.\d+\n$")
 
     def test_every_command_explains_itself(self):
-        for command in ("serve", "get", "set", "del", "stat", "log"):
+        for command in ("serve", "get", "set", "del", "stat", "log", "bench"):
             code, out, err = program.run(command, "--help")
             self.assertEqual((code, err), (0, b""))
             self.assertTrue(out.startswith(b"Usage: bobbin " + command.encode()), out)
