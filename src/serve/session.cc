@@ -28,13 +28,13 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
   if (watching_) return bytes.size();
   if (!dialect_ && !bytes.empty()) dialect_ = wire::dialect_of(static_cast<uint8_t>(bytes.front()));
   size_t consumed = 0;
-  while (consumed < bytes.size() && !connection.congested() && !quitting_) {
+  while (consumed < bytes.size() && !connection.congested() && !quitting_ && !watching_) {
     const size_t n = step(bytes.substr(consumed), consumed == 0 ? seen : 0);
     ++now_.unix_ns;  // so that the mutations of one read have different CAS values, on whatever keys
     if (n == 0) break;
     consumed += n;
   }
-  return quitting_ ? bytes.size() : consumed;
+  return quitting_ || watching_ ? bytes.size() : consumed;
 }
 
 // Takes one request, or a part of what an earlier one announced; 0 when more bytes are needed.

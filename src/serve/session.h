@@ -58,7 +58,7 @@ class Session final : public net::Receiver {
   void suspend_retrieval(const wire::TextRequest& request, bool with_cas, bool touch, size_t left);
   /// Nothing more is read of this client; what it was answered is sent, then the connection closes.
   void quit();
-  /// From now on this connection only listens to the live log.
+  /// From now on this connection only listens to the live log; what it sends is dropped.
   void watch(uint32_t kinds);
 
  private:
