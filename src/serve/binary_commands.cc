@@ -82,7 +82,7 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
   switch (result.status) {
     case store::RemoveStatus::removed:
       counters.delete_hits.add(1);
-      session.log().deleted(request.key, "delete", session.id(), 0);
+      session.log().deleted(request.key, "delete", session.id(), result.value_len);
       return reply_success(session, row, request);
     case store::RemoveStatus::not_found:
       counters.delete_misses.add(1);

@@ -164,10 +164,10 @@ void LiveLog::on_evicted(const store::Document& document, const store::EvictionF
   if (!wants(kWatchEvictions)) return;
   const uint32_t now_s = clock_.now().unix_s();
   const int64_t ttl_s = facts.expiry == 0 ? -1 : int64_t{facts.expiry} - now_s;
-  publish(
-      kWatchEvictions, "eviction",
-      fmt::format("key={} fetch={} ttl={} la={} clsid=0 size={}", encoded(document.key()),
-                  facts.fetched ? "yes" : "no", ttl_s, int64_t{now_s} - facts.last_access, document.size()));
+  const uint32_t last_access_s = now_s - std::min(facts.last_access, now_s);
+  publish(kWatchEvictions, "eviction",
+          fmt::format("key={} fetch={} ttl={} la={} clsid=0 size={}", encoded(document.key()),
+                      facts.fetched ? "yes" : "no", ttl_s, last_access_s, document.size()));
 }
 
 }  // namespace bobbin::serve

@@ -84,7 +84,7 @@ void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& requ
   item.cas = found.doc->cas();
   const bool before = comes_before(request, 't', found.vivified ? 'N' : 'T');
   item.ttl_s = ttl_of(before ? found.expiry_before : found.expiry, session.now());
-  item.last_access_s = found.last_access == 0 ? 0 : session.now().unix_s() - found.last_access;
+  item.last_access_s = age_of(found.last_access, session.now());
   item.hit_before = found.fetched_before;
   item.won = found.won;
   item.stale = found.stale;
@@ -158,7 +158,7 @@ class MetaUpload final : public Upload {
     request_.key = key;
     finish_ms(session, request_, std::move(draft()));
   }
-  void malformed(Session& session) override { session.reply(wire::kBadDataChunk); }
+  void malformed(Session& session) override { refuse_chunk(session, false); }
 
  private:
   MetaRequest request_;
@@ -179,9 +179,7 @@ void handle_ms(Session& session, const MetaShape&, const MetaRequest& request) {
   }
   if (!arrived) return session.receive(std::make_unique<MetaUpload>(std::move(*placed), request), true);
   session.take(size + wire::kLineEnd.size());
-  if (following.substr(size, wire::kLineEnd.size()) != wire::kLineEnd) {
-    return session.reply(wire::kBadDataChunk);
-  }
+  if (following.substr(size, wire::kLineEnd.size()) != wire::kLineEnd) return refuse_chunk(session, false);
   following.copy(placed->draft.value().data(), size);
   finish_ms(session, request, std::move(placed->draft));
 }
@@ -198,7 +196,7 @@ void handle_md(Session& session, const MetaShape& shape, const MetaRequest& requ
   switch (result.status) {
     case store::RemoveStatus::removed:
       counters.delete_hits.add(1);
-      session.log().deleted(request.key, "md", session.id(), 0);
+      session.log().deleted(request.key, "md", session.id(), result.value_len);
       return reply_code(session, shape, MetaCode::header, request, {});
     case store::RemoveStatus::not_found:
       counters.delete_misses.add(1);
@@ -261,7 +259,7 @@ void handle_me(Session& session, const MetaShape&, const MetaRequest& request) {
   if (!seen) return session.reply(wire::kMetaMiss);
   wire::MetaDebugItem item;
   item.ttl_s = ttl_of(seen->expiry, session.now());
-  item.last_access_s = session.now().unix_s() - seen->last_access;
+  item.last_access_s = age_of(seen->last_access, session.now());
   item.cas = seen->doc->cas();
   item.fetched = seen->fetched;
   item.item_bytes = seen->doc->size();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "serve/engine.h"
+#include "serve/storing.h"
 
 namespace bobbin::serve {
 namespace {
@@ -217,7 +218,7 @@ void report_items(const Engine& engine, const Report& stat) {
   for (size_t i = 0; i < census.classes.size(); ++i) {
     const store::SizeClass& size = census.classes[i];
     stat(fmt::format("items:{}:number", i + 1), size.items);
-    stat(fmt::format("items:{}:age", i + 1), now.unix_s() - size.oldest_access_s);
+    stat(fmt::format("items:{}:age", i + 1), age_of(size.oldest_access_s, now));
     stat(fmt::format("items:{}:mem_requested", i + 1), size.requested_bytes);
   }
 }

@@ -90,6 +90,11 @@ base::Result<Placed, store::DraftError> place_value(Session& session, std::strin
   return base::fail(refusal);
 }
 
+void refuse_chunk(Session& session, bool noreply) {
+  session.counters().cmd_set.add(1);
+  if (!noreply) session.reply(wire::kBadDataChunk);
+}
+
 void flush(Session& session, int64_t delay) {
   session.counters().cmd_flush.add(1);
   const uint32_t when = delay <= 0 ? store::kExpiredAtOnce : store::absolute_expiry(delay, session.now());
@@ -103,6 +108,10 @@ void flush(Session& session, int64_t delay) {
 int64_t ttl_of(uint32_t expiry, base::Now now) {
   if (expiry == store::kNeverExpires) return -1;
   return std::max<int64_t>(int64_t{expiry} - now.unix_s(), 0);
+}
+
+uint32_t age_of(uint32_t moment, base::Now now) {
+  return now.unix_s() - std::min(moment, now.unix_s());
 }
 
 }  // namespace bobbin::serve

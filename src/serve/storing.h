@@ -30,7 +30,13 @@ base::Result<Placed, store::DraftError> place_value(Session& session, std::strin
 /// flush_all with its delay: none, seconds from now, or a unix time. Negative is now.
 void flush(Session& session, int64_t delay);
 
+/// Counts a value that was not followed by a line end, where the protocol wants one, and answers that.
+void refuse_chunk(Session& session, bool noreply);
+
 /// Seconds until `expiry` for replies: -1 for never, 0 when it is over.
 int64_t ttl_of(uint32_t expiry, base::Now now);
+
+/// Seconds since `moment`, which may be later than `now`: another loop may have read its requests later.
+uint32_t age_of(uint32_t moment, base::Now now);
 
 }  // namespace bobbin::serve

@@ -66,7 +66,7 @@ void handle_delete(Session& session, const TextRequest& request) {
   const auto result = session.bucket().remove(request.key, {}, session.now());
   const bool removed = result.status == store::RemoveStatus::removed;
   (removed ? session.counters().delete_hits : session.counters().delete_misses).add(1);
-  if (removed) session.log().deleted(request.key, "delete", session.id(), 0);
+  if (removed) session.log().deleted(request.key, "delete", session.id(), result.value_len);
   reply_unless(request.noreply, session, removed ? wire::kDeleted : wire::kNotFound);
 }
 

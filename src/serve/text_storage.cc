@@ -46,9 +46,7 @@ class TextUpload final : public Upload {
   TextUpload(Placed placed, StoreMode mode, uint64_t cas, bool noreply)
       : Upload(std::move(placed)), mode_(mode), noreply_(noreply), cas_(cas) {}
   void finish(Session& session) override { finish_store(session, std::move(draft()), mode_, cas_, noreply_); }
-  void malformed(Session& session) override {
-    if (!noreply_) session.reply(wire::kBadDataChunk);
-  }
+  void malformed(Session& session) override { refuse_chunk(session, noreply_); }
 
  private:
   StoreMode mode_;
@@ -75,8 +73,7 @@ void start_store(Session& session, const TextRequest& request, StoreMode mode) {
   }
   session.take(size + wire::kLineEnd.size());
   if (following.substr(size, wire::kLineEnd.size()) != wire::kLineEnd) {
-    if (!request.noreply) session.reply(wire::kBadDataChunk);
-    return;
+    return refuse_chunk(session, request.noreply);
   }
   following.copy(placed->draft.value().data(), size);
   finish_store(session, std::move(placed->draft), mode, request.cas, request.noreply);

@@ -102,7 +102,8 @@ ArithmeticResult Bucket::arithmetic(std::string_view key, const ArithmeticOption
       result = at.vbucket.publish(*next, at.hash, StoreMode::add, create, now);
       if (result.status == StoreStatus::not_stored) continue;
     } else {
-      Takeover takeover{options.explicit_cas, options.expiry, /*keep_marks=*/true, /*mark_stale=*/false};
+      Takeover takeover{options.explicit_cas, options.expiry, /*keep_marks=*/true, /*mark_stale=*/false,
+                        /*counts_as_stored=*/false};
       result = at.vbucket.publish_over(*next, at.hash, *base.doc, takeover, now);
       if (result.status == StoreStatus::exists) continue;
     }
@@ -121,7 +122,7 @@ RemoveResult Bucket::remove(std::string_view key, const RemoveOptions& options, 
   flush_if_due(now.unix_s());
   if (options.mark_stale || options.drop_value) return rewrite_marked(key, options, now);
   const Key at = locate(key);
-  return {at.vbucket.remove(key, at.hash, options.cas_compare, now.unix_s())};
+  return at.vbucket.remove(key, at.hash, options.cas_compare, now.unix_s());
 }
 
 RemoveResult Bucket::rewrite_marked(std::string_view key, const RemoveOptions& options, base::Now now) {
@@ -140,12 +141,12 @@ RemoveResult Bucket::rewrite_marked(std::string_view key, const RemoveOptions& o
       copy->set_datatype(0);
     }
     const Takeover takeover{options.explicit_cas, options.expiry, /*keep_marks=*/!options.drop_value,
-                            options.mark_stale};
+                            options.mark_stale, /*counts_as_stored=*/false};
     const StoreResult result = at.vbucket.publish_over(*copy, at.hash, *base.doc, takeover, now);
     if (result.status == StoreStatus::exists) continue;
     if (!result.ok()) return {RemoveStatus::no_memory};
     note_expiry(result.expiry);
-    return {RemoveStatus::removed, result.cas, result.seqno};
+    return {RemoveStatus::removed, result.cas, result.seqno, static_cast<uint32_t>(base.doc->value().size())};
   }
 }
 

@@ -106,6 +106,8 @@ struct RemoveResult {
   /// Of the document left behind; 0 when it is gone.
   uint64_t cas = 0;
   uint64_t seqno = 0;
+  /// Length of the value that was removed or marked.
+  uint32_t value_len = 0;
 };
 
 struct FetchOptions {
@@ -187,7 +189,7 @@ struct Statistics {
   /// Documents cut off by flushes and not yet freed.
   uint64_t garbage_items = 0;
 
-  /// Documents published.
+  /// Documents stored. What incr, decr and the marks of meta delete make of one is still the same.
   uint64_t total_items = 0;
   uint64_t evictions = 0;
   uint64_t evicted_unfetched = 0;

@@ -58,6 +58,8 @@ struct Takeover {
   bool keep_marks = false;
   /// Mark stale and let the next fetch win.
   bool mark_stale = false;
+  /// In total_items.
+  bool counts_as_stored = true;
 };
 
 /// One of a bucket's vbuckets: a lock, a hash table, a seqno counter, a CAS clock.
@@ -90,7 +92,7 @@ class alignas(64) VBucket {
   /// Publishes an empty document whose refilling the caller has won, if the key is absent; nothing otherwise.
   [[nodiscard]] std::optional<Fetched> vivify(Draft& draft, uint64_t hash, const FetchOptions& options,
                                               base::Now now) noexcept;
-  [[nodiscard]] RemoveStatus remove(std::string_view key, uint64_t hash, std::optional<uint64_t> cas_compare,
+  [[nodiscard]] RemoveResult remove(std::string_view key, uint64_t hash, std::optional<uint64_t> cas_compare,
                                     uint32_t now_s) noexcept;
 
   /// Two hints that load what a fetch of this key will read, for several keys at once; see

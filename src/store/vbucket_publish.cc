@@ -45,7 +45,6 @@ bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::option
   document.cas_ = next_cas(explicit_cas, now);
   document.seqno_ = ++seqno_;
   count_linked(document);
-  ++events_.total_items;
   draft.document_ = nullptr;
   return true;
 }
@@ -84,6 +83,7 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
     if ((old.document()->state_ & Document::kFetched) == 0) ++events_.expired_unfetched;
   }
   if (!link(draft, hash, old, options.explicit_cas, now, garbage)) return {StoreStatus::no_memory};
+  ++events_.total_items;
   return stored(document);
 }
 
@@ -104,6 +104,7 @@ StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& e
     document.state_ = static_cast<uint8_t>((expected.state_ | Document::kStale) & ~Document::kTokenSent);
   }
   if (!link(draft, hash, old, takeover.explicit_cas, now, garbage)) return {StoreStatus::no_memory};
+  if (takeover.counts_as_stored) ++events_.total_items;
   StoreResult result = stored(document);
   result.expiry_before = expiry_before;
   return result;
@@ -123,6 +124,7 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
     created.no_memory = true;
     return created;
   }
+  ++events_.total_items;
   // Cannot be refused: the table's is the only reference.
   if (document.try_reference()) created.doc = DocumentRef(&document);
   created.expiry = document.expiry_;
@@ -132,17 +134,17 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
   return created;
 }
 
-RemoveStatus VBucket::remove(std::string_view key, uint64_t hash, std::optional<uint64_t> cas_compare,
+RemoveResult VBucket::remove(std::string_view key, uint64_t hash, std::optional<uint64_t> cas_compare,
                              uint32_t now_s) noexcept {
   DocumentRef garbage;
   const base::MutexLock lock(mutex_);
   const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
-  if (!slot) return RemoveStatus::not_found;
-  if (cas_compare && slot.document()->cas_ != *cas_compare) return RemoveStatus::exists;
+  if (!slot) return {RemoveStatus::not_found};
+  if (cas_compare && slot.document()->cas_ != *cas_compare) return {RemoveStatus::exists};
   count_unlinked(*slot.document());
   ++seqno_;
   garbage = DocumentRef(table_.erase(slot));
-  return RemoveStatus::removed;
+  return {.status = RemoveStatus::removed, .value_len = garbage->value_len_};
 }
 
 }  // namespace bobbin::store

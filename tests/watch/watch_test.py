@@ -78,11 +78,15 @@ class WatchTest(unittest.TestCase):
 
     @unittest.skipIf(KIND == "memcached", "memcached 1.6.18 has no deletions")
     def test_deletions(self):
-        with Server() as server, watch(server, b"deletions") as watcher:
-            with Connection(server.endpoint) as client:
-                client.ask(b"set k 0 0 1\r\n1\r\ndelete absent\r\ndelete k\r\nmn\r\n", b"MN\r\n")
-                deleted = [watcher.read_until(b"\n").decode()]
-        self.assertRegex(deleted[0], r"^ts=\d+\.\d+ gid=\d+ .*key=(absent|k) ")
+        requests = (
+            b"set k 0 0 3\r\nabc\r\ndelete absent\r\ndelete k\r\nset m 0 0 2\r\nhi\r\nmd m I\r\nmd m q\r\n"
+            + b"set last 0 0 0\r\n\r\ndelete last noreply\r\n"
+        )
+        with Server() as server:
+            lines = events(server, b"deletions", requests, "key=last")
+        found = [re.search(r"type=deleted (key=\w+ cmd=\w+) .* size=(\d+)$", line).groups() for line in lines]
+        expected = [("key=k cmd=delete", "3"), ("key=m cmd=md", "2"), ("key=m cmd=md", "2"), ("key=last cmd=delete", "0")]
+        self.assertEqual(found, expected)
 
     def test_an_unknown_topic_is_refused(self):
         with Server() as server, Connection(server.endpoint) as connection:
