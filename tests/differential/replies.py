@@ -8,6 +8,8 @@ _VALUE = re.compile(rb"^(VALUE [^ ]+ \d+ )(\d+)( \d+)?$")
 _META_VALUE = re.compile(rb"^VA (\d+)")
 _SIZE = re.compile(rb"^(VALUE [^ ]+ \d+ |VA )\d+")
 _META_LINE = re.compile(rb"^(HD|EN|NS|EX|NF|VA) ")
+# Above 30 days a lifetime is a time.
+RELATIVE_LIMIT = 60 * 60 * 24 * 30
 _DEBUG_FIELD = re.compile(rb"\b(la|cls|size|cas)=\S+")
 
 
@@ -84,9 +86,13 @@ def _meta_flag(word, tokens):
 
 
 def _coarse(seconds):
-    """Seconds to the nearest hundred: the two servers were not asked at the same moment."""
+    """Seconds to the nearest hundred: the two servers were not asked at the same moment.
+
+    What is left until a time in the far future passes by every number, so that is told apart from others only.
+    """
     number = int(seconds)
-    return seconds if number == -1 else b"%d" % (round(number / 100) * 100)
+    unit = 100 if number <= RELATIVE_LIMIT else 10_000_000
+    return seconds if number == -1 else b"%d" % (round(number / unit) * unit)
 
 
 def _normal_binary(reply, tokens):

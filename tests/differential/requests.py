@@ -60,7 +60,7 @@ class Generator:
         kind = self.rng.choice(["text", "meta", "both", "binary"])
         length = self.rng.choice([1, 2, 3, 5, 8, 20])
         if kind == "binary":
-            return Batch("binary", [self.binary_request() for _ in range(length)])
+            return Batch("binary", self.binary_requests(length))
         makers = {"text": [self.text_request], "meta": [self.meta_request]}
         choice = makers.get(kind, [self.text_request, self.meta_request])
         return Batch("text", [self.rng.choice(choice)() for _ in range(length)])
@@ -117,10 +117,12 @@ class Generator:
     def text_get(self):
         verb = self.pick(b"get", b"get", b"gets", b"gets", b"gat", b"gats")
         words = [verb, self.rng.choice(EXPIRIES)] if verb.startswith(b"gat") else [verb]
-        # With one key too long, memcached has counted some of the others as fetched, depending on the rest.
+        # With one of several keys too long, memcached has fetched and touched some of the others, depending on the
+        # rest; Bobbin none.
         keys = [self.key() for _ in range(self.pick(1, 1, 2, 3, 9, 30))]
-        words += keys if len(keys) == 1 else [key for key in keys if len(key) <= 250]
-        return self.line(words)
+        if len(keys) == 1:
+            return self.line(words + keys)
+        return self.line(words + [key for key in keys if len(key) <= 250], flaws=(0, 1, 2, 5, 6, 7))
 
     def text_store(self):
         verb = self.rng.choice(STORES).encode()
@@ -169,13 +171,13 @@ class Generator:
     def maybe_noreply(self):
         return [b"noreply"] if self.chance(0.15) else []
 
-    def line(self, words, breakable=True):
-        """Joins words to a line, one in ten with something wrong."""
+    def line(self, words, breakable=True, flaws=range(9)):
+        """Joins words to a line, one in ten with something wrong: one of the flaws, by their numbers below."""
         end, separator = b"\r\n", b" "
         if breakable and self.chance(0.1):
             words = list(words)
             at = self.rng.randrange(len(words))
-            flaw = self.rng.randrange(9)
+            flaw = self.rng.choice(flaws)
             if flaw == 0 and not any(isinstance(word, (Cas, tuple)) for word in words):
                 del words[at]
             elif flaw == 1:
@@ -271,7 +273,9 @@ class Generator:
             lambda: b"J" + self.number(), lambda: b"D" + self.number(),
             lambda: b"M" + self.pick(b"I", b"D", b"+", b"-", b"incr", b"decr", b"i", b"d", b"X"),
         ]  # fmt: skip
-        return self.meta_line([b"ma", self.number_key()] + self.meta_flags(allowed, 6))
+        # When the number gets longer, memcached gives T to the item that it has just replaced.
+        flags = [flag for flag in self.meta_flags(allowed, 6) if flag != b"T-1"]
+        return self.meta_line([b"ma", self.number_key()] + flags)
 
     def meta_noop(self):
         return self.meta_line([b"mn"])
@@ -294,10 +298,19 @@ class Generator:
 
     # Binary
 
+    def binary_requests(self, most):
+        """Up to so many; an unknown command is the last, because memcached skips too much behind it."""
+        requests = []
+        self.unknown = False
+        while len(requests) < most and not self.unknown:
+            requests.append(self.binary_request())
+        return requests
+
     def binary_request(self):
         verb = self.rng.choice(sorted(set(binary.OPCODES) - {"stat", "flush", "flushq"}))
         if self.chance(0.05):
             verb = self.pick("flush", "flushq")
+        self.unknown = verb in ("sasl_auth", "sasl_step")
         parts = {"opaque": self.rng.randrange(2**32)}
         key, value, extras = self.binary_shape(verb)
         if self.chance(0.1):
@@ -340,6 +353,7 @@ class Generator:
         elif flaw == 2:
             value = self.pick(b"", b"unexpected")
         elif flaw == 3:
+            self.unknown = True
             verb = self.pick(0x1F, 0x25, 0x30, 0x40, 0x7F, 0x80, 0xC0, 0xFF)
         elif flaw == 4:
             parts["magic"] = self.pick(0x00, 0x7F, 0x81, 0xFF)
