@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -48,6 +49,8 @@ std::vector<serve::Setting> settings_of(const ServeConfig& config) {
   for (const Option& option : serve_options()) {
     // A path may tell more than a client should know.
     if (option.type == OptionType::path) continue;
+    const auto told = [&](const serve::Setting& setting) { return setting.name == option.key; };
+    if (std::any_of(settings.begin(), settings.end(), told)) continue;
     settings.push_back({std::string(option.key), current_text(option, config)});
   }
   return settings;

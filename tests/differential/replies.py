@@ -29,6 +29,10 @@ class CasTokens:
             self._numbers[value] = len(self.values)
         return self._numbers[value]
 
+    def hide(self, value):
+        """The value without CAS values of requests that became part of it: those have 20 digits."""
+        return re.sub(rb"\d{20}", lambda found: b"c" * 20 if int(found.group()) in self._numbers else found.group(), value)
+
 
 def normal(kind, reply, tokens):
     """The reply as a list of comparable items: lines, values and frames. Adds to `tokens`."""
@@ -61,7 +65,7 @@ def _normal_text(reply, tokens):
         elif line.startswith(b"VERSION "):
             line = b"VERSION *"
         if size is not None:
-            data = _unpadded(reply[at : at + size])
+            data = _unpadded(tokens.hide(reply[at : at + size]))
             line = _SIZE.sub(lambda found: found.group(1) + b"%d" % len(data), line)
             items += [line + b"\r\n", data + reply[at + size : at + size + 2]]
             at += size + 2
