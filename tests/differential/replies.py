@@ -105,6 +105,6 @@ def _normal_binary(reply, tokens):
     for frame in frames:
         if frame.opcode == binary.OPCODES["version"] and frame.status == 0:
             frame = frame._replace(value=b"*")
-        frame = frame._replace(value=_unpadded(frame.value))
+        frame = frame._replace(value=_unpadded(tokens.hide(frame.value)))
         items.append(frame._replace(cas=f"cas{tokens.name(frame.cas)}"))
     return items + ([rest] if rest else [])

@@ -116,6 +116,18 @@ class Delivery(Hostile):
 
         self.grows_at_most(16, send)
 
+    def test_statistics_nobody_reads(self):
+        frame = binary.request("stat")
+        for request in (b"stats\r\n", b"stats settings\r\nstats conns\r\n", frame, frame + binary.request("stat", b"settings")):
+            connection = self.connect(receive_buffer=65536)
+
+            def send():
+                data = request * (PIPELINE * 16 // len(request))
+                self.assertLess(connection.send_until_blocked(data, quiet_s=0.5), len(data))
+                self.bystander_is_served()
+
+            self.grows_at_most(16, send)
+
 
 class Disruption(Hostile):
     def test_a_reset_in_the_middle_of_a_large_get(self):
