@@ -53,7 +53,7 @@ const std::vector<std::string> kText = {
     "set a 0 0 x\r\n",
     "set bad 0 0 2\r\nlonger\r\n",
     "set big 0 0 5000 noreply\r\n" + std::string(5000, 'B') + "\r\n",
-    "set huge 0 0 70000\r\n" + std::string(70000, 'H') + "\r\n",
+    "set huge 0 0 9000\r\n" + std::string(9000, 'H') + "\r\n",
     "get big\r\n",
     "get " + std::string(251, 'k') + "\r\n",
     "\r\n",
@@ -71,7 +71,7 @@ const std::vector<std::string> kMeta = {
     "ms m x\r\n",
     "ms m 2 F-1\r\nhi\r\n",
     "ms big 5000 q\r\n" + std::string(5000, 'B') + "\r\n",
-    "ms huge 70000\r\n" + std::string(70000, 'H') + "\r\n",
+    "ms huge 9000\r\n" + std::string(9000, 'H') + "\r\n",
     "ms bTE= 2 b k c\r\nhi\r\n",
     "mg m v f s k c t h l Oabc\r\n",
     "mg m v q\r\n",
@@ -129,7 +129,7 @@ std::vector<std::string> binary_vectors() {
     frames.push_back(frame(opcode, "absent", none, expiry));
   }
   frames.push_back(frame(set, "big", std::string(5000, 'B'), store));
-  frames.push_back(frame(setq, "huge", std::string(70000, 'H'), store));
+  frames.push_back(frame(setq, "huge", std::string(9000, 'H'), store));
   frames.push_back(frame(getk, "big"));
   frames.push_back(frame(BinaryOpcode{0x70}, "key", "value", "extras"));
   for (const BinaryOpcode opcode : {removeq, remove})
@@ -150,7 +150,7 @@ std::string joined(const std::vector<std::string>& parts) {
 
 class DeliveryTest : public testing::Test {
  protected:
-  static constexpr store::BucketOptions kBucket{.max_value_bytes = 64 << 10, .vbuckets = 1};
+  static constexpr store::BucketOptions kBucket{.max_value_bytes = 8 << 10, .vbuckets = 1};
 
   Outcome whole(std::string_view requests) {
     return deliver(roomy_, kBucket, requests, [] { return size_t{0}; });
@@ -168,7 +168,7 @@ class DeliveryTest : public testing::Test {
     EXPECT_EQ(in_pieces_of(requests, 7), expected);
     EXPECT_EQ(in_pieces_of(requests, 0, true), expected) << "to a client that takes one reply at a time";
     EXPECT_EQ(in_pieces_of(requests, 1, true), expected);
-    for (size_t at = 1; at < std::min<size_t>(requests.size(), 2000); ++at)
+    for (size_t at = 1; at < std::min<size_t>(requests.size(), 1000); ++at)
       ASSERT_EQ(cut_at(requests, at), expected) << "cut at byte " << at;
   }
   // Each request in front of which something is there for it to find, and behind which the next one follows.
