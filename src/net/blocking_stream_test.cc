@@ -166,12 +166,10 @@ TEST(BlockingStream, SendingToOneWhoDoesNotReadTimesOut) {
 }
 
 TEST(BlockingStream, NamesTheAddressThatRefuses) {
-  uint16_t port = 0;
-  {
-    asio::io_context context;
-    asio::ip::tcp::acceptor acceptor(context, kAnyPort);
-    port = acceptor.local_endpoint().port();
-  }
+  // Bound and not listening, so that nobody else gets the port.
+  asio::io_context context;
+  const TcpSocket bound(context, kAnyPort);
+  const uint16_t port = bound.local_endpoint().port();
   const auto stream = BlockingStream::connect(Address{"127.0.0.1", port, ""}, 10s);
   ASSERT_FALSE(stream);
   EXPECT_NE(stream.error().message.find("127.0.0.1:" + std::to_string(port) + ": cannot connect"),

@@ -99,6 +99,24 @@ TEST_F(EndingTest, DrainAnswersWhatHasArrived) {
   drainer.join();
 }
 
+TEST_F(EndingTest, DrainLosesNoReplyToARequestThatComesTooLate) {
+  const std::string reply(400'000, 'r');
+  script_.on_bytes = [&](Connection& connection, std::string_view unread) {
+    connection.out().append(base::PinnedBytes(reply, nullptr, [](void*) noexcept {}));
+    return unread.size();
+  };
+  start();
+  TestSocket client = connect(4'096);
+  client.send_all("?");
+  // In the kernel as a whole, and most of it not with the peer.
+  wait_for([&] { return counters().bytes_written.get() == reply.size(); });
+  on_loop([this] { loop().drain([] {}); });
+  on_loop([] {});
+  on_loop([] {});
+  client.send_all("too late");
+  EXPECT_EQ(client.receive_to_end().size(), reply.size());
+}
+
 TEST_F(EndingTest, APeerThatKeepsSendingCannotHoldADrain) {
   TestSocket* peer = nullptr;
   bool endless = false;

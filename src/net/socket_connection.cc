@@ -1,5 +1,8 @@
 #include "net/socket_connection.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -156,6 +159,12 @@ size_t SocketConnection::arrived() {
   ErrorCode error;
   const size_t n = socket_.available(error);
   return error ? 0 : n;
+}
+
+// Whether the peer's kernel has everything that was written.
+bool SocketConnection::delivered() {
+  int unacknowledged = 0;
+  return ioctl(descriptor_, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
 }
 
 // In a tick of its own, so that timers and other connections have theirs.
@@ -367,8 +376,9 @@ void SocketConnection::close_when_sent() {
 }
 
 void SocketConnection::sent_everything() {
-  // Nothing can be lost to a reset when the peer has ended too, or was read to the last byte.
-  if (ended_ || (draining_ && arrived() == 0)) return close_now(CloseReason::by_receiver);
+  // Nothing can be lost to a reset when the peer has ended too, or when it has everything and was read to the
+  // last byte: a drain closes most connections here, at once.
+  if (ended_ || (draining_ && arrived() == 0 && delivered())) return close_now(CloseReason::by_receiver);
   linger();
 }
 

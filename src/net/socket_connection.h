@@ -47,6 +47,7 @@ class SocketConnection final : public Connection {
   void drain_later();
   void read_what_had_arrived();
   [[nodiscard]] size_t arrived();
+  [[nodiscard]] bool delivered();
   void end_of_stream();
 
   bool write_some();

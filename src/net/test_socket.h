@@ -78,6 +78,13 @@ class TestSocket {
     bytes.resize(have);
     return bytes;
   }
+  /// What is there, at least one byte and at most `n`; nothing at the end of the stream.
+  std::string receive_some(size_t n) {
+    std::string bytes(n, '\0');
+    const ssize_t got = recv(descriptor_, bytes.data(), n, 0);
+    bytes.resize(got > 0 ? static_cast<size_t>(got) : 0);
+    return bytes;
+  }
   std::string receive_to_end() {
     std::string all;
     for (std::string some = receive(65'536); !some.empty(); some = receive(65'536))
