@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <functional>
 #include <random>
 #include <string>
@@ -96,8 +97,9 @@ bool is_whole(std::string_view value) {
 }
 
 TEST(Concurrency, EverythingAtOnceLeavesNothingBehind) {
-  const uint64_t seed = std::random_device()();
-  SCOPED_TRACE("seed " + std::to_string(seed));
+  const char* given = std::getenv("BOBBIN_STRESS_SEED");
+  const uint64_t seed = given == nullptr ? std::random_device()() : std::strtoull(given, nullptr, 10);
+  SCOPED_TRACE("BOBBIN_STRESS_SEED=" + std::to_string(seed));
   BucketOptions options = BucketFixture::small_options();
   options.quota_bytes = 1 << 20;
   BucketFixture fixture(options);
@@ -109,7 +111,7 @@ TEST(Concurrency, EverythingAtOnceLeavesNothingBehind) {
     for (int i = 0; i < 6000; ++i) {
       const std::string key = numbered("key", random() % 3000);
       const base::Now now = fixture.now();
-      switch (random() % 12) {
+      switch (random() % 14) {
         case 0:
         case 1:
         case 2:
@@ -132,7 +134,12 @@ TEST(Concurrency, EverythingAtOnceLeavesNothingBehind) {
           break;
         case 7:
           if (random() % 200 == 0) {
-            bucket.for_each([](const Peeked& seen) { return is_whole(seen.doc->value()); }, now);
+            bucket.for_each(
+                [](const Peeked& seen) {
+                  EXPECT_TRUE(seen.doc->key().front() == '#' || is_whole(seen.doc->value()));
+                  return true;
+                },
+                now);
             (void)bucket.census(now);
             (void)bucket.statistics();
           }
@@ -146,6 +153,14 @@ TEST(Concurrency, EverythingAtOnceLeavesNothingBehind) {
             ASSERT_TRUE(!one || is_whole(one.doc->value()));
           break;
         }
+        case 9:
+          (void)bucket.arithmetic(numbered("#", random() % 100), {.delta = 1, .initial = 1}, now);
+          break;
+        case 10:
+          // The same letter again and again, so that the value stays whole whoever else appends.
+          fixture.put(random() % 2 == 0 ? StoreMode::append : StoreMode::prepend,
+                      numbered("+", random() % 20), "+", {.vivify_expiry = 0});
+          break;
         default: {
           const base::PinnedBytes pinned = pin(std::move(bucket.fetch(key, now).doc));
           ASSERT_TRUE(is_whole({pinned.bytes().data(), pinned.size()}));

@@ -133,23 +133,23 @@ class Disruption(Hostile):
     def test_a_reset_in_the_middle_of_a_large_get(self):
         value = b"v" * 1_000_000
         self.exchange(b"set large 0 0 1000000\r\n" + value + b"\r\n")
-        before = self.bystander.stats()["curr_connections"]
+        before = int(self.bystander.stats()["curr_connections"])
         for _ in range(50):
             connection = Connection(self.server.endpoint)
             connection.send(b"get large\r\n" * 4)
             connection.read(5000)
             connection.reset()
-        poll(lambda: self.bystander.stats()["curr_connections"] == before, "the connections to be gone")
+        poll(lambda: int(self.bystander.stats()["curr_connections"]) <= before, "the connections to be gone")
         data = self.exchange(b"get large\r\n")
         self.assertEqual(data, b"VALUE large 0 1000000\r\n" + value + b"\r\nEND\r\n")
 
     def test_a_reset_in_the_middle_of_a_large_set(self):
-        before = self.bystander.stats()["curr_connections"]
+        before = int(self.bystander.stats()["curr_connections"])
         for _ in range(50):
             connection = Connection(self.server.endpoint)
             connection.send(b"set partial 0 0 1000000\r\n" + b"v" * 300_000)
             connection.reset()
-        poll(lambda: self.bystander.stats()["curr_connections"] == before, "the connections to be gone")
+        poll(lambda: int(self.bystander.stats()["curr_connections"]) <= before, "the connections to be gone")
         self.assertEqual(self.exchange(b"get partial\r\n"), b"END\r\n")
 
     def test_connection_churn(self):
@@ -161,8 +161,8 @@ class Disruption(Hostile):
             if number % 3 == 1:
                 connection.reset()
             connection.close()
-        current = before["curr_connections"]
-        poll(lambda: self.bystander.stats()["curr_connections"] == current, "the connections to be gone")
+        current = int(before["curr_connections"])
+        poll(lambda: int(self.bystander.stats()["curr_connections"]) <= current, "the connections to be gone")
         total = int(self.bystander.stats()["total_connections"]) - int(before["total_connections"])
         self.assertLessEqual(total, CHURN)
         self.assertGreaterEqual(total, CHURN * 2 // 3)
@@ -198,6 +198,8 @@ class Shutdown(unittest.TestCase):
             for connection in connections:
                 self.assertEqual(connection.ask(b"mn\r\n"), b"MN\r\n")
                 connection.send(b"get absent\r\n" * count)
+            for connection in connections:
+                connection.wait_until_arrived()
             server.terminate()
             replies = [connection.read_to_end() for connection in connections]
             server.wait_for_exit()
@@ -213,6 +215,31 @@ class Shutdown(unittest.TestCase):
             connection.send_until_blocked(b"get large\r\n" * 100)
             server.terminate()
             server.wait_for_exit()
+
+    @unittest.skipIf(KIND == "memcached", "memcached does not drain")
+    def test_sigterm_with_peers_that_keep_sending(self):
+        server = Server(threads=2)
+        stop = threading.Event()
+
+        def keep_asking(connection):
+            try:
+                while not stop.is_set() and connection.ask(b"get absent\r\n" * 50, b"END\r\n"):
+                    pass
+            except OSError:
+                pass
+
+        connections = [Connection(server.endpoint) for _ in range(4)]
+        askers = [threading.Thread(target=keep_asking, args=[connection]) for connection in connections]
+        for asker in askers:
+            asker.start()
+        server.terminate()
+        try:
+            server.wait_for_exit()
+        finally:
+            stop.set()
+            for asker, connection in zip(askers, connections):
+                asker.join()
+                connection.close()
 
     def test_sigterm_with_idle_connections_and_half_a_request(self):
         server = Server(threads=2)

@@ -1,11 +1,13 @@
 """A raw connection to a server: bytes out, bytes in, every wait bounded."""
 
+import fcntl
 import select
 import socket
 import struct
+import termios
 import time
 
-from lib.server import PATIENCE_S
+from lib.server import PATIENCE_S, poll
 
 
 class Connection:
@@ -25,6 +27,14 @@ class Connection:
 
     def send(self, data):
         self.socket.sendall(data)
+
+    def wait_until_arrived(self):
+        """Waits until everything sent lies in the other side's receive buffer, or was read from it."""
+
+        def unacknowledged():
+            return struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, b"\0" * 4))[0]
+
+        poll(lambda: unacknowledged() == 0, "what was sent to arrive")
 
     def send_until_blocked(self, data, quiet_s=1.0):
         """Sends what the other side takes; returns the bytes it took when it took nothing for quiet_s."""
