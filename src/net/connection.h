@@ -26,7 +26,8 @@ struct ConnectionStatus {
 };
 
 /// A stream connection, owned by its Loop, and what a receiver may do with it. Every call is for the loop's
-/// thread, except spool(), whose result may be given to any thread.
+/// thread, except spool(), whose result may be given to any thread. While a receiver is called, only its own
+/// connection may be touched: the output that they share holds its replies.
 class Connection {
  public:
   Connection(const Connection&) = delete;

@@ -38,6 +38,9 @@ struct Limits {
 /// Most bytes written to one connection before the others on its loop have their turn.
 inline constexpr size_t kTickWriteBytes = 256 << 10;
 
+/// Most spools drained before the loop's other work has its turn.
+inline constexpr size_t kSpoolsPerTick = 64;
+
 /// A connection's own read buffer; all that an idle connection holds beside its bookkeeping.
 inline constexpr size_t kReadBufferBytes = 2 << 10;
 

@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cassert>
+#include <iterator>
 #include <utility>
 
 #include "net/asio_io.h"
@@ -119,16 +120,37 @@ void Loop::signal(std::shared_ptr<SpoolState> spool) {
 
 void Loop::drain_spools() {
   assert_owner();
-  assert(draining_spools_.empty());
+  counters_.spool_wakes.add(1);
+  draining_spools_.erase(draining_spools_.begin(),
+                         draining_spools_.begin() + static_cast<ptrdiff_t>(std::exchange(next_spool_, 0)));
   {
     const base::MutexLock lock(ready_mutex_);
-    draining_spools_.swap(ready_spools_);
+    if (draining_spools_.empty()) {
+      draining_spools_.swap(ready_spools_);
+    } else {
+      draining_spools_.insert(draining_spools_.end(), std::make_move_iterator(ready_spools_.begin()),
+                              std::make_move_iterator(ready_spools_.end()));
+      ready_spools_.clear();
+    }
   }
-  counters_.spool_wakes.add(1);
-  for (const auto& spool : draining_spools_) {
+  drain_some_spools();
+}
+
+// One event may go to thousands of connections: the requests of others are answered in between.
+void Loop::drain_some_spools() {
+  for (size_t n = 0; n < kSpoolsPerTick && next_spool_ < draining_spools_.size(); ++n) {
+    const auto spool = std::move(draining_spools_[next_spool_++]);
     if (Connection* connection = spool->owner()) static_cast<SocketConnection*>(connection)->drain_spool();
   }
-  draining_spools_.clear();
+  if (next_spool_ == draining_spools_.size()) {
+    draining_spools_.clear();
+    next_spool_ = 0;
+  } else if (!std::exchange(more_spools_posted_, true)) {
+    asio::post(io_->context, [this] {
+      more_spools_posted_ = false;
+      drain_some_spools();
+    });
+  }
 }
 
 void Loop::need_sweep() {

@@ -76,6 +76,7 @@ class Loop {
   /// Puts a spool on the list of those to drain and wakes the loop if the list was empty. Any thread.
   void signal(std::shared_ptr<SpoolState> spool);
   void drain_spools();
+  void drain_some_spools();
   void own(std::unique_ptr<Connection> connection);
   /// The connection has closed and nothing refers to it any more: destroys it.
   void disown(uint64_t id);
@@ -98,7 +99,9 @@ class Loop {
   bool stopping_ = false;
   std::function<void()> drained_;
   std::function<void()> closed_callback_;
-  std::vector<std::shared_ptr<SpoolState>> draining_spools_;
+  std::vector<std::shared_ptr<SpoolState>> draining_spools_;  // those before next_spool_ are done
+  size_t next_spool_ = 0;
+  bool more_spools_posted_ = false;
 
   // Changed by the loop's thread under the lock, read by the loop's thread without and by others with it.
   mutable base::Mutex connections_mutex_;

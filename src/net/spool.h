@@ -74,6 +74,8 @@ class Spool {
 
   /// As above; on `full`, `waker` is kept and called once, on the loop's thread, when the spool has fallen to
   /// half its high-water mark or was closed. It must be short and must not append: it makes a task runnable.
+  /// It must own what it touches, as the close may come long after its producer has ended; and each `full`
+  /// keeps one more, so a producer waits for its wake before it asks again.
   Append append_or_wake(std::string_view bytes, const std::function<void()>& waker) {
     return append_frame(bytes, nullptr, &waker);
   }

@@ -6,6 +6,7 @@
 #include <future>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "net/front_end.h"
 #include "net/held_loop.h"
@@ -179,6 +180,40 @@ TEST_F(SpoolTest, OneWakeForManyFramesOfManyProducers) {
   held.release();
   EXPECT_EQ(client.receive(10'000).size(), 10'000U);
   EXPECT_EQ(counters().spool_wakes.get(), wakes + 1);
+}
+
+TEST(ManySpools, TakeTurnsWithTheLoopsOtherWork) {
+  class Recorder final : public Receiver {
+   public:
+    explicit Recorder(std::vector<Spool>& spools) : spools_(spools) {}
+    void on_open(Connection& connection) override { spools_.push_back(connection.spool()); }
+    size_t on_bytes(Connection&, std::span<const char> unread, size_t) override { return unread.size(); }
+
+   private:
+    std::vector<Spool>& spools_;
+  };
+  constexpr size_t connections = 3 * kSpoolsPerTick;
+  std::vector<Spool> spools;
+  FrontEndOptions options;
+  options.listen.push_back(*Address::parse("127.0.0.1:0", 0));
+  const auto front =
+      std::move(*FrontEnd::start(options, [&](size_t) { return std::make_unique<Recorder>(spools); }));
+  Loop& loop = *front->loops()[0];
+  std::vector<TestSocket> clients;
+  for (size_t i = 0; i < connections; ++i)
+    clients.emplace_back(front->addresses()[0]);
+  while (loop.counters().connections_opened.get() < connections)
+    std::this_thread::yield();
+  std::promise<uint64_t> drained_before;
+  {
+    const HeldLoop held(loop);
+    for (Spool& spool : spools)
+      ASSERT_EQ(spool.append("frame"), Append::accepted);
+    loop.post([&] { drained_before.set_value(loop.counters().spool_drains.get()); });
+  }
+  EXPECT_LE(drained_before.get_future().get(), kSpoolsPerTick);
+  for (TestSocket& client : clients)
+    EXPECT_EQ(client.receive(5), "frame");
 }
 
 }  // namespace
