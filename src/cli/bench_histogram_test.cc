@@ -83,7 +83,7 @@ TEST(BenchHistogram, MergingIsRecordingBoth) {
   one.merge(other);
   EXPECT_EQ(one.count(), both.count());
   EXPECT_EQ(one.max_ns(), both.max_ns());
-  for (double percent = 0; percent <= 100; percent += 0.5)
+  for (int percent = 0; percent <= 100; ++percent)
     EXPECT_EQ(one.percentile_ns(percent), both.percentile_ns(percent));
 }
 

@@ -63,7 +63,7 @@ Told read_in(BenchProtocol protocol, const std::vector<Request>& requests,
 
 /// Reads the replies whole, cut in two at every byte, and byte by byte: the same must come out.
 Told read_all_ways(BenchProtocol protocol, const std::vector<Request>& requests, const std::string& replies) {
-  const Told whole = read_in(protocol, requests, {replies}, false);
+  Told whole = read_in(protocol, requests, {replies}, false);
   std::vector<std::string> bytes;
   for (size_t i = 0; i < replies.size(); ++i) {
     bytes.emplace_back(1, replies[i]);

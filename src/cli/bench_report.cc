@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "cli/json.h"
 #include "cli/quantity.h"
@@ -27,7 +28,7 @@ std::string grouped(uint64_t number) {
 }
 
 std::string grouped(double number) {
-  return grouped(static_cast<uint64_t>(number + 0.5));
+  return grouped(static_cast<uint64_t>(std::llround(number)));
 }
 
 BenchHistogram all_of(const BenchResult& result) {

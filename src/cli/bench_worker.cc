@@ -72,7 +72,6 @@ uint32_t BenchWorker::largest_window(const BenchOptions& options) noexcept {
 
 BenchWorker::BenchWorker(const BenchPlan& plan, uint32_t index, BenchStages& stages)
     : plan_(plan),
-      index_(index),
       stages_(stages),
       connection_count_(static_cast<uint32_t>(share(plan.options.connections, index, plan.options.threads))),
       request_limit_(plan.options.requests == 0 ? std::numeric_limits<uint64_t>::max()

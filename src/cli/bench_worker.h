@@ -114,7 +114,6 @@ class BenchWorker {
   void fill_is_over();
 
   const BenchPlan& plan_;
-  const uint32_t index_;
   BenchStages& stages_;
   const uint32_t connection_count_;  // this worker's share
   const uint64_t request_limit_;     // as well
