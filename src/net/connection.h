@@ -34,7 +34,8 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
   virtual ~Connection();
 
-  /// Where replies go. Inside a Receiver call they are sent when the call returns; elsewhere, call flush().
+  /// Where replies go. What is appended inside of a Receiver call is sent when the loop's tick ends;
+  /// elsewhere, call flush().
   Output& out() noexcept {
     assert_owner();
     return *out_;

@@ -41,6 +41,9 @@ inline constexpr size_t kTickWriteBytes = 256 << 10;
 /// Most spools drained before the loop's other work has its turn.
 inline constexpr size_t kSpoolsPerTick = 64;
 
+/// Emptied outputs that a loop keeps for the next tick's replies, each with at most Output::kMaxChunkBytes.
+inline constexpr size_t kSpareOutputs = 64;
+
 /// A connection's own read buffer; all that an idle connection holds beside its bookkeeping.
 inline constexpr size_t kReadBufferBytes = 2 << 10;
 

@@ -153,6 +153,36 @@ void Loop::drain_some_spools() {
   }
 }
 
+void Loop::flush_at_end_of_tick(SocketConnection& connection) {
+  // Behind the handlers of everything that is ready now.
+  if (flush_due_.empty()) asio::post(io_->context, [this] { flush_due(); });
+  flush_due_.push_back(&connection);
+}
+
+void Loop::flush_due() {
+  // Nothing that is called here adds to the list but through a handler of its own.
+  std::vector<SocketConnection*> due;
+  due.swap(flush_due_);
+  for (SocketConnection* connection : due)
+    connection->flush_now();
+  due.clear();
+  if (flush_due_.empty()) flush_due_.swap(due);  // keeps its memory
+}
+
+std::unique_ptr<Output> Loop::lend_output() {
+  if (spare_outputs_.empty()) return std::make_unique<Output>();
+  auto output = std::move(spare_outputs_.back());
+  spare_outputs_.pop_back();
+  return output;
+}
+
+void Loop::take_back_output(std::unique_ptr<Output> output) {
+  output->clear();
+  if (spare_outputs_.size() < kSpareOutputs && output->spare_bytes() <= Output::kMaxChunkBytes) {
+    spare_outputs_.push_back(std::move(output));
+  }
+}
+
 void Loop::need_sweep() {
   if (sweeping_) return;
   const auto limit = [](std::chrono::milliseconds a, std::chrono::milliseconds b) {

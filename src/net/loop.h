@@ -18,6 +18,8 @@
 
 namespace bobbin::net {
 
+class SocketConnection;
+
 /// A single-threaded event loop and the connections it owns, for life.
 ///
 /// run() is called by one thread, which becomes the owner; all but the functions marked "any thread" are for
@@ -77,6 +79,12 @@ class Loop {
   void signal(std::shared_ptr<SpoolState> spool);
   void drain_spools();
   void drain_some_spools();
+  /// Calls the connection's flush_now() when what is ready in this tick has been handled.
+  void flush_at_end_of_tick(SocketConnection& connection);
+  void flush_due();
+  /// An empty output, with memory from the last time it was lent if there is one.
+  [[nodiscard]] std::unique_ptr<Output> lend_output();
+  void take_back_output(std::unique_ptr<Output> output);
   void own(std::unique_ptr<Connection> connection);
   /// The connection has closed and nothing refers to it any more: destroys it.
   void disown(uint64_t id);
@@ -92,8 +100,10 @@ class Loop {
   LoopCounters counters_;
 
   // The loop's thread only.
-  Output shared_output_;             // lent to the connection being handled
-  std::unique_ptr<char[]> scratch_;  // kScratchBytes + kReadBufferBytes
+  Output shared_output_;                                // lent to the connection being handled
+  std::vector<std::unique_ptr<Output>> spare_outputs_;  // at most kSpareOutputs
+  std::vector<SocketConnection*> flush_due_;            // each counts this as one of its operations
+  std::unique_ptr<char[]> scratch_;                     // kScratchBytes + kReadBufferBytes
   bool sweeping_ = false;
   bool draining_ = false;
   bool stopping_ = false;

@@ -48,6 +48,8 @@ class Output {
 
   [[nodiscard]] size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  /// Memory that an empty output holds for what is appended next.
+  [[nodiscard]] size_t spare_bytes() const noexcept { return chunk_bytes_; }
 
   /// Fills `runs` with the front of the queue, at most `max_bytes` in all; returns how many were filled.
   [[nodiscard]] size_t gather(std::span<std::span<const char>> runs, size_t max_bytes) const;

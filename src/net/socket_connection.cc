@@ -10,19 +10,11 @@
 #include <cstring>
 
 namespace bobbin::net {
-namespace {
-
-int64_t steady_ms() {
+SocketConnection::Milliseconds SocketConnection::steady_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
-
-bool would_block(ErrorCode error) {
-  return error == asio::error::would_block || error == asio::error::try_again;
-}
-
-}  // namespace
 
 SocketConnection::SocketConnection(Loop& loop, uint64_t id, StreamSocket socket, std::string peer,
                                    std::string local)
@@ -124,7 +116,7 @@ void SocketConnection::settle() {
     paused_ = true;
     loop_.counters_.unsent_pauses.add(1);
   }
-  flush();
+  flush_later();
   if (closed_ || finishing_ || paused_) return;
   if (unread_.size() > loop_.limits().max_unread_bytes) return close_now(CloseReason::unread);
   if (ended_) return close_when_sent();
@@ -194,174 +186,6 @@ void SocketConnection::read_what_had_arrived() {
     receiver_->on_landed(*this, n);
   }
   settle();
-}
-
-// --- writing ---
-
-void SocketConnection::flush() {
-  assert_owner();
-  if (closed_ || blocked_ || continuing_) {
-    if (!closed_) keep_output();
-    return;
-  }
-  if (out_->empty()) return after_write();
-  if (write_some()) after_write();
-}
-
-// Writes up to a tick's worth. False if the connection was closed meanwhile.
-bool SocketConnection::write_some() {
-  size_t budget = kTickWriteBytes;
-  while (!out_->empty() && budget > 0) {
-    std::array<std::span<const char>, 64> runs;
-    const size_t count = out_->gather(runs, budget);
-    std::array<asio::const_buffer, 64> buffers;
-    size_t offered = 0;
-    for (size_t i = 0; i < count; ++i) {
-      buffers[i] = asio::const_buffer(runs[i].data(), runs[i].size());
-      offered += runs[i].size();
-    }
-    ErrorCode error;
-    const size_t n = count == 1 ? socket_.write_some(buffers[0], error)
-                                : socket_.write_some(std::span(buffers.data(), count), error);
-    if (would_block(error)) {
-      wait_writable();
-      return true;
-    }
-    if (error) {
-      close_now(CloseReason::by_peer);
-      return false;
-    }
-    loop_.counters_.writes.add(1);
-    loop_.counters_.bytes_written.add(n);
-    written_total_ += n;
-    budget -= n;
-    out_->consume(n);
-    last_progress_ms_ = 0;
-    if (!spool_ranges_.empty()) spool_written(n);
-    if (closed_) return false;  // by a waker
-    if (n < offered) {
-      wait_writable();
-      return true;
-    }
-  }
-  if (!out_->empty()) continue_later();
-  return true;
-}
-
-void SocketConnection::wait_writable() {
-  blocked_ = true;
-  set_state(ConnectionState::writing);
-  if (last_progress_ms_ == 0) last_progress_ms_ = steady_ms();
-  loop_.need_sweep();
-  ++operations_;
-  socket_.async_wait(StreamSocket::wait_write, [this](ErrorCode error) {
-    --operations_;
-    blocked_ = false;
-    if (closed_) return dispose_if_done();
-    if (error && error != asio::error::operation_aborted) return close_now(CloseReason::by_peer);
-    flush();
-  });
-}
-
-void SocketConnection::continue_later() {
-  continuing_ = true;
-  loop_.counters_.write_yields.add(1);
-  ++operations_;
-  asio::post(socket_.get_executor(), [this] {
-    --operations_;
-    continuing_ = false;
-    if (closed_) return dispose_if_done();
-    flush();
-  });
-}
-
-// What follows from how much is left to send.
-void SocketConnection::after_write() {
-  if (out_->empty()) {
-    release_output();
-    if (finishing_) return sent_everything();
-  } else {
-    keep_output();
-  }
-  if (paused_ && out_->size() <= max_unsent_bytes_ / 2 && !continuing_) {
-    // In a tick of its own, so that a client with a deep pipeline takes turns with the others.
-    continuing_ = true;
-    ++operations_;
-    asio::post(socket_.get_executor(), [this] {
-      --operations_;
-      continuing_ = false;
-      if (closed_) return dispose_if_done();
-      if (ended_ && unread_.empty()) {
-        paused_ = false;
-        return close_when_sent();
-      }
-      resume();
-    });
-  }
-}
-
-void SocketConnection::keep_output() {
-  if (own_output_ == nullptr && !out_->empty()) {
-    own_output_ = Output::take_and_shrink(*out_);
-    out_ = own_output_.get();
-  }
-  count_unsent();
-}
-
-void SocketConnection::release_output() {
-  if (own_output_ != nullptr) {
-    own_output_.reset();
-    out_ = &loop_.shared_output_;
-  }
-  count_unsent();
-}
-
-void SocketConnection::count_unsent() {
-  const size_t unsent = own_output_ == nullptr ? 0 : own_output_->size();
-  if (unsent == counted_unsent_) return;
-  loop_.counters_.unsent_bytes.add(unsent);
-  loop_.counters_.unsent_bytes.sub(counted_unsent_);
-  counted_unsent_ = unsent;
-}
-
-// --- the spool ---
-
-void SocketConnection::drain_spool() {
-  // An ending connection takes no more: a producer that never pauses would keep it open.
-  if (closed_ || finishing_) return;
-  if (take_spooled() > 0) flush();
-}
-
-size_t SocketConnection::take_spooled() {
-  const uint64_t begin = written_total_ + out_->size();
-  const size_t n = spool_state_->drain(*out_);
-  if (n == 0) return 0;
-  loop_.counters_.spool_drains.add(1);
-  loop_.counters_.spool_bytes_in.add(n);
-  loop_.counters_.spool_bytes_now.add(n);
-  if (!spool_ranges_.empty() && spool_ranges_.back().end == begin) {
-    spool_ranges_.back().end += n;
-  } else {
-    spool_ranges_.push_back({begin, begin + n});
-  }
-  return n;
-}
-
-// Of the bytes just written, tells the spool how many were its own.
-void SocketConnection::spool_written(size_t n) {
-  const uint64_t from = written_total_ - n;
-  size_t spooled = 0;
-  size_t done = 0;
-  for (Range& range : spool_ranges_) {
-    if (range.begin >= written_total_) break;
-    const uint64_t end = std::min(range.end, written_total_);
-    spooled += end - std::max(range.begin, from);
-    if (range.end <= written_total_) ++done;
-  }
-  spool_ranges_.erase(spool_ranges_.begin(), spool_ranges_.begin() + static_cast<ptrdiff_t>(done));
-  if (spooled == 0) return;
-  loop_.counters_.spool_bytes_now.sub(spooled);
-  spool_state_->written(spooled);
 }
 
 // --- ending ---

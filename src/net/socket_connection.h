@@ -25,6 +25,8 @@ class SocketConnection final : public Connection {
   void start(std::unique_ptr<Receiver> receiver);
   /// The loop has been told that the spool has frames.
   void drain_spool();
+  /// The tick ends: writes what flush_later() left.
+  void flush_now();
   /// Answers what the kernel has of this peer now, then closes.
   void drain();
   /// Closes if a time limit is over. Returns whether this connection needs looking at again.
@@ -37,6 +39,7 @@ class SocketConnection final : public Connection {
 
  private:
   using Milliseconds = int64_t;
+  static Milliseconds steady_ms();
 
   void read();
   void on_read(ErrorCode error, size_t n);
@@ -50,9 +53,11 @@ class SocketConnection final : public Connection {
   [[nodiscard]] bool delivered();
   void end_of_stream();
 
+  void flush_later();
   bool write_some();
   void wait_writable();
   void continue_later();
+  void borrow_output();
   void keep_output();
   void release_output();
   void count_unsent();
@@ -89,6 +94,8 @@ class SocketConnection final : public Connection {
   bool reading_ = false;
   bool landing_ = false;     // the read in progress goes to the receiver's landing
   bool blocked_ = false;     // the kernel takes nothing; a wait for that is outstanding
+  bool flush_due_ = false;   // the loop will call flush_now()
+  bool borrowed_ = false;    // own_output_ goes back to the loop
   bool continuing_ = false;  // a continuation is posted
   bool presenting_ = false;  // the receiver is looking at unread bytes
   bool paused_ = false;      // congested: nothing is read or presented
