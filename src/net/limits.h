@@ -41,8 +41,10 @@ inline constexpr size_t kTickWriteBytes = 256 << 10;
 /// Most spools drained before the loop's other work has its turn.
 inline constexpr size_t kSpoolsPerTick = 64;
 
-/// Emptied outputs that a loop keeps for the next tick's replies, each with at most Output::kMaxChunkBytes.
+/// Connections whose replies wait for the end of a tick before it is made to end; and emptied outputs that a
+/// loop keeps for the next, each with at most kMaxSpareOutputBytes.
 inline constexpr size_t kSpareOutputs = 64;
+inline constexpr size_t kMaxSpareOutputBytes = 64 << 10;
 
 /// A connection's own read buffer; all that an idle connection holds beside its bookkeeping.
 inline constexpr size_t kReadBufferBytes = 2 << 10;

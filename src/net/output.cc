@@ -108,18 +108,24 @@ void Output::consume(size_t n) {
     Segment& front = segments_[first_];
     if (n < front.bytes.size()) {
       front.bytes = front.bytes.subspan(n);
-      return;
+      return forget_consumed();
     }
     n -= front.bytes.size();
     front = Segment{};
     ++first_;
   }
-  if (first_ == segments_.size()) {
-    segments_.clear();
-    first_ = 0;
-  }
+  forget_consumed();
   open_ += n;
   if (size_ == 0 && chunk_ != nullptr) open_ = tail_ = chunk_.get();
+}
+
+// In batches, so that it costs little; but also while the queue never empties: a peer that always leaves
+// something must not make the list of what it took grow.
+void Output::forget_consumed() {
+  if (first_ < kForgetTogether && first_ < segments_.size()) return;
+  if (first_ * 2 < segments_.size()) return;
+  segments_.erase(segments_.begin(), segments_.begin() + static_cast<ptrdiff_t>(first_));
+  first_ = 0;
 }
 
 std::unique_ptr<Output> Output::take_and_shrink(Output& other) {

@@ -48,8 +48,10 @@ class Output {
 
   [[nodiscard]] size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-  /// Memory that an empty output holds for what is appended next.
-  [[nodiscard]] size_t spare_bytes() const noexcept { return chunk_bytes_; }
+  /// Memory of its own: the chunk being filled, and the list of runs.
+  [[nodiscard]] size_t held_bytes() const noexcept {
+    return chunk_bytes_ + segments_.capacity() * sizeof(Segment);
+  }
 
   /// Fills `runs` with the front of the queue, at most `max_bytes` in all; returns how many were filled.
   [[nodiscard]] size_t gather(std::span<std::span<const char>> runs, size_t max_bytes) const;
@@ -69,6 +71,9 @@ class Output {
   void add_chunk(size_t at_least);
   void close_open_run();
   void retire_chunk();
+  void forget_consumed();
+
+  static constexpr size_t kForgetTogether = 64;  // consumed segments
 
   std::vector<Segment> segments_;  // closed runs; those before first_ are consumed
   size_t first_ = 0;

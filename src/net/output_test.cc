@@ -5,6 +5,8 @@
 #include <random>
 #include <string>
 
+#include "net/limits.h"
+
 namespace bobbin::net {
 namespace {
 
@@ -80,6 +82,18 @@ TEST(Output, TakeAndShrinkHoldsTheSameBytesAndEmptiesTheOther) {
   output.append("more");
   EXPECT_EQ(front(output), "more");
   EXPECT_EQ(front(*taken), "some bytes");
+}
+
+TEST(Output, HoldsNoMoreForAPeerThatAlwaysLeavesSomething) {
+  const std::string value(2'000, 'v');
+  Output output;
+  for (int i = 0; i < 100'000; ++i) {
+    output.append("head");
+    output.append(base::PinnedBytes(value, nullptr, [](void*) noexcept {}));
+    if (i > 0) output.consume(2'004);
+  }
+  EXPECT_EQ(output.size(), 2'004U);
+  EXPECT_LE(output.held_bytes(), kMaxSpareOutputBytes);
 }
 
 TEST(Output, BehavesLikeAQueueOfBytes) {
