@@ -41,7 +41,7 @@ class Connection {
     return *out_;
   }
 
-  /// True when the peer has not taken max_unsent_bytes of replies: consume no further request.
+  /// True when max_unsent_bytes of replies are not sent yet: consume no further request.
   [[nodiscard]] bool congested() const noexcept { return out_->size() >= max_unsent_bytes_; }
 
   /// Sends what is in out(), as far as the peer takes it; the rest follows by itself. May close the
@@ -73,7 +73,7 @@ class Connection {
   const uint64_t id_;
   const size_t max_unsent_bytes_;
   Output* out_;                         // own_output_ if there is one, the loop's otherwise
-  std::unique_ptr<Output> own_output_;  // only while the peer has not taken everything
+  std::unique_ptr<Output> own_output_;  // only while something waits for the tick's end or for the peer
   std::unique_ptr<Receiver> receiver_;
   bool may_idle_out_ = true;
   std::shared_ptr<SpoolState> spool_state_;  // shared with producers; null until spool() was called

@@ -157,6 +157,8 @@ void Loop::flush_at_end_of_tick(SocketConnection& connection) {
   // Behind the handlers of everything that is ready now.
   if (flush_due_.empty()) asio::post(io_->context, [this] { flush_due(); });
   flush_due_.push_back(&connection);
+  // No more at once than there are outputs to lend: it bounds what waits, and for how long.
+  if (flush_due_.size() >= kSpareOutputs) flush_due();
 }
 
 void Loop::flush_due() {
@@ -165,6 +167,9 @@ void Loop::flush_due() {
   due.swap(flush_due_);
   for (SocketConnection* connection : due)
     connection->flush_now();
+  // Those that closed meanwhile are destroyed in a later tick.
+  for (SocketConnection* connection : due)
+    connection->read_on();
   due.clear();
   if (flush_due_.empty()) flush_due_.swap(due);  // keeps its memory
 }
@@ -178,7 +183,7 @@ std::unique_ptr<Output> Loop::lend_output() {
 
 void Loop::take_back_output(std::unique_ptr<Output> output) {
   output->clear();
-  if (spare_outputs_.size() < kSpareOutputs && output->spare_bytes() <= Output::kMaxChunkBytes) {
+  if (spare_outputs_.size() < kSpareOutputs && output->held_bytes() <= kMaxSpareOutputBytes) {
     spare_outputs_.push_back(std::move(output));
   }
 }

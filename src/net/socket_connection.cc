@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 namespace bobbin::net {
 SocketConnection::Milliseconds SocketConnection::steady_ms() {
@@ -52,6 +53,7 @@ void SocketConnection::on_read(ErrorCode error, size_t n) {
   --operations_;
   reading_ = false;
   if (closed_) return dispose_if_done();
+  assert_output_is_its_own();
   if (lingering_) return discard(error);
   if (finishing_) {  // what arrives after the last request is not wanted; its end is
     ended_ = ended_ || error;
@@ -120,6 +122,15 @@ void SocketConnection::settle() {
   if (closed_ || finishing_ || paused_) return;
   if (unread_.size() > loop_.limits().max_unread_bytes) return close_now(CloseReason::unread);
   if (ended_) return close_when_sent();
+  if (draining_) return drain_later();
+  // Behind the writes of this tick: by then the peer may have sent its next request, and a read that finds it
+  // at once needs no other system call.
+  read_due_ = flush_due_;
+  if (!read_due_) read();
+}
+
+void SocketConnection::read_on() {
+  if (!std::exchange(read_due_, false) || closed_ || finishing_ || paused_) return;
   if (draining_) return drain_later();
   read();
 }
@@ -276,7 +287,8 @@ bool SocketConnection::sweep() {
     close_now(CloseReason::by_receiver);
   } else if (blocked_ && over(last_progress_ms_, limits.stall_timeout)) {
     close_now(CloseReason::stalled);
-  } else if (!blocked_ && may_idle_out_ && over(last_received_ms_, limits.idle_timeout)) {
+  } else if (own_output_ == nullptr && !paused_ && !continuing_ && may_idle_out_ &&
+             over(last_received_ms_, limits.idle_timeout)) {
     close_now(CloseReason::idle);
   }
   return !closed_ && (lingering_ || blocked_ || limits.idle_timeout.count() > 0);

@@ -27,6 +27,8 @@ class SocketConnection final : public Connection {
   void drain_spool();
   /// The tick ends: writes what flush_later() left.
   void flush_now();
+  /// After that, for each connection of that tick: reads on if it waited for its flush.
+  void read_on();
   /// Answers what the kernel has of this peer now, then closes.
   void drain();
   /// Closes if a time limit is over. Returns whether this connection needs looking at again.
@@ -57,6 +59,8 @@ class SocketConnection final : public Connection {
   bool write_some();
   void wait_writable();
   void continue_later();
+  /// Another connection's bytes would be sent to this one's peer.
+  void assert_output_is_its_own() const noexcept;
   void borrow_output();
   void keep_output();
   void release_output();
@@ -95,6 +99,7 @@ class SocketConnection final : public Connection {
   bool landing_ = false;     // the read in progress goes to the receiver's landing
   bool blocked_ = false;     // the kernel takes nothing; a wait for that is outstanding
   bool flush_due_ = false;   // the loop will call flush_now()
+  bool read_due_ = false;    // read_on() goes on reading
   bool borrowed_ = false;    // own_output_ goes back to the loop
   bool continuing_ = false;  // a continuation is posted
   bool presenting_ = false;  // the receiver is looking at unread bytes

@@ -3,6 +3,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
+#include <cassert>
 
 #include "net/socket_connection.h"
 
@@ -28,10 +29,16 @@ void SocketConnection::flush() {
 // Between the requests of a tick nothing is written: a peer that runs on another core is then woken once for
 // all that this tick has for it and its neighbours, and not each time it has fallen asleep again.
 void SocketConnection::flush_later() {
-  if (closed_ || flush_due_) return;
+  if (closed_) return;
   if (blocked_ || continuing_) return keep_output();
-  if (out_->empty()) return after_write();
+  if (out_->empty()) {
+    if (!flush_due_) after_write();
+    return;
+  }
+  // Whatever is due already, these bytes must not stay in the output that the loop lends to others.
   if (own_output_ == nullptr) borrow_output();
+  if (flush_due_) return;
+  if (out_->size() >= kTickWriteBytes) return flush();
   flush_due_ = true;
   ++operations_;
   loop_.flush_at_end_of_tick(*this);
@@ -40,6 +47,7 @@ void SocketConnection::flush_later() {
 void SocketConnection::flush_now() {
   --operations_;
   flush_due_ = false;
+  assert_output_is_its_own();
   if (closed_) return dispose_if_done();
   flush();
 }
@@ -136,6 +144,10 @@ void SocketConnection::after_write() {
   }
 }
 
+void SocketConnection::assert_output_is_its_own() const noexcept {
+  assert(own_output_ != nullptr || loop_.shared_output_.empty());
+}
+
 // What is in the loop's output becomes the connection's; the loop goes on with an empty one.
 void SocketConnection::borrow_output() {
   own_output_ = loop_.lend_output();
@@ -177,6 +189,7 @@ void SocketConnection::count_unsent() {
 void SocketConnection::drain_spool() {
   // An ending connection takes no more: a producer that never pauses would keep it open.
   if (closed_ || finishing_) return;
+  assert_output_is_its_own();
   if (take_spooled() > 0) flush_later();
 }
 
