@@ -89,6 +89,7 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
       return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
     case store::RemoveStatus::exists:
       return reply_binary_error(session, request.header, BinaryStatus::key_exists);
+    case store::RemoveStatus::would_block:  // cache buckets never do
     case store::RemoveStatus::no_memory:
       return reply_binary_error(session, request.header, BinaryStatus::out_of_memory);
   }
@@ -121,6 +122,7 @@ void handle_arithmetic(Session& session, const BinaryCommand& row, const BinaryR
       return reply_binary_error(session, request.header, BinaryStatus::key_exists);
     case store::ArithmeticStatus::not_a_number:
       return reply_binary_error(session, request.header, BinaryStatus::non_numeric);
+    case store::ArithmeticStatus::would_block:  // cache buckets never do
     case store::ArithmeticStatus::no_memory:
       return reply_binary_error(session, request.header, BinaryStatus::out_of_memory);
   }

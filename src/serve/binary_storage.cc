@@ -50,6 +50,7 @@ BinaryStatus status_of(store::StoreStatus status, StoreMode mode) {
       return BinaryStatus::not_stored;
     case store::StoreStatus::too_large:
       return BinaryStatus::too_large;
+    case store::StoreStatus::would_block:  // cache buckets never do
     case store::StoreStatus::no_memory:
       return BinaryStatus::out_of_memory;
   }

@@ -139,6 +139,7 @@ void finish_ms(Session& session, const MetaRequest& request, store::Draft draft)
       return reply_code(session, shape, MetaCode::not_found, request, item);
     case store::StoreStatus::too_large:
       return session.reply(wire::kTooLarge);
+    case store::StoreStatus::would_block:  // cache buckets never do
     case store::StoreStatus::no_memory:
       return session.reply(wire::kOutOfMemory);
   }
@@ -203,6 +204,7 @@ void handle_md(Session& session, const MetaShape& shape, const MetaRequest& requ
       return reply_code(session, shape, MetaCode::not_found, request, {});
     case store::RemoveStatus::exists:
       return reply_code(session, shape, MetaCode::exists, request, {});
+    case store::RemoveStatus::would_block:  // cache buckets never do
     case store::RemoveStatus::no_memory:
       return session.reply(wire::kOutOfMemory);
   }
@@ -233,6 +235,7 @@ void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& requ
       return reply_code(session, shape, MetaCode::exists, request, {});
     case store::ArithmeticStatus::not_a_number:
       return session.reply(wire::kNonNumeric);
+    case store::ArithmeticStatus::would_block:  // cache buckets never do
     case store::ArithmeticStatus::no_memory:
       return session.reply(wire::kOutOfMemory);
   }
@@ -256,7 +259,8 @@ void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& requ
 
 void handle_me(Session& session, const MetaShape&, const MetaRequest& request) {
   const auto seen = session.bucket().peek(request.key, session.now());
-  if (!seen) return session.reply(wire::kMetaMiss);
+  // Cache buckets never block.
+  if (!seen || seen->would_block) return session.reply(wire::kMetaMiss);
   wire::MetaDebugItem item;
   item.ttl_s = ttl_of(seen->expiry, session.now());
   item.last_access_s = age_of(seen->last_access, session.now());

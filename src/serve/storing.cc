@@ -35,6 +35,7 @@ void count_store(Session& session, std::string_view command, std::string_view ke
       counters.store_too_large.add(1);
       status = "too_large";
       break;
+    case store::StoreStatus::would_block:  // cache buckets never do
     case store::StoreStatus::no_memory:
       counters.store_no_memory.add(1);
       status = "no_memory";
@@ -61,6 +62,7 @@ void count_arithmetic(Session& session, store::Direction direction, store::Arith
       counters.cas_badval.add(1);
       break;
     case store::ArithmeticStatus::not_a_number:
+    case store::ArithmeticStatus::would_block:  // cache buckets never do
     case store::ArithmeticStatus::no_memory:
       break;
   }

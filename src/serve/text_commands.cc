@@ -89,6 +89,7 @@ void change_number(Session& session, const TextRequest& request, store::Directio
       return reply_unless(request.noreply, session, wire::kNotFound);
     case store::ArithmeticStatus::not_a_number:
       return reply_unless(request.noreply, session, wire::kNonNumeric);
+    case store::ArithmeticStatus::would_block:  // cache buckets never do
     case store::ArithmeticStatus::no_memory:
       return reply_unless(request.noreply, session, "SERVER_ERROR out of memory in incr\r\n");
   }
@@ -102,8 +103,8 @@ void handle_decr(Session& session, const TextRequest& request) {
 }
 
 void handle_touch(Session& session, const TextRequest& request) {
-  const bool found = session.bucket().touch(
-      request.key, store::absolute_expiry(request.exptime, session.now()), session.now());
+  const uint32_t expiry = store::absolute_expiry(request.exptime, session.now());
+  const bool found = session.bucket().touch(request.key, expiry, session.now()).ok();
   session.counters().cmd_touch.add(1);
   (found ? session.counters().touch_hits : session.counters().touch_misses).add(1);
   reply_unless(request.noreply, session, found ? wire::kTouched : wire::kNotFound);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "store/key_hash.h"
 #include "store/vbucket.h"
+#include "store/vbucket_persist.h"
 
 // XXH3 is inlined: for short keys the call would cost as much as the hash.
 #define XXH_INLINE_ALL
@@ -30,11 +31,18 @@ MemoryAccount& open_account(uint64_t quota_bytes) {
 Bucket::Bucket(const BucketOptions& options)
     : options_(options),
       account_(open_account(options.quota_bytes)),
+      persistence_(options.type == BucketType::persistent
+                       ? std::make_unique<SharedPersistence>(options_, account_)
+                       : nullptr),
       vbuckets_(std::make_unique<VBucket[]>(options.vbuckets)) {
   assert(std::has_single_bit(options.vbuckets) && options.vbuckets <= 1024);
   assert(options.max_value_bytes <= kLargestMaxValueBytes);
-  for (uint32_t i = 0; i < options.vbuckets; ++i)
+  for (uint32_t i = 0; i < options.vbuckets; ++i) {
     vbuckets_[i].attach(account_);
+    if (persistence_ != nullptr) {
+      vbuckets_[i].make_persistent(std::make_unique<PersistentState>(*persistence_, i), {});
+    }
+  }
 }
 
 Bucket::~Bucket() {
@@ -60,23 +68,37 @@ base::Result<Draft, DraftError> Bucket::draft(std::string_view key, uint32_t fla
   return draft;
 }
 
-StoreResult Bucket::store(Draft draft, StoreMode mode, const StoreOptions& options, base::Now now) {
+StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& options, base::Now now) {
   flush_if_due(now.unix_s());
+  StoreResult result;
   if (mode == StoreMode::append || mode == StoreMode::prepend) {
-    return extend(std::move(draft), mode, options, now);
+    result = extend(draft, mode, options, now);
+  } else {
+    const Key at = locate(draft.key());
+    result = at.vbucket.publish(draft, at.hash, mode, options, now);
+    if (result.ok()) note_expiry(result.expiry);
   }
-  const Key at = locate(draft.key());
-  const StoreResult result = at.vbucket.publish(draft, at.hash, mode, options, now);
-  if (result.ok()) note_expiry(result.expiry);
+  if (draft && result.status != StoreStatus::would_block) draft = Draft();
   return result;
 }
 
-bool Bucket::touch(std::string_view key, uint32_t expiry, base::Now now) {
+TouchResult Bucket::touch(std::string_view key, uint32_t expiry, base::Now now) {
   flush_if_due(now.unix_s());
-  const Key at = locate(key);
-  const bool found = at.vbucket.touch(key, at.hash, expiry, now.unix_s());
-  if (found) note_expiry(expiry);
-  return found;
+  TouchResult result;
+  if (persistence_ != nullptr) {
+    const Fetched found = fetch_touching(key, {.touch = expiry, .cannot_win = true}, now);
+    result.status = found.would_block ? TouchStatus::would_block
+                    : found.no_memory ? TouchStatus::no_memory
+                    : found           ? TouchStatus::touched
+                                      : TouchStatus::not_found;
+    if (found.published) result.seqno = found.doc->seqno();
+  } else {
+    const Key at = locate(key);
+    const bool found = at.vbucket.touch(key, at.hash, expiry, now.unix_s());
+    result.status = found ? TouchStatus::touched : TouchStatus::not_found;
+  }
+  if (result.ok()) note_expiry(expiry);
+  return result;
 }
 
 Fetched Bucket::fetch(std::string_view key, base::Now now) {
@@ -89,8 +111,10 @@ Fetched Bucket::fetch(std::string_view key, base::Now now) {
 Fetched Bucket::fetch(std::string_view key, const FetchOptions& options, base::Now now) {
   flush_if_due(now.unix_s());
   const Key at = locate(key);
-  Fetched found = at.vbucket.fetch(key, at.hash, options, now.unix_s());
-  if (!found && options.vivify_expiry) {
+  Fetched found = persistence_ != nullptr && options.touch
+                      ? fetch_touching(key, options, now)
+                      : at.vbucket.fetch(key, at.hash, options, now.unix_s());
+  if (!found && options.vivify_expiry && !found.would_block && !found.no_memory) {
     base::Result<Draft, DraftError> empty = draft(key, 0, *options.vivify_expiry, 0, now);
     if (!empty) {
       found.no_memory = true;

@@ -17,13 +17,20 @@
 #include "store/expiry.h"
 #include "store/hash_table.h"
 #include "store/memory.h"
+#include "store/persistence_types.h"
 
 namespace bobbin::store {
 
 class VBucket;
+struct SharedPersistence;
 struct Victims;
 
-/// A cache bucket: memcached's semantics over 1024 vbuckets, within a quota.
+/// A bucket: memcached's semantics over 1024 vbuckets, within a quota.
+///
+/// A cache bucket evicts and forgets. A persistent bucket writes each change into a log, which a flusher
+/// brings to disk, evicts only what is there, and answers `would_block` where it takes the disk to know: this
+/// folder knows no disk, so a fetcher has to read and call load(). Per vbucket, seqnos rise by one and CAS
+/// rise, also over restarts.
 ///
 /// Every public function may be called from any thread at any time, and waits at most for a vbucket's lock,
 /// which is held for a lookup and a pointer swap. Keys are 1 to 250 bytes (asserted: codecs check them). Time
@@ -42,17 +49,22 @@ class Bucket {
   /// `no_memory`. `expiry` is absolute (store/expiry.h).
   [[nodiscard]] base::Result<Draft, DraftError> draft(std::string_view key, uint32_t flags, uint32_t expiry,
                                                       uint32_t value_len, base::Now now);
-  /// Publishes a draft if the mode's condition holds; otherwise the draft is freed.
-  StoreResult store(Draft draft, StoreMode mode, const StoreOptions& options, base::Now now);
-  StoreResult store(Draft draft, StoreMode mode, base::Now now) {
+  /// Publishes a draft if the mode's condition holds. The draft is empty afterwards, unless the answer is
+  /// `would_block`: then it is as it was, for another try.
+  StoreResult store(Draft& draft, StoreMode mode, const StoreOptions& options, base::Now now);
+  StoreResult store(Draft&& draft, StoreMode mode, const StoreOptions& options, base::Now now) {
+    Draft given = std::move(draft);
+    return store(given, mode, options, now);
+  }
+  StoreResult store(Draft&& draft, StoreMode mode, base::Now now) {
     return store(std::move(draft), mode, {}, now);
   }
   /// incr and decr. The number is decimal text, as memcached keeps it.
   ArithmeticResult arithmetic(std::string_view key, const ArithmeticOptions& options, base::Now now);
   /// Removes, or with `mark_stale` and `drop_value` changes, a document.
   RemoveResult remove(std::string_view key, const RemoveOptions& options, base::Now now);
-  /// Sets the expiry (absolute); false on a miss. Counts as an access.
-  bool touch(std::string_view key, uint32_t expiry, base::Now now);
+  /// Sets the expiry (absolute). Counts as an access.
+  TouchResult touch(std::string_view key, uint32_t expiry, base::Now now);
 
   // -- Reading ------------------------------------------------------------------------------------------
 
@@ -63,10 +75,11 @@ class Bucket {
   /// Plain gets of many keys: `out[i]` answers `keys[i]`; both have the same length. Faster than one after
   /// the other on a table larger than the processor's caches, because it waits for several of them at once.
   void fetch_many(std::span<const std::string_view> keys, std::span<Fetched> out, base::Now now);
-  /// What meta debug shows, without counting as an access; nothing on a miss.
+  /// What meta debug shows, without counting as an access; nothing on a miss. Metadata will do: it blocks
+  /// only when the key is unknown.
   [[nodiscard]] std::optional<Peeked> peek(std::string_view key, base::Now now);
-  /// Calls `visit` for every live document, without a lock held while it runs; false from it ends the walk. A
-  /// document that is there from beginning to end is seen exactly once.
+  /// Calls `visit` for every live document in memory, resident or not, without a lock held while it runs;
+  /// false from it ends the walk. A document that is there from beginning to end is seen exactly once.
   void for_each(const std::function<bool(const Peeked&)>& visit, base::Now now);
 
   // -- The whole bucket ---------------------------------------------------------------------------------
@@ -89,6 +102,9 @@ class Bucket {
   void set_quota_bytes(uint64_t bytes) noexcept { account_.set_quota_bytes(bytes); }
   [[nodiscard]] uint32_t max_value_bytes() const noexcept { return options_.max_value_bytes; }
   [[nodiscard]] uint32_t vbucket_count() const noexcept { return options_.vbuckets; }
+  [[nodiscard]] uint16_t vbucket_of(std::string_view key) const noexcept;
+  [[nodiscard]] bool is_persistent() const noexcept { return persistence_ != nullptr; }
+  [[nodiscard]] EvictionPolicy eviction_policy() const noexcept { return options_.eviction; }
 
   /// `observer` is told of each eviction from now on, on the evicting thread, with no lock held; null for
   /// nobody. It must live as long as the bucket.
@@ -110,6 +126,50 @@ class Bucket {
   /// An estimate, without locks.
   [[nodiscard]] SweepLoad sweep_load() const noexcept;
 
+  // -- For the disk, persistent buckets only ------------------------------------------------------------
+
+  /// What the disk has of a vbucket, before any other use of it. Until its first persisted(), which makes a
+  /// new reservation, the vbucket refuses changes with `no_memory`. One that is not restored begins empty.
+  void restore(uint16_t vbucket, const VBucketState& state, base::Now now);
+
+  /// `waker` wakes the flusher of a shard: on any thread, with no vbucket's lock held, at most once for each
+  /// time that it was armed, and when a bucket out of memory is in a hurry. It must not block or call the
+  /// bucket. Null takes it back: no call is under way once this returns.
+  void set_flush_waker(uint32_t shard, std::function<void()> waker);
+  /// True: there is work already, do not sleep. False: the waker is called when there is.
+  [[nodiscard]] bool arm_flush_waker(uint32_t shard);
+  /// The vbuckets that changed since the last call; in the beginning all, whose state is to be written.
+  [[nodiscard]] DirtyWork take_dirty(uint32_t shard);
+  /// All changes of a vbucket, and its state. One flusher at a time for a vbucket.
+  [[nodiscard]] FlushBatch take_log(uint16_t vbucket, base::Now now);
+  /// The batch is on disk; in the order in which they were taken. `priors_found`: for how many changes with
+  /// `prior_unknown` the disk had a live document before. A batch that could not be written is never
+  /// reported: what was in it stays in memory, dirty.
+  void persisted(const FlushBatch& batch, uint64_t priors_found = 0);
+  /// Changes that are not on disk, with their documents.
+  [[nodiscard]] uint64_t dirty_bytes() const noexcept;
+  /// Wakes all flushers, also those that linger.
+  void hurry_flushers() noexcept;
+  [[nodiscard]] uint64_t high_seqno(uint16_t vbucket) const noexcept;
+  [[nodiscard]] uint64_t persisted_seqno(uint16_t vbucket) const noexcept;
+
+  /// Before each read of the disk, or before the snapshot of a warmup.
+  [[nodiscard]] LoadTicket begin_load(uint16_t vbucket) const noexcept;
+  /// What that read found; null for nothing. Installs it where the bucket has nothing newer, and never brings
+  /// back what was deleted, flushed or has expired. The caller is in no hurry to find memory: this goes over
+  /// the quota if it must.
+  [[nodiscard]] Loaded load(std::string_view key, const LoadedRecord* record, LoadTicket ticket,
+                            LoadPurpose purpose, base::Now now);
+  /// All that the disk has of the vbucket has been loaded (`complete`; value eviction must come to that), or
+  /// will not be.
+  void finish_warmup(uint16_t vbucket, bool complete);
+
+  /// Another reader of a vbucket's changes, from here on. It pins what it has not taken, until it lags by
+  /// more than BucketOptions::cursor_lag_bytes: then take_changes answers `lost`.
+  [[nodiscard]] ChangeLog::CursorId open_cursor(uint16_t vbucket, std::string_view name);
+  void close_cursor(uint16_t vbucket, ChangeLog::CursorId cursor);
+  [[nodiscard]] TakenChanges take_changes(uint16_t vbucket, ChangeLog::CursorId cursor);
+
  private:
   static constexpr uint32_t kNoFlush = UINT32_MAX;
 
@@ -121,10 +181,14 @@ class Bucket {
   [[nodiscard]] Key locate(std::string_view key) const noexcept;
   [[nodiscard]] base::Result<Draft, DraftError> copy_shape(const Document& like, uint32_t value_len,
                                                            base::Now now);
-  [[nodiscard]] StoreResult extend(Draft addition, StoreMode mode, const StoreOptions& options,
+  [[nodiscard]] StoreResult extend(Draft& addition, StoreMode mode, const StoreOptions& options,
                                    base::Now now);
   [[nodiscard]] RemoveResult rewrite_marked(std::string_view key, const RemoveOptions& options,
                                             base::Now now);
+  /// Touches in a persistent bucket: publishes a copy.
+  [[nodiscard]] Fetched fetch_touching(std::string_view key, const FetchOptions& options, base::Now now);
+  /// A document's value is only on disk.
+  void count_blocked() noexcept;
   [[nodiscard]] bool make_room(uint64_t bytes, base::Now now);
   /// Returns how many it freed.
   uint32_t free_garbage(uint32_t documents);
@@ -134,7 +198,7 @@ class Bucket {
       flush_now_due(now_s);
   }
   void flush_now_due(uint32_t now_s);
-  void cut_off_everything();
+  void cut_off_everything(base::Now now);
   /// After a document got this expiry: the sweeper may have to know.
   void note_expiry(uint32_t expiry) noexcept {
     if (expiry == kNeverExpires || !wake_on_expiry_.load(std::memory_order_relaxed)) [[likely]]
@@ -145,6 +209,8 @@ class Bucket {
 
   const BucketOptions options_;
   MemoryAccount& account_;
+  // Null in a cache bucket. Before the vbuckets: theirs refer to it.
+  const std::unique_ptr<SharedPersistence> persistence_;
   const std::unique_ptr<VBucket[]> vbuckets_;
 
   // The clock hand: whose turn is next. Each vbucket has a hand of its own inside.

@@ -48,7 +48,10 @@ bool Bucket::make_room(uint64_t bytes, base::Now now) {
     empty_visits = examined == 0 ? empty_visits + 1 : 0;
     report(victims);
   }
-  return !account_.is_over_quota(0);
+  if (!account_.is_over_quota(0)) return true;
+  // What is dirty cannot go before it is on disk.
+  if (persistence_ != nullptr) hurry_flushers();
+  return false;
 }
 
 void Bucket::report(const Victims& victims) {
@@ -92,10 +95,10 @@ uint32_t Bucket::free_garbage(uint32_t documents) {
   return count;
 }
 
-void Bucket::cut_off_everything() {
+void Bucket::cut_off_everything(base::Now now) {
   for (uint32_t i = 0; i < options_.vbuckets; ++i) {
-    if (vbuckets_[i].items_hint() == 0) continue;
-    HashTable table = vbuckets_[i].cut_off();
+    if (vbuckets_[i].is_empty_hint()) continue;
+    HashTable table = std::move(vbuckets_[i].cut_off(now).table);
     if (table.size() == 0) continue;
     const base::MutexLock lock(garbage_mutex_);
     garbage_items_.fetch_add(table.size(), std::memory_order_relaxed);
@@ -106,9 +109,9 @@ void Bucket::cut_off_everything() {
   wake_sweeper();
 }
 
-void Bucket::flush(base::Now /*now*/) {
+void Bucket::flush(base::Now now) {
   flush_deadline_.store(kNoFlush, std::memory_order_relaxed);
-  cut_off_everything();
+  cut_off_everything(now);
 }
 
 void Bucket::flush_at(uint32_t unix_s, base::Now now) {
@@ -120,7 +123,9 @@ void Bucket::flush_at(uint32_t unix_s, base::Now now) {
 void Bucket::flush_now_due(uint32_t now_s) {
   uint32_t deadline = flush_deadline_.load(std::memory_order_relaxed);
   // One of the threads that see it come does it.
-  if (now_s >= deadline && flush_deadline_.compare_exchange_strong(deadline, kNoFlush)) cut_off_everything();
+  if (now_s >= deadline && flush_deadline_.compare_exchange_strong(deadline, kNoFlush)) {
+    cut_off_everything({uint64_t{now_s} * 1'000'000'000});
+  }
 }
 
 bool Bucket::sweep_garbage(uint32_t documents, base::Now now) {

@@ -31,13 +31,14 @@ base::Result<Draft, DraftError> Bucket::copy_shape(const Document& like, uint32_
   return copy;
 }
 
-StoreResult Bucket::extend(Draft addition, StoreMode mode, const StoreOptions& options, base::Now now) {
+StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& options, base::Now now) {
   const Key at = locate(addition.key());
   const std::span<const char> added_bytes = addition.value();
   const std::string_view added(added_bytes.data(), added_bytes.size());
   while (true) {
     const Snapshot base = at.vbucket.snapshot(addition.key(), at.hash, now.unix_s());
     if (base.refused) return {StoreStatus::no_memory};
+    if (base.unknown) return {StoreStatus::would_block};
     if (!base.doc) {
       if (!options.vivify_expiry) return {StoreStatus::not_stored};
       addition.set_expiry(*options.vivify_expiry);
@@ -47,6 +48,10 @@ StoreResult Bucket::extend(Draft addition, StoreMode mode, const StoreOptions& o
       return created;
     }
     if (options.cas_compare && base.doc->cas() != *options.cas_compare) return {StoreStatus::exists};
+    if (!base.doc->resident()) {
+      count_blocked();
+      return {StoreStatus::would_block};
+    }
     const std::string_view before = base.doc->value();
     const uint64_t value_len = uint64_t{before.size()} + added.size();
     if (value_len > options_.max_value_bytes) return {StoreStatus::too_large};
@@ -71,6 +76,7 @@ ArithmeticResult Bucket::arithmetic(std::string_view key, const ArithmeticOption
   while (true) {
     const Snapshot base = at.vbucket.snapshot(key, at.hash, now.unix_s());
     if (base.refused) return {ArithmeticStatus::no_memory};
+    if (base.unknown) return {ArithmeticStatus::would_block};
     const bool creates = !base.doc;
     uint64_t number = 0;
     if (creates) {
@@ -78,8 +84,12 @@ ArithmeticResult Bucket::arithmetic(std::string_view key, const ArithmeticOption
       number = *options.initial;
     } else {
       // In memcached's order: an empty value is looked for before the CAS is, digits after.
-      if (base.doc->value().empty()) return {ArithmeticStatus::not_a_number};
+      if (base.doc->value_size() == 0) return {ArithmeticStatus::not_a_number};
       if (options.cas_compare && base.doc->cas() != *options.cas_compare) return {ArithmeticStatus::exists};
+      if (!base.doc->resident()) {
+        count_blocked();
+        return {ArithmeticStatus::would_block};
+      }
       const std::optional<uint64_t> before = parse_number(base.doc->value());
       if (!before) return {ArithmeticStatus::not_a_number};
       number = options.direction == Direction::increment ? *before + options.delta
@@ -101,6 +111,7 @@ ArithmeticResult Bucket::arithmetic(std::string_view key, const ArithmeticOption
       create.explicit_cas = options.explicit_cas;
       result = at.vbucket.publish(*next, at.hash, StoreMode::add, create, now);
       if (result.status == StoreStatus::not_stored) continue;
+      if (result.status == StoreStatus::would_block) return {ArithmeticStatus::would_block};
     } else {
       Takeover takeover{options.explicit_cas, options.expiry, /*keep_marks=*/true, /*mark_stale=*/false,
                         /*counts_as_stored=*/false};
@@ -118,11 +129,43 @@ ArithmeticResult Bucket::arithmetic(std::string_view key, const ArithmeticOption
   }
 }
 
+Fetched Bucket::fetch_touching(std::string_view key, const FetchOptions& options, base::Now now) {
+  const Key at = locate(key);
+  while (true) {
+    const Snapshot base = at.vbucket.snapshot(key, at.hash, now.unix_s());
+    Fetched missed;
+    missed.would_block = base.unknown;
+    missed.no_memory = base.refused;
+    if (!base.doc) return missed;
+    if (base.expiry == *options.touch) {
+      // Nothing to change: no new document.
+      FetchOptions rest = options;
+      rest.touch.reset();
+      return at.vbucket.fetch(key, at.hash, rest, now.unix_s());
+    }
+    missed.would_block = !base.doc->resident() && base.doc->value_size() != 0;
+    if (missed.would_block) {
+      count_blocked();
+      return missed;
+    }
+    const std::string_view value = base.doc->value();
+    base::Result<Draft, DraftError> copy = copy_shape(*base.doc, static_cast<uint32_t>(value.size()), now);
+    missed.no_memory = !copy;
+    if (!copy) return missed;
+    copy_into(copy->value(), value, {});
+    copy->set_expiry(*options.touch);
+    TouchedOver touched = at.vbucket.touch_over(*copy, at.hash, *base.doc, options, now);
+    missed.no_memory = touched.no_memory;
+    if (touched.no_memory) return missed;
+    if (touched.done) return std::move(touched.fetched);
+  }
+}
+
 RemoveResult Bucket::remove(std::string_view key, const RemoveOptions& options, base::Now now) {
   flush_if_due(now.unix_s());
   if (options.mark_stale || options.drop_value) return rewrite_marked(key, options, now);
   const Key at = locate(key);
-  return at.vbucket.remove(key, at.hash, options.cas_compare, now.unix_s());
+  return at.vbucket.remove(key, at.hash, options.cas_compare, now);
 }
 
 RemoveResult Bucket::rewrite_marked(std::string_view key, const RemoveOptions& options, base::Now now) {
@@ -130,8 +173,13 @@ RemoveResult Bucket::rewrite_marked(std::string_view key, const RemoveOptions& o
   while (true) {
     const Snapshot base = at.vbucket.snapshot(key, at.hash, now.unix_s());
     if (base.refused) return {RemoveStatus::no_memory};
+    if (base.unknown) return {RemoveStatus::would_block};
     if (!base.doc) return {RemoveStatus::not_found};
     if (options.cas_compare && base.doc->cas() != *options.cas_compare) return {RemoveStatus::exists};
+    if (!options.drop_value && !base.doc->resident()) {
+      count_blocked();
+      return {RemoveStatus::would_block};
+    }
     const std::string_view value = options.drop_value ? std::string_view() : base.doc->value();
     base::Result<Draft, DraftError> copy = copy_shape(*base.doc, static_cast<uint32_t>(value.size()), now);
     if (!copy) return {RemoveStatus::no_memory};

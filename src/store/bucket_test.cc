@@ -131,14 +131,14 @@ TEST_F(BucketTest, AWildExplicitCasDoesNotWedgeTheClock) {
 }
 
 TEST_F(BucketTest, TouchSetsTheExpiry) {
-  EXPECT_FALSE(bucket().touch("k", in(10), now()));
+  EXPECT_FALSE(bucket().touch("k", in(10), now()).ok());
   set("k", "v");
-  EXPECT_TRUE(bucket().touch("k", in(10), now()));
+  EXPECT_TRUE(bucket().touch("k", in(10), now()).ok());
   clock().advance_s(9);
   EXPECT_EQ(get("k"), "v");
   clock().advance_s(1);
   EXPECT_EQ(get("k"), "<miss>");
-  EXPECT_FALSE(bucket().touch("k", 0, now()));
+  EXPECT_FALSE(bucket().touch("k", 0, now()).ok());
 }
 
 TEST_F(BucketTest, AnExpiredDocumentIsAbsentForEveryWrite) {

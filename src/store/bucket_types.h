@@ -13,7 +13,24 @@ inline constexpr uint32_t kDefaultMaxValueBytes = 1024 * 1024;
 inline constexpr uint32_t kLargestMaxValueBytes = 20 * 1024 * 1024;
 inline constexpr uint64_t kDefaultQuotaBytes = 64 * 1024 * 1024;
 
+enum class BucketType : uint8_t {
+  cache,       ///< memcached's semantics: evicts, and forgets
+  persistent,  ///< every change goes to a log for the disk
+};
+
+/// What eviction takes from a persistent bucket; only what is on disk, in either case.
+enum class EvictionPolicy : uint8_t {
+  value,  ///< values: all keys stay in memory, a miss is known to be one
+  full,   ///< documents: a key that is not in memory may be on disk
+};
+
 struct BucketOptions {
+  BucketType type = BucketType::cache;
+  EvictionPolicy eviction = EvictionPolicy::value;
+  /// Flushers of a persistent bucket: vbucket v belongs to number v modulo this.
+  uint32_t flush_shards = 1;
+  /// What other readers of a vbucket's changes than its flusher may pin before the slowest is dropped.
+  uint64_t cursor_lag_bytes = 1024 * 1024;
   /// Documents, drafts, tables and what flushes cut off, together.
   uint64_t quota_bytes = kDefaultQuotaBytes;
   /// Longest value, at most kLargestMaxValueBytes.
@@ -43,7 +60,9 @@ struct StoreOptions {
   std::optional<uint32_t> vivify_expiry = std::nullopt;
 };
 
-enum class StoreStatus : uint8_t { stored, not_stored, exists, not_found, too_large, no_memory };
+/// `would_block`, here and below, is an answer of persistent buckets: it takes something that is only on
+/// disk. Nothing was changed. After a Bucket::load of the key the whole operation is to be run again.
+enum class StoreStatus : uint8_t { stored, not_stored, exists, not_found, too_large, no_memory, would_block };
 
 struct StoreResult {
   StoreStatus status = StoreStatus::not_stored;
@@ -74,7 +93,15 @@ struct ArithmeticOptions {
   std::optional<uint32_t> expiry = std::nullopt;
 };
 
-enum class ArithmeticStatus : uint8_t { stored, created, not_found, exists, not_a_number, no_memory };
+enum class ArithmeticStatus : uint8_t {
+  stored,
+  created,
+  not_found,
+  exists,
+  not_a_number,
+  no_memory,
+  would_block
+};
 
 struct ArithmeticResult {
   ArithmeticStatus status = ArithmeticStatus::not_found;
@@ -99,15 +126,25 @@ struct RemoveOptions {
   std::optional<uint32_t> expiry = std::nullopt;
 };
 
-enum class RemoveStatus : uint8_t { removed, not_found, exists, no_memory };
+enum class RemoveStatus : uint8_t { removed, not_found, exists, no_memory, would_block };
 
 struct RemoveResult {
   RemoveStatus status = RemoveStatus::not_found;
   /// Of the document left behind; 0 when it is gone.
   uint64_t cas = 0;
+  /// Of the document left behind, or of the removal.
   uint64_t seqno = 0;
   /// Length of the value that was removed or marked.
   uint32_t value_len = 0;
+};
+
+enum class TouchStatus : uint8_t { touched, not_found, no_memory, would_block };
+
+struct TouchResult {
+  TouchStatus status = TouchStatus::not_found;
+  /// Of the copy that a persistent bucket has published; 0 when nothing was.
+  uint64_t seqno = 0;
+  [[nodiscard]] bool ok() const noexcept { return status == TouchStatus::touched; }
 };
 
 struct FetchOptions {
@@ -125,6 +162,9 @@ struct FetchOptions {
   bool no_bump = false;
   /// The CAS of a vivified document (meta E).
   std::optional<uint64_t> explicit_cas = std::nullopt;
+  /// False: a document that is not resident will do. (`touch` with a new expiry needs the value all the
+  /// same.)
+  bool needs_value = true;
 };
 
 /// A document as a fetch found it. Times are those *before* the fetch changed them, except `expiry`.
@@ -147,11 +187,15 @@ struct Fetched {
   bool no_memory = false;
   /// The document had expired and was removed by this fetch.
   bool expired = false;
+  /// No miss: see StoreStatus.
+  bool would_block = false;
+  /// This fetch has published `doc`: vivified it, or touched it in a persistent bucket.
+  bool published = false;
 
   explicit operator bool() const noexcept { return static_cast<bool>(doc); }
 };
 
-/// A document seen without touching it.
+/// A document seen without touching it; it need not be resident.
 struct Peeked {
   DocumentRef doc;
   uint32_t expiry = 0;
@@ -160,6 +204,8 @@ struct Peeked {
   bool stale = false;
   bool token_sent = false;
   uint8_t frequency = 0;
+  /// `doc` is empty: see StoreStatus.
+  bool would_block = false;
 };
 
 /// What an eviction knew of its victim.
@@ -189,6 +235,21 @@ struct Statistics {
   /// Documents cut off by flushes and not yet freed.
   uint64_t garbage_items = 0;
 
+  // Of persistent buckets.
+  /// Changes that are not on disk, and the bytes of these and their documents.
+  uint64_t dirty_items = 0;
+  uint64_t dirty_bytes = 0;
+  /// The change logs, with what they pin.
+  uint64_t log_bytes = 0;
+  /// Of `items`: in memory without their value, and not in memory at all.
+  uint64_t non_resident_items = 0;
+  uint64_t items_on_disk_only = 0;
+  /// Keys that are known not to exist; not in `items`.
+  uint64_t placeholders = 0;
+  uint64_t warming_vbuckets = 0;
+  uint64_t high_seqno_sum = 0;
+  uint64_t persisted_seqno_sum = 0;
+
   /// Documents stored. What incr, decr and the marks of meta delete make of one is still the same.
   uint64_t total_items = 0;
   uint64_t evictions = 0;
@@ -202,6 +263,10 @@ struct Statistics {
   uint64_t reclaimed = 0;
   /// Drafts and read-modify-writes refused for lack of memory.
   uint64_t no_memory = 0;
+  /// Operations that were told to wait for the disk.
+  uint64_t would_block = 0;
+  /// Readers of changes that were dropped because they lagged.
+  uint64_t lost_cursors = 0;
 };
 
 /// One 32-byte class of `stats sizes`: documents of (upper_bytes - 32, upper_bytes], header included.

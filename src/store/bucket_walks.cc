@@ -5,6 +5,7 @@
 
 #include "store/bucket.h"
 #include "store/vbucket.h"
+#include "store/vbucket_persist.h"
 
 namespace bobbin::store {
 
@@ -69,6 +70,7 @@ Statistics Bucket::statistics() const {
   sum.quota_bytes = account_.quota_bytes();
   sum.garbage_items = garbage_items_.load(std::memory_order_relaxed);
   sum.no_memory = refused_.load(std::memory_order_relaxed);
+  if (persistence_ != nullptr) sum.would_block = persistence_->would_block.load(std::memory_order_relaxed);
   return sum;
 }
 
@@ -76,6 +78,7 @@ void Bucket::reset_statistics() {
   for (uint32_t i = 0; i < options_.vbuckets; ++i)
     vbuckets_[i].reset_statistics();
   refused_.store(0, std::memory_order_relaxed);
+  if (persistence_ != nullptr) persistence_->would_block.store(0, std::memory_order_relaxed);
 }
 
 SweepPass Bucket::sweep_expired(uint32_t documents, base::Now now) {

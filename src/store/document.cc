@@ -15,20 +15,25 @@ void Document::destroy(Document* document) noexcept {
   free_bytes(document, size);
 }
 
-Draft Draft::allocate(MemoryAccount& account, std::string_view key, uint32_t value_len) noexcept {
+Document* Document::create(MemoryAccount& account, std::string_view key, uint32_t value_len,
+                           uint64_t shell) noexcept {
   assert(!key.empty() && key.size() <= kMaxKeyBytes);
   assert(value_len <= kLargestMaxValueBytes);
-  const size_t size = sizeof(Document) + key.size() + value_len;
+  const size_t size = sizeof(Document) + key.size() + (shell == 0 ? value_len : 0);
   void* memory = allocate_bytes(size);
-  if (memory == nullptr) return {};
+  if (memory == nullptr) return nullptr;
   // Placement: the key and the value follow in the same allocation.
   auto* document = new (memory) Document();
   document->value_len_ = value_len;
   document->key_len_ = static_cast<uint8_t>(key.size());
-  document->revision_and_account_ = uint64_t{account.id()} << Document::kAccountShift;
+  document->revision_and_account_ = uint64_t{account.id()} << Document::kAccountShift | shell;
   std::memcpy(document->bytes(), key.data(), key.size());
   account.charge(allocated_size(memory, size));
-  return Draft(document);
+  return document;
+}
+
+Draft Draft::allocate(MemoryAccount& account, std::string_view key, uint32_t value_len) noexcept {
+  return Draft(Document::create(account, key, value_len, 0));
 }
 
 base::PinnedBytes pin(DocumentRef document) noexcept {

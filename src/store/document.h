@@ -20,8 +20,12 @@ class VBucket;
 ///
 /// What is public here never changes once the document is published, so any thread that holds a DocumentRef
 /// may read it without a lock. Expiry, last access, frequency and marks do change; they belong to the lock of
-/// the vbucket that holds the document, and are handed out as copies (Fetched, Peeked, EvictionFacts).
+/// the vbucket that holds the document, and are handed out as copies (Fetched, Peeked, EvictionFacts). In a
+/// persistent bucket the expiry does not change either: the change log hands it out.
 /// The memory goes back, and its account is credited, when the last reference goes, on whichever thread.
+///
+/// Persistent buckets have two kinds of shells, which are a header and a key: of a document whose value is
+/// only on disk (not resident), and of a key that is known not to be on disk (a placeholder).
 class Document {
  public:
   Document(const Document&) = delete;
@@ -29,8 +33,14 @@ class Document {
 
   /// 1 to 250 bytes.
   [[nodiscard]] std::string_view key() const noexcept { return {bytes(), key_len_}; }
-  /// 0 bytes to 20 MiB.
-  [[nodiscard]] std::string_view value() const noexcept { return {bytes() + key_len_, value_len_}; }
+  /// 0 bytes to 20 MiB; empty when the document is not resident.
+  [[nodiscard]] std::string_view value() const noexcept {
+    return {bytes() + key_len_, resident() ? value_len_ : 0};
+  }
+  /// The value's length, wherever the value is.
+  [[nodiscard]] uint32_t value_size() const noexcept { return value_len_; }
+  /// False: the value is only on disk.
+  [[nodiscard]] bool resident() const noexcept { return !is_shell(); }
   [[nodiscard]] uint64_t cas() const noexcept { return cas_; }
   [[nodiscard]] uint64_t seqno() const noexcept { return seqno_; }
   /// Counts the mutations of this key, from 1. 48 bits.
@@ -38,10 +48,15 @@ class Document {
   [[nodiscard]] uint32_t flags() const noexcept { return flags_; }
   /// MCBP's datatype bits; 0 means raw bytes.
   [[nodiscard]] uint8_t datatype() const noexcept { return datatype_; }
-  /// Bytes asked of the allocator: header, key and value.
-  [[nodiscard]] size_t size() const noexcept { return sizeof(Document) + key_len_ + value_len_; }
+  /// Bytes asked of the allocator: header, key and, if it is resident, value.
+  [[nodiscard]] size_t size() const noexcept {
+    return sizeof(Document) + key_len_ + (resident() ? value_len_ : 0);
+  }
 
  private:
+  friend class Bucket;
+  friend class ChangeChunks;
+  friend class ChangeLog;
   friend class Draft;
   friend class DocumentRef;
   friend class HashTable;
@@ -55,12 +70,24 @@ class Document {
 
   static constexpr uint64_t kRevisionMask = (uint64_t{1} << 48) - 1;
   static constexpr int kAccountShift = 48;
+  // Above the account, set before publishing: what kind of shell this is. None: a whole document.
+  static constexpr uint64_t kNonResident = uint64_t{1} << 56;
+  static constexpr uint64_t kAbsent = uint64_t{1} << 57;
   // A reference is refused from here on. The gap to 2^32 is wider than the number of threads that can be
   // between counting up and noticing.
   static constexpr uint32_t kMaxReferences = (uint32_t{1} << 31) - 1;
 
   Document() = default;
   ~Document() = default;
+
+  /// One reference, charged; null when the allocator has nothing. `shell` is kNonResident, kAbsent or 0.
+  [[nodiscard]] static Document* create(MemoryAccount& account, std::string_view key, uint32_t value_len,
+                                        uint64_t shell) noexcept;
+  [[nodiscard]] bool is_shell() const noexcept { return revision_and_account_ >= kNonResident; }
+  [[nodiscard]] bool is_absent() const noexcept { return (revision_and_account_ & kAbsent) != 0; }
+  void set_revision(uint64_t revision) noexcept {
+    revision_and_account_ = (revision_and_account_ & ~kRevisionMask) | (revision & kRevisionMask);
+  }
 
   [[nodiscard]] char* bytes() noexcept { return reinterpret_cast<char*>(this + 1); }
   [[nodiscard]] const char* bytes() const noexcept { return reinterpret_cast<const char*>(this + 1); }
@@ -75,6 +102,9 @@ class Document {
     references_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
+  /// For the change log and its readers: each holds a document a few times at most, so that they fit between
+  /// the limit and the end of the counter.
+  void reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void unreference() noexcept {
     if (references_.fetch_sub(1, std::memory_order_release) == 1) {
       // The acquire side is a load of the same counter, which thread sanitizers follow and fences they do
@@ -133,6 +163,7 @@ class DocumentRef {
   [[nodiscard]] const Document* get() const noexcept { return document_; }
 
  private:
+  friend class ChangeLog;
   friend class Draft;
   friend class HashTable;
   friend class VBucket;
@@ -182,6 +213,7 @@ class Draft {
   void set_datatype(uint8_t datatype) noexcept { document_->datatype_ = datatype; }
 
  private:
+  friend class Bucket;
   friend class VBucket;
   friend class TableTestPeer;
 

@@ -74,7 +74,7 @@ TEST_F(FlushTest, EveryOperationSeesADelayedFlush) {
     clock().advance_s(1);
   };
   due();
-  EXPECT_FALSE(bucket().touch("k", 0, now()));
+  EXPECT_FALSE(bucket().touch("k", 0, now()).ok());
   due();
   EXPECT_FALSE(bucket().peek("k", now()));
   due();

@@ -105,8 +105,9 @@ class HashTable {
   static void release(Document* document) noexcept { document->unreference(); }
 
   /// Shows the documents of one bucket to `visit(Document*) -> bool`; true takes the document out of the
-  /// table, and its reference is then the visitor's. Starts at 0 and continues with what it returned, until
-  /// kEnd.
+  /// table, and its reference is then the visitor's. A visitor that returns a Document* says what stays in
+  /// its place: itself, another of the same key (which is taken over, and the old one is the visitor's), or
+  /// null. Starts at 0 and continues with what it returned, until kEnd.
   ///
   /// The cursor counts through the tags with their bits reversed: the tags of a bucket are neighbours in that
   /// order, before and after a split, so a walk sees each document that stays exactly once, however often the
@@ -127,6 +128,10 @@ class HashTable {
     return (reinterpret_cast<uint64_t>(document) >> 4) << kTagBits | tag;
   }
   [[nodiscard]] static uint32_t reversed(uint32_t tag) noexcept;
+  [[nodiscard]] static Document* staying(bool taken, Document* seen) noexcept {
+    return taken ? nullptr : seen;
+  }
+  [[nodiscard]] static Document* staying(Document* stays, Document* /*seen*/) noexcept { return stays; }
 
   [[nodiscard]] Line* bucket(uint32_t number) const noexcept {
     return &directory_[number / kLinesPerSegment]->lines[number % kLinesPerSegment];
@@ -219,11 +224,14 @@ uint32_t HashTable::visit_bucket(uint32_t cursor, Visit&& visit) noexcept {
       const uint64_t word = line->slots[i];
       // After a merge the bucket also holds tags that the walk has been through already.
       const bool new_to_walk = reversed(static_cast<uint32_t>(word) & kTagMask) >= cursor;
-      if (new_to_walk && visit(document_of(word))) {
+      Document* const seen = document_of(word);
+      Document* const stays = new_to_walk ? staying(visit(seen), seen) : seen;
+      if (stays == nullptr) {
         line_gone = remove_word(head, line, i);
-      } else {
-        ++i;
+        continue;
       }
+      if (stays != seen) line->slots[i] = word_of(stays, static_cast<uint32_t>(word) & kTagMask);
+      ++i;
     }
   }
   shrink();

@@ -4,6 +4,7 @@
 
 #include "store/expiry.h"
 #include "store/memory.h"
+#include "store/vbucket_persist.h"
 
 namespace bobbin::store {
 
@@ -12,12 +13,16 @@ namespace {
 // A document's counter: hits raise it to this, each passing of the hand lowers it by one.
 constexpr uint8_t kMaxFrequency = 3;
 
-void bump(std::atomic<uint64_t>& counter, uint64_t by) noexcept {
+template <typename Number>
+void bump(std::atomic<Number>& counter, int by) noexcept {
   // Only the lock's owner writes, so this needs no atomic addition.
-  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+  counter.store(counter.load(std::memory_order_relaxed) + static_cast<Number>(by), std::memory_order_relaxed);
 }
 
 }  // namespace
+
+VBucket::VBucket() noexcept = default;
+VBucket::~VBucket() = default;
 
 void VBucket::attach(MemoryAccount& account) noexcept {
   const base::MutexLock lock(mutex_);
@@ -25,14 +30,18 @@ void VBucket::attach(MemoryAccount& account) noexcept {
 }
 
 void VBucket::count_linked(const Document& document) noexcept {
+  if (document.is_shell() && !count_shell(document, true)) [[unlikely]]
+    return;
   bump(items_, 1);
   if (document.expiry_ != kNeverExpires) bump(with_expiry_, 1);
   item_bytes_ += document.size();
 }
 
 void VBucket::count_unlinked(const Document& document) noexcept {
-  bump(items_, uint64_t(-1));
-  if (document.expiry_ != kNeverExpires) bump(with_expiry_, uint64_t(-1));
+  if (document.is_shell() && !count_shell(document, false)) [[unlikely]]
+    return;
+  bump(items_, -1);
+  if (document.expiry_ != kNeverExpires) bump(with_expiry_, -1);
   item_bytes_ -= document.size();
 }
 
@@ -42,13 +51,20 @@ void VBucket::count_expired(const Document& document) noexcept {
   if ((document.state_ & Document::kFetched) == 0) ++events_.expired_unfetched;
 }
 
-HashTable::Slot VBucket::find_live(std::string_view key, uint64_t hash, uint32_t now_s,
-                                   DocumentRef& garbage) noexcept {
-  const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
-  if (!slot || !is_expired(slot.document()->expiry_, now_s)) return slot;
-  count_expired(*slot.document());
-  garbage = DocumentRef(table_.erase(slot));
-  return {};
+void VBucket::find_dead(HashTable::Slot slot, uint32_t now_s, Aftermath& after) noexcept {
+  if (!slot) {
+    after.unknown = is_unknown(slot);
+    return;
+  }
+  Document* const document = slot.document();
+  if (document->is_absent()) return;
+  if (persistent_ != nullptr) {
+    if (!bury_at(slot, ChangeKind::expiration, {uint64_t{now_s} * 1'000'000'000}, after)) return;
+  } else {
+    count_expired(*document);
+    after.drop(DocumentRef(table_.erase(slot)));
+  }
+  after.expired = true;
 }
 
 void VBucket::count_access(Document& document, uint32_t now_s) noexcept {
@@ -60,20 +76,26 @@ void VBucket::count_access(Document& document, uint32_t now_s) noexcept {
 void VBucket::set_expiry(Document& document, uint32_t expiry) noexcept {
   const bool had = document.expiry_ != kNeverExpires;
   const bool has = expiry != kNeverExpires;
-  if (had != has) bump(with_expiry_, has ? 1 : uint64_t(-1));
+  if (had != has) bump(with_expiry_, has ? 1 : -1);
   document.expiry_ = expiry;
 }
 
 Fetched VBucket::fetch(std::string_view key, uint64_t hash, uint32_t now_s) noexcept {
-  DocumentRef garbage;
+  Aftermath after;
   Fetched found;
   const base::MutexLock lock(mutex_);
-  const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
+  const HashTable::Slot slot = find_live(key, hash, now_s, after);
   if (!slot) {
-    found.expired = static_cast<bool>(garbage);
+    found.expired = after.expired;
+    found.would_block = after.unknown;
     return found;
   }
   Document& document = *slot.document();
+  if (document.is_shell()) [[unlikely]] {
+    count_blocked();
+    found.would_block = true;
+    return found;
+  }
   if (!document.try_reference()) return found;
   found.doc = DocumentRef(&document);
   found.expiry = document.expiry_;
@@ -89,22 +111,35 @@ Fetched VBucket::fetch(std::string_view key, uint64_t hash, uint32_t now_s) noex
 
 Fetched VBucket::fetch(std::string_view key, uint64_t hash, const FetchOptions& options,
                        uint32_t now_s) noexcept {
-  DocumentRef garbage;
+  Aftermath after;
   Fetched found;
   const base::MutexLock lock(mutex_);
-  const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
+  const HashTable::Slot slot = find_live(key, hash, now_s, after);
   if (!slot) {
-    found.expired = static_cast<bool>(garbage);
+    found.expired = after.expired;
+    found.would_block = after.unknown;
     return found;
   }
   Document& document = *slot.document();
+  if (document.is_shell() && options.needs_value) [[unlikely]] {
+    count_blocked();
+    found.would_block = true;
+    return found;
+  }
   if (!document.try_reference()) return found;
   found.doc = DocumentRef(&document);
   found.expiry_before = document.expiry_;
   found.last_access = document.last_access_;
+  // In a persistent bucket a new expiry is a new document: touch_over.
+  if (options.touch && persistent_ == nullptr) set_expiry(document, *options.touch);
+  inspect(document, options, now_s, found);
+  return found;
+}
+
+void VBucket::inspect(Document& document, const FetchOptions& options, uint32_t now_s,
+                      Fetched& found) noexcept {
   found.fetched_before = (document.state_ & Document::kFetched) != 0;
   found.stale = (document.state_ & Document::kStale) != 0;
-  if (options.touch) set_expiry(document, *options.touch);
   found.expiry = document.expiry_;
 
   const uint32_t judged = options.recache_before_touch ? found.expiry_before : found.expiry;
@@ -115,9 +150,9 @@ Fetched VBucket::fetch(std::string_view key, uint64_t hash, const FetchOptions& 
   } else if ((found.stale || low) && !options.cannot_win) {
     found.won = true;
     document.state_ |= Document::kTokenSent;
+    if (persistent_ != nullptr) remember_token(document);
   }
   if (!options.no_bump) count_access(document, now_s);
-  return found;
 }
 
 Peeked VBucket::describe(Document& document) noexcept {
@@ -135,25 +170,34 @@ Peeked VBucket::describe(Document& document) noexcept {
 std::optional<Peeked> VBucket::peek(std::string_view key, uint64_t hash, uint32_t now_s) noexcept {
   const base::MutexLock lock(mutex_);
   const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
-  if (!slot || is_expired(slot.document()->expiry_, now_s)) return std::nullopt;
+  if (is_unknown(slot)) {
+    Peeked unknown;
+    unknown.would_block = true;
+    return unknown;
+  }
+  if (!slot || !is_live(*slot.document(), now_s)) return std::nullopt;
   Peeked seen = describe(*slot.document());
   if (!seen.doc) return std::nullopt;
   return seen;
 }
 
 Snapshot VBucket::snapshot(std::string_view key, uint64_t hash, uint32_t now_s) noexcept {
-  DocumentRef garbage;
+  Aftermath after;
   const base::MutexLock lock(mutex_);
-  const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
-  if (!slot) return {};
-  if (!slot.document()->try_reference()) return {DocumentRef(), true};
-  return {DocumentRef(slot.document()), false};
+  const HashTable::Slot slot = find_live(key, hash, now_s, after);
+  Snapshot seen;
+  seen.unknown = after.unknown;
+  if (!slot) return seen;
+  seen.expiry = slot.document()->expiry_;
+  seen.refused = !slot.document()->try_reference();
+  if (!seen.refused) seen.doc = DocumentRef(slot.document());
+  return seen;
 }
 
 bool VBucket::touch(std::string_view key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept {
-  DocumentRef garbage;
+  Aftermath after;
   const base::MutexLock lock(mutex_);
-  const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
+  const HashTable::Slot slot = find_live(key, hash, now_s, after);
   if (!slot) return false;
   set_expiry(*slot.document(), expiry);
   count_access(*slot.document(), now_s);
@@ -176,6 +220,7 @@ void VBucket::prefetch_document(uint64_t hash) const noexcept {
 }
 
 uint32_t VBucket::reclaim(Reclaim mode, uint32_t documents, uint32_t now_s, Victims& victims) noexcept {
+  if (persistent_ != nullptr) return reclaim_persistent(mode, documents, now_s, victims);
   if (items_hint() == 0) return 0;
   uint32_t examined = 0;
   const base::MutexLock lock(mutex_);
@@ -218,14 +263,23 @@ uint32_t VBucket::reclaim(Reclaim mode, uint32_t documents, uint32_t now_s, Vict
 
 uint32_t VBucket::sweep(uint32_t& cursor, uint32_t documents, uint32_t now_s, Victims& victims) noexcept {
   uint32_t examined = 0;
+  Aftermath after;
   const base::MutexLock lock(mutex_);
   // Runs under the lock that this function holds, which the analysis does not see from inside of a lambda.
-  const auto judge = [&](Document* document) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
+  const auto judge = [&](Document* document)
+                         BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) -> Document* {
     ++examined;
-    if (!is_expired(document->expiry_, now_s) || victims.full()) return false;
+    if (!is_expired(document->expiry_, now_s) || victims.full()) return document;
+    if (persistent_ != nullptr) {
+      Document* const stays =
+          bury(document, ChangeKind::expiration, {uint64_t{now_s} * 1'000'000'000}, after);
+      // It is the log's now; only its number counts.
+      if (stays != document) ++victims.expired_count;
+      return stays;
+    }
     count_expired(*document);
     victims.expired[victims.expired_count++] = DocumentRef(document);
-    return true;
+    return nullptr;
   };
   while (examined < documents && cursor != HashTable::kEnd && !victims.full()) {
     const uint32_t next = table_.visit_bucket(cursor, judge);
@@ -238,7 +292,7 @@ uint32_t VBucket::sweep(uint32_t& cursor, uint32_t documents, uint32_t now_s, Vi
 void VBucket::walk(uint32_t& cursor, uint32_t now_s, std::vector<Peeked>& found) noexcept {
   const base::MutexLock lock(mutex_);
   cursor = table_.visit_bucket(cursor, [&](Document* document) {
-    if (is_expired(document->expiry_, now_s)) return false;
+    if (document->is_absent() || is_expired(document->expiry_, now_s)) return false;
     Peeked seen = describe(*document);
     if (seen.doc) found.push_back(std::move(seen));
     return false;
@@ -248,21 +302,23 @@ void VBucket::walk(uint32_t& cursor, uint32_t now_s, std::vector<Peeked>& found)
 void VBucket::measure(uint32_t& cursor, uint32_t now_s, std::vector<Measured>& found) noexcept {
   const base::MutexLock lock(mutex_);
   cursor = table_.visit_bucket(cursor, [&](Document* document) {
-    if (is_expired(document->expiry_, now_s)) return false;
+    if (document->is_absent() || is_expired(document->expiry_, now_s)) return false;
     const size_t size = document->size();
     found.push_back({size, allocated_size(document, size), document->last_access_});
     return false;
   });
 }
 
-HashTable VBucket::cut_off() noexcept {
+VBucket::CutOff VBucket::cut_off(base::Now now) noexcept {
+  Aftermath after;
   const base::MutexLock lock(mutex_);
-  HashTable taken = std::move(table_);
-  table_ = HashTable(taken.account());
+  CutOff taken{std::move(table_), {}};
+  table_ = HashTable(taken.table.account());
   items_.store(0, std::memory_order_relaxed);
   with_expiry_.store(0, std::memory_order_relaxed);
   item_bytes_ = 0;
   hand_ = 0;
+  if (persistent_ != nullptr) taken.changes = log_flush(now, after);
   return taken;
 }
 
@@ -273,7 +329,7 @@ uint64_t VBucket::items_with_expiry() const noexcept {
 
 void VBucket::add_to(Statistics& sum) const noexcept {
   const base::MutexLock lock(mutex_);
-  sum.items += items_.load(std::memory_order_relaxed);
+  sum.items += items();
   sum.items_with_expiry += with_expiry_.load(std::memory_order_relaxed);
   sum.item_bytes += item_bytes_;
   sum.table_bytes += table_.bytes();
@@ -284,6 +340,7 @@ void VBucket::add_to(Statistics& sum) const noexcept {
   sum.expired += events_.expired;
   sum.expired_unfetched += events_.expired_unfetched;
   sum.reclaimed += events_.reclaimed;
+  if (persistent_ != nullptr) add_persistent_to(sum);
 }
 
 void VBucket::reset_statistics() noexcept {

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -11,9 +12,13 @@
 #include "base/mutex.h"
 #include "store/bucket_types.h"
 #include "store/document.h"
+#include "store/expiry.h"
 #include "store/hash_table.h"
+#include "store/persistence_types.h"
 
 namespace bobbin::store {
+
+struct PersistentState;
 
 /// A victim on its way out.
 struct Evicted {
@@ -45,8 +50,45 @@ struct Victims {
 /// A copy of a document's place in the world, taken with a reference: what a read-modify-write builds on.
 struct Snapshot {
   DocumentRef doc;
+  uint32_t expiry = 0;
   /// It is there, but has as many references as it can have.
   bool refused = false;
+  /// Whether it is there is only known to the disk.
+  bool unknown = false;
+};
+
+/// What an operation leaves for after the lock: references to drop, a flusher to wake. Declared before the
+/// lock is taken.
+class Aftermath {
+ public:
+  Aftermath() = default;
+  Aftermath(const Aftermath&) = delete;
+  Aftermath& operator=(const Aftermath&) = delete;
+  ~Aftermath() {
+    if (used_) settle();
+  }
+
+  void drop(DocumentRef document) noexcept {
+    used_ = true;
+    (garbage_ ? second_ : garbage_) = std::move(document);
+  }
+  void ring(PersistentState* persistent) noexcept {
+    used_ = true;
+    ring_ = persistent;
+  }
+
+  /// An expired document was removed.
+  bool expired = false;
+  /// The key was not found, and only the disk knows whether it exists.
+  bool unknown = false;
+
+ private:
+  void settle() noexcept;
+
+  bool used_ = false;
+  DocumentRef garbage_;
+  DocumentRef second_;
+  PersistentState* ring_ = nullptr;
 };
 
 /// How a rewritten document takes over from the one it was built on.
@@ -62,18 +104,28 @@ struct Takeover {
   bool counts_as_stored = true;
 };
 
+/// What a touch in a persistent bucket came to.
+struct TouchedOver {
+  /// False: the document was no longer the expected one.
+  bool done = false;
+  bool no_memory = false;
+  Fetched fetched;
+};
+
 /// One of a bucket's vbuckets: a lock, a hash table, a seqno counter, a CAS clock.
 ///
 /// Any thread. Each function takes the lock for a lookup and a pointer swap; no document is allocated, filled
 /// or freed under it (the table's own lines are). Keys come with their hash.
 class alignas(64) VBucket {
  public:
-  VBucket() = default;
+  VBucket() noexcept;
+  ~VBucket();
   VBucket(const VBucket&) = delete;
   VBucket& operator=(const VBucket&) = delete;
 
   /// Before any other use; not thread-safe.
   void attach(MemoryAccount& account) noexcept;
+  void make_persistent(std::unique_ptr<PersistentState> state, base::Now now);
 
   [[nodiscard]] Fetched fetch(std::string_view key, uint64_t hash, uint32_t now_s) noexcept;
   [[nodiscard]] Fetched fetch(std::string_view key, uint64_t hash, const FetchOptions& options,
@@ -93,7 +145,11 @@ class alignas(64) VBucket {
   [[nodiscard]] std::optional<Fetched> vivify(Draft& draft, uint64_t hash, const FetchOptions& options,
                                               base::Now now) noexcept;
   [[nodiscard]] RemoveResult remove(std::string_view key, uint64_t hash, std::optional<uint64_t> cas_compare,
-                                    uint32_t now_s) noexcept;
+                                    base::Now now) noexcept;
+  /// In a persistent bucket: publishes a copy with another expiry and the old CAS in the place of `expected`,
+  /// and then fetches that.
+  [[nodiscard]] TouchedOver touch_over(Draft& copy, uint64_t hash, const Document& expected,
+                                       const FetchOptions& options, base::Now now) noexcept;
 
   /// Two hints that load what a fetch of this key will read, for several keys at once; see
   /// Bucket::fetch_many.
@@ -118,7 +174,31 @@ class alignas(64) VBucket {
   void measure(uint32_t& cursor, uint32_t now_s, std::vector<Measured>& found) noexcept;
 
   /// Takes all documents out.
-  [[nodiscard]] HashTable cut_off() noexcept;
+  struct CutOff {
+    HashTable table;
+    ChangeChunks changes;
+  };
+  [[nodiscard]] CutOff cut_off(base::Now now) noexcept;
+  /// Whether there is nothing to take out, as a hint.
+  [[nodiscard]] bool is_empty_hint() const noexcept;
+
+  // Of persistent buckets; vbucket_persist.cc.
+
+  /// Before any other use, but for make_persistent.
+  void restore(const VBucketState& state, base::Now now);
+  [[nodiscard]] FlushBatch take_log(base::Now now);
+  void persisted(const FlushBatch& batch, uint64_t priors_found) noexcept;
+  [[nodiscard]] LoadTicket begin_load() const noexcept;
+  /// `found` is what the disk has, or a placeholder for nothing; taken over when it is installed.
+  [[nodiscard]] Loaded load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now now) noexcept;
+  void finish_warmup(bool complete) noexcept;
+  /// One step of removing the placeholders of a vbucket that does not need them; true when there may be more.
+  bool drop_placeholders(uint32_t& cursor, Victims& victims) noexcept;
+  [[nodiscard]] ChangeLog::CursorId open_cursor(std::string_view name);
+  void close_cursor(ChangeLog::CursorId cursor) noexcept;
+  [[nodiscard]] TakenChanges take(ChangeLog::CursorId cursor);
+  [[nodiscard]] uint64_t high_seqno() const noexcept;
+  [[nodiscard]] uint64_t persisted_seqno() const noexcept;
 
   void add_to(Statistics& sum) const noexcept;
   void reset_statistics() noexcept;
@@ -140,33 +220,93 @@ class alignas(64) VBucket {
     uint64_t reclaimed = 0;
   };
 
-  /// The live document's slot; an expired one is unlinked into `garbage`.
-  HashTable::Slot find_live(std::string_view key, uint64_t hash, uint32_t now_s,
-                            DocumentRef& garbage) noexcept REQUIRES(mutex_);
+  /// The live document's slot; an expired one is removed.
+  HashTable::Slot find_live(std::string_view key, uint64_t hash, uint32_t now_s, Aftermath& after) noexcept
+      REQUIRES(mutex_) {
+    const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
+    if (slot && is_live(*slot.document(), now_s)) [[likely]]
+      return slot;
+    find_dead(slot, now_s, after);
+    return {};
+  }
+  /// Neither expired nor a placeholder.
+  [[nodiscard]] bool is_live(const Document& document, uint32_t now_s) const noexcept REQUIRES(mutex_);
+  /// Why there is no live document.
+  void find_dead(HashTable::Slot slot, uint32_t now_s, Aftermath& after) noexcept REQUIRES(mutex_);
   void count_access(Document& document, uint32_t now_s) noexcept REQUIRES(mutex_);
   void set_expiry(Document& document, uint32_t expiry) noexcept REQUIRES(mutex_);
+  /// What a fetch does with a document that it has found.
+  void inspect(Document& document, const FetchOptions& options, uint32_t now_s, Fetched& found) noexcept
+      REQUIRES(mutex_);
   /// Gives the draft its CAS, seqno and revision and puts it into the table; the document it replaces, if
-  /// any, goes to `garbage`. False when the table cannot grow: then nothing has changed.
+  /// any, goes to `after`. False when there is no memory: then nothing has changed.
   bool link(Draft& draft, uint64_t hash, HashTable::Slot old, std::optional<uint64_t> explicit_cas,
-            base::Now now, DocumentRef& garbage) noexcept REQUIRES(mutex_);
+            base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
   void count_linked(const Document& document) noexcept REQUIRES(mutex_);
   void count_unlinked(const Document& document) noexcept REQUIRES(mutex_);
+  /// For shells; false when it counts for nothing else.
+  bool count_shell(const Document& document, bool linked) noexcept REQUIRES(mutex_);
   void count_expired(const Document& document) noexcept REQUIRES(mutex_);
   [[nodiscard]] uint64_t next_cas(std::optional<uint64_t> explicit_cas, base::Now now) noexcept
       REQUIRES(mutex_);
   [[nodiscard]] static StoreResult stored(const Document& document) noexcept;
   [[nodiscard]] static Peeked describe(Document& document) noexcept;
 
+  // Of persistent buckets; vbucket_persist.cc.
+
+  /// Whether a key that is not in the table may be on disk.
+  [[nodiscard]] bool is_unknown(HashTable::Slot slot) const noexcept REQUIRES(mutex_);
+  void count_blocked() const noexcept;
+  /// Writes a published document into the log. `old` is what it replaced, or null.
+  void log_mutation(const Document& document, const Document* old, Aftermath& after) noexcept
+      REQUIRES(mutex_);
+  /// Empties what the log has of this document; whether nobody knew if its key was on disk.
+  bool supersede(const Document& document, Aftermath& after) noexcept REQUIRES(mutex_);
+  void append_change(ChangeKind kind, Document* document, uint64_t seqno, uint64_t cas, uint8_t marks,
+                     Aftermath& after) noexcept REQUIRES(mutex_);
+  void mark_dirty(Aftermath& after) noexcept REQUIRES(mutex_);
+  /// Writes the end of a document into the log, with the table's reference to it. Returns what takes its
+  /// place in the table: a placeholder, null, or, when there is no memory, the document itself.
+  [[nodiscard]] Document* bury(Document* document, ChangeKind kind, base::Now now, Aftermath& after) noexcept
+      REQUIRES(mutex_);
+  /// Buries what is in a slot; false when there is no memory.
+  [[nodiscard]] bool bury_at(HashTable::Slot slot, ChangeKind kind, base::Now now, Aftermath& after) noexcept
+      REQUIRES(mutex_);
+  /// Supersedes all there was, and begins a new branch of history. Returns what nobody needs any more.
+  [[nodiscard]] ChangeChunks log_flush(base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  void add_persistent_to(Statistics& sum) const noexcept REQUIRES(mutex_);
+  /// Puts a placeholder where a load found what is dead: flushed, or expired, which then goes into the log.
+  [[nodiscard]] Loaded load_dead(const Document& record, uint64_t hash, base::Now now,
+                                 Aftermath& after) noexcept REQUIRES(mutex_);
+  /// Puts what a load found where the table has nothing, or a document without its value.
+  [[nodiscard]] Loaded install(Draft& found, uint64_t hash, HashTable::Slot shell, Aftermath& after) noexcept
+      REQUIRES(mutex_);
+  void remember_token(const Document& document) noexcept REQUIRES(mutex_);
+  [[nodiscard]] uint32_t reclaim_persistent(Reclaim mode, uint32_t documents, uint32_t now_s,
+                                            Victims& victims) noexcept;
+  /// What stays of a document that the hand takes: a shell, nothing, or the document itself.
+  [[nodiscard]] Document* evict(Document* document, Victims& victims) noexcept REQUIRES(mutex_);
+  [[nodiscard]] VBucketState state(base::Now now) const REQUIRES(mutex_);
+  [[nodiscard]] uint64_t items() const noexcept REQUIRES(mutex_);
+
   mutable base::Mutex mutex_;
   HashTable table_ GUARDED_BY(mutex_);
+  // Null in a cache bucket. The pointer is set before use and stays.
+  std::unique_ptr<PersistentState> persistent_ BOBBIN_THREAD_ANNOTATION(pt_guarded_by(mutex_));
   // Written under the lock; read without it as hints.
   std::atomic<uint64_t> items_{0};
-  std::atomic<uint64_t> with_expiry_{0};
+  std::atomic<uint32_t> with_expiry_{0};
+  uint32_t hand_ GUARDED_BY(mutex_) = 0;
   uint64_t item_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t seqno_ GUARDED_BY(mutex_) = 0;
   uint64_t cas_clock_ GUARDED_BY(mutex_) = 0;
-  uint32_t hand_ GUARDED_BY(mutex_) = 0;
   Events events_ GUARDED_BY(mutex_);
 };
+
+inline bool VBucket::is_live(const Document& document, uint32_t now_s) const noexcept {
+  return !is_expired(document.expiry_, now_s) && !document.is_absent();
+}
+
+static_assert(sizeof(VBucket) == 192, "three cache lines, as long as no bucket persists");
 
 }  // namespace bobbin::store

@@ -5,6 +5,7 @@
 
 #include "store/expiry.h"
 #include "store/vbucket.h"
+#include "store/vbucket_persist.h"
 
 namespace bobbin::store {
 
@@ -28,8 +29,10 @@ StoreResult VBucket::stored(const Document& document) noexcept {
 }
 
 bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::optional<uint64_t> explicit_cas,
-                   base::Now now, DocumentRef& garbage) noexcept {
+                   base::Now now, Aftermath& after) noexcept {
+  if (persistent_ != nullptr && !persistent_->admits(seqno_)) return false;
   Document& document = *draft.document_;
+  const Document* const replaced = old ? old.document() : nullptr;
   const uint64_t old_revision = old ? old.document()->revision() : 0;
   document.revision_and_account_ |= (old_revision + 1) & Document::kRevisionMask;
   document.last_access_ = now.unix_s();
@@ -37,7 +40,7 @@ bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::option
     // A write is a use, too, but not one that a reader made.
     document.frequency_ = old.document()->frequency_;
     count_unlinked(*old.document());
-    garbage = DocumentRef(HashTable::replace(old, &document));
+    after.drop(DocumentRef(HashTable::replace(old, &document)));
   } else if (!table_.insert(&document, HashTable::tag_of(hash))) {
     document.revision_and_account_ &= ~Document::kRevisionMask;
     return false;
@@ -46,19 +49,24 @@ bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::option
   document.seqno_ = ++seqno_;
   count_linked(document);
   draft.document_ = nullptr;
+  if (persistent_ != nullptr) log_mutation(document, replaced, after);
   return true;
 }
 
 StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const StoreOptions& options,
                              base::Now now) noexcept {
-  DocumentRef garbage;
+  Aftermath after;
   const bool compares = mode == StoreMode::cas ||
                         ((mode == StoreMode::set || mode == StoreMode::replace) && options.cas_compare);
   Document& document = *draft.document_;
   const base::MutexLock lock(mutex_);
   const HashTable::Slot old = table_.find(document.key(), HashTable::tag_of(hash));
-  const bool live = old && !is_expired(old.document()->expiry_, now.unix_s());
+  const bool live = old && is_live(*old.document(), now.unix_s());
   if (!live) {
+    if ((compares || mode != StoreMode::set) && is_unknown(old)) {
+      count_blocked();
+      return {StoreStatus::would_block};
+    }
     if (compares) return {StoreStatus::not_found};
     if (mode == StoreMode::replace) return {StoreStatus::not_stored};
   } else if (mode == StoreMode::add) {
@@ -77,19 +85,19 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
       document.state_ = static_cast<uint8_t>(Document::kStale | (there.state_ & Document::kTokenSent));
     }
   }
-  if (old && !live) {
+  if (old && !live && !old.document()->is_absent()) {
     ++events_.expired;
     ++events_.reclaimed;
     if ((old.document()->state_ & Document::kFetched) == 0) ++events_.expired_unfetched;
   }
-  if (!link(draft, hash, old, options.explicit_cas, now, garbage)) return {StoreStatus::no_memory};
+  if (!link(draft, hash, old, options.explicit_cas, now, after)) return {StoreStatus::no_memory};
   ++events_.total_items;
   return stored(document);
 }
 
 StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& expected,
                                   const Takeover& takeover, base::Now now) noexcept {
-  DocumentRef garbage;
+  Aftermath after;
   Document& document = *draft.document_;
   const base::MutexLock lock(mutex_);
   const HashTable::Slot old = table_.find(document.key(), HashTable::tag_of(hash));
@@ -103,7 +111,7 @@ StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& e
   if (takeover.mark_stale) {
     document.state_ = static_cast<uint8_t>((expected.state_ | Document::kStale) & ~Document::kTokenSent);
   }
-  if (!link(draft, hash, old, takeover.explicit_cas, now, garbage)) return {StoreStatus::no_memory};
+  if (!link(draft, hash, old, takeover.explicit_cas, now, after)) return {StoreStatus::no_memory};
   if (takeover.counts_as_stored) ++events_.total_items;
   StoreResult result = stored(document);
   result.expiry_before = expiry_before;
@@ -112,15 +120,22 @@ StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& e
 
 std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchOptions& options,
                                        base::Now now) noexcept {
-  DocumentRef garbage;
+  Aftermath after;
   Document& document = *draft.document_;
   Fetched created;
   const base::MutexLock lock(mutex_);
-  if (find_live(document.key(), hash, now.unix_s(), garbage)) return std::nullopt;
+  if (find_live(document.key(), hash, now.unix_s(), after)) return std::nullopt;
+  if (after.unknown) {
+    created.would_block = true;
+    return created;
+  }
   // The fetch that creates it counts as its first.
   document.state_ = Document::kTokenSent;
   if (!options.no_bump) document.state_ |= Document::kFetched;
-  if (!link(draft, hash, {}, options.explicit_cas, now, garbage)) {
+  // There may be a placeholder.
+  const HashTable::Slot dead =
+      persistent_ != nullptr ? table_.find(document.key(), HashTable::tag_of(hash)) : HashTable::Slot();
+  if (!link(draft, hash, dead, options.explicit_cas, now, after)) {
     created.no_memory = true;
     return created;
   }
@@ -131,20 +146,52 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
   created.last_access = document.last_access_;
   created.won = true;
   created.vivified = true;
+  created.published = true;
   return created;
 }
 
 RemoveResult VBucket::remove(std::string_view key, uint64_t hash, std::optional<uint64_t> cas_compare,
-                             uint32_t now_s) noexcept {
-  DocumentRef garbage;
+                             base::Now now) noexcept {
+  Aftermath after;
   const base::MutexLock lock(mutex_);
-  const HashTable::Slot slot = find_live(key, hash, now_s, garbage);
-  if (!slot) return {RemoveStatus::not_found};
-  if (cas_compare && slot.document()->cas_ != *cas_compare) return {RemoveStatus::exists};
-  count_unlinked(*slot.document());
-  ++seqno_;
-  garbage = DocumentRef(table_.erase(slot));
-  return {.status = RemoveStatus::removed, .value_len = garbage->value_len_};
+  const HashTable::Slot slot = find_live(key, hash, now.unix_s(), after);
+  if (!slot) return {after.unknown ? RemoveStatus::would_block : RemoveStatus::not_found};
+  Document* const document = slot.document();
+  if (cas_compare && document->cas_ != *cas_compare) return {RemoveStatus::exists};
+  const uint32_t value_len = document->value_len_;
+  if (persistent_ == nullptr) {
+    count_unlinked(*document);
+    ++seqno_;
+    after.drop(DocumentRef(table_.erase(slot)));
+  } else if (!bury_at(slot, ChangeKind::deletion, now, after)) {
+    return {RemoveStatus::no_memory};
+  }
+  return {RemoveStatus::removed, 0, seqno_, value_len};
+}
+
+TouchedOver VBucket::touch_over(Draft& copy, uint64_t hash, const Document& expected,
+                                const FetchOptions& options, base::Now now) noexcept {
+  Aftermath after;
+  TouchedOver touched;
+  Document& document = *copy.document_;
+  const base::MutexLock lock(mutex_);
+  const HashTable::Slot old = table_.find(document.key(), HashTable::tag_of(hash));
+  if (!old || old.document() != &expected || is_expired(expected.expiry_, now.unix_s())) return touched;
+  touched.done = true;
+  Fetched& found = touched.fetched;
+  found.expiry_before = expected.expiry_;
+  found.last_access = expected.last_access_;
+  document.state_ = expected.state_;
+  if (!link(copy, hash, old, expected.cas_, now, after)) {
+    touched.no_memory = true;
+    return touched;
+  }
+  document.last_access_ = found.last_access;
+  // Cannot be refused: only the table and the log have one.
+  if (document.try_reference()) found.doc = DocumentRef(&document);
+  found.published = true;
+  inspect(document, options, now.unix_s(), found);
+  return touched;
 }
 
 }  // namespace bobbin::store

@@ -1,0 +1,124 @@
+// What Bucket has for the disk: flushers, fetchers, warmup, other readers of changes.
+
+#include <cassert>
+#include <cstring>
+
+#include "store/bucket.h"
+#include "store/key_hash.h"
+#include "store/vbucket_persist.h"
+
+namespace bobbin::store {
+
+uint16_t Bucket::vbucket_of(std::string_view key) const noexcept {
+  return static_cast<uint16_t>(vbucket_of_key(key, options_.vbuckets));
+}
+
+void Bucket::restore(uint16_t vbucket, const VBucketState& state, base::Now now) {
+  vbuckets_[vbucket].restore(state, now);
+}
+
+void Bucket::set_flush_waker(uint32_t shard, std::function<void()> waker) {
+  persistence_->dirty.set_waker(shard, std::move(waker));
+}
+
+bool Bucket::arm_flush_waker(uint32_t shard) {
+  return persistence_->dirty.arm(shard);
+}
+
+DirtyWork Bucket::take_dirty(uint32_t shard) {
+  return persistence_->dirty.take(shard);
+}
+
+FlushBatch Bucket::take_log(uint16_t vbucket, base::Now now) {
+  return vbuckets_[vbucket].take_log(now);
+}
+
+void Bucket::persisted(const FlushBatch& batch, uint64_t priors_found) {
+  vbuckets_[batch.vbucket].persisted(batch, priors_found);
+}
+
+uint64_t Bucket::dirty_bytes() const noexcept {
+  return persistence_ == nullptr ? 0 : persistence_->dirty_bytes.load(std::memory_order_relaxed);
+}
+
+void Bucket::hurry_flushers() noexcept {
+  persistence_->dirty.hurry();
+}
+
+void Bucket::count_blocked() noexcept {
+  persistence_->would_block.fetch_add(1, std::memory_order_relaxed);
+}
+
+uint64_t Bucket::high_seqno(uint16_t vbucket) const noexcept {
+  return vbuckets_[vbucket].high_seqno();
+}
+
+uint64_t Bucket::persisted_seqno(uint16_t vbucket) const noexcept {
+  return vbuckets_[vbucket].persisted_seqno();
+}
+
+LoadTicket Bucket::begin_load(uint16_t vbucket) const noexcept {
+  return vbuckets_[vbucket].begin_load();
+}
+
+Loaded Bucket::load(std::string_view key, const LoadedRecord* record, LoadTicket ticket, LoadPurpose purpose,
+                    base::Now now) {
+  flush_if_due(now.unix_s());
+  uint64_t shell = 0;
+  uint32_t value_len = 0;
+  if (record == nullptr) {
+    shell = Document::kAbsent;
+  } else if (record->value) {
+    value_len = static_cast<uint32_t>(record->value->size());
+  } else {
+    assert(options_.eviction == EvictionPolicy::value);
+    shell = Document::kNonResident;
+    value_len = record->value_size;
+  }
+  Draft found(Document::create(account_, key, value_len, shell));
+  if (!found) return {LoadStatus::no_memory, {}};
+  // Refused or not: a restart with less memory than there are keys has to work.
+  if (purpose == LoadPurpose::fetch) (void)make_room(value_len, now);
+  if (record != nullptr) {
+    Document& document = *found.document_;
+    if (record->value && value_len != 0) {
+      std::memcpy(found.value().data(), record->value->data(), value_len);
+    }
+    document.seqno_ = record->seqno;
+    document.cas_ = record->cas;
+    document.set_revision(record->revision);
+    document.flags_ = record->flags;
+    document.expiry_ = record->expiry;
+    document.datatype_ = record->datatype;
+    document.last_access_ = now.unix_s();
+    if (record->stale) document.state_ |= Document::kStale;
+    if (record->token_sent) document.state_ |= Document::kTokenSent;
+  }
+  const Key at = locate(key);
+  Loaded loaded = at.vbucket.load(found, at.hash, ticket, now);
+  if (loaded.status == LoadStatus::installed && record != nullptr) note_expiry(record->expiry);
+  return loaded;
+}
+
+void Bucket::finish_warmup(uint16_t vbucket, bool complete) {
+  VBucket& warm = vbuckets_[vbucket];
+  warm.finish_warmup(complete);
+  for (uint32_t cursor = 0;;) {
+    Victims victims;
+    if (!warm.drop_placeholders(cursor, victims)) return;
+  }
+}
+
+ChangeLog::CursorId Bucket::open_cursor(uint16_t vbucket, std::string_view name) {
+  return vbuckets_[vbucket].open_cursor(name);
+}
+
+void Bucket::close_cursor(uint16_t vbucket, ChangeLog::CursorId cursor) {
+  vbuckets_[vbucket].close_cursor(cursor);
+}
+
+TakenChanges Bucket::take_changes(uint16_t vbucket, ChangeLog::CursorId cursor) {
+  return vbuckets_[vbucket].take(cursor);
+}
+
+}  // namespace bobbin::store

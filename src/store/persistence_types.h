@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "store/change_log.h"
+#include "store/document.h"
+
+namespace bobbin::store {
+
+/// A branch of a vbucket's history: what it has after `seqno` was made under this uuid.
+struct FailoverEntry {
+  uint64_t uuid = 0;
+  uint64_t seqno = 0;
+  friend bool operator==(const FailoverEntry&, const FailoverEntry&) = default;
+};
+
+/// Everything of a vbucket that has to survive beside its documents.
+struct VBucketState {
+  uint64_t high_seqno = 0;
+  uint64_t max_cas = 0;
+  /// What may be given out before another state is on disk. Where an unclean end comes in between, the
+  /// vbucket goes on behind these.
+  uint64_t reserved_seqno = 0;
+  uint64_t reserved_cas = 0;
+  /// Of the last flush: records up to here are dead, whether they are still on disk or not.
+  uint64_t flush_seqno = 0;
+  /// Live documents, in memory and on disk, at `high_seqno`.
+  uint64_t items = 0;
+  /// The newest first.
+  std::vector<FailoverEntry> failover;
+
+  /// What the last state says when nothing can be given out any more: there is nothing to skip on the next
+  /// start.
+  void close() noexcept {
+    reserved_seqno = high_seqno;
+    reserved_cas = max_cas;
+  }
+};
+
+/// What a flusher finds when it looks.
+struct DirtyWork {
+  std::vector<uint16_t> vbuckets;
+  /// Somebody has no memory until what is dirty is on disk: do not linger.
+  bool urgent = false;
+};
+
+/// All that one vbucket has for its flusher.
+struct FlushBatch {
+  uint16_t vbucket = 0;
+  /// `changes.to` is the high seqno; there may be no changes and yet a state to write.
+  TakenChanges changes;
+  /// To be written with the changes, in one step. From its `items` subtract what is told to
+  /// Bucket::persisted.
+  VBucketState state;
+};
+
+/// Taken before a read of the disk, and given to Bucket::load with its result: what has been evicted since
+/// then may be newer than what was read.
+struct LoadTicket {
+  uint64_t persisted_seqno = 0;
+};
+
+/// A live document as it is on disk.
+struct LoadedRecord {
+  uint64_t seqno = 0;
+  uint64_t cas = 0;
+  uint64_t revision = 1;
+  uint32_t flags = 0;
+  uint32_t expiry = 0;
+  uint8_t datatype = 0;
+  bool stale = false;
+  bool token_sent = false;
+  /// None: only the metadata are to be loaded (value eviction only).
+  std::optional<std::string_view> value = std::nullopt;
+  /// The value's length; counts only without `value`.
+  uint32_t value_size = 0;
+};
+
+enum class LoadStatus : uint8_t {
+  installed,   ///< as it was on disk
+  present,     ///< the bucket has it, or something newer
+  absent,      ///< the key does not exist
+  read_again,  ///< what was read may be old: take a new ticket and read once more
+  missing,     ///< the bucket has a document's metadata, and the disk has not its value: damage
+  no_memory,
+};
+
+struct Loaded {
+  LoadStatus status = LoadStatus::absent;
+  /// Keeps what was found from being evicted; to be held until who waits for it has run again. It may be a
+  /// placeholder, so it is not to be read.
+  DocumentRef pin;
+};
+
+enum class LoadPurpose : uint8_t {
+  fetch,   ///< somebody waits: makes room first
+  warmup,  ///< never evicts for it
+};
+
+}  // namespace bobbin::store

@@ -1,0 +1,239 @@
+// What a vbucket of a persistent bucket does: writes its changes into the log and hands them to the flusher.
+
+#include "store/vbucket_persist.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "store/memory.h"
+
+namespace bobbin::store {
+
+namespace {
+
+// Far more than a vbucket can change between two commits: at a million changes a second, a quarter of an
+// hour.
+constexpr uint64_t kReservedSeqnos = uint64_t{1} << 30;
+constexpr uint64_t kReservedCasNs = uint64_t{60} * 1'000'000'000;
+// Couchbase keeps as many (ep-engine, max_failover_entries).
+constexpr size_t kFailoverEntries = 25;
+
+}  // namespace
+
+void Aftermath::settle() noexcept {
+  if (ring_ != nullptr) ring_->shared.dirty.ring(ring_->vbucket);
+}
+
+void VBucket::make_persistent(std::unique_ptr<PersistentState> state, base::Now now) {
+  const base::MutexLock lock(mutex_);
+  persistent_ = std::move(state);
+  persistent_->failover = {{persistent_->shared.new_uuid(now), 0}};
+}
+
+void VBucket::restore(const VBucketState& state, base::Now now) {
+  const base::MutexLock lock(mutex_);
+  PersistentState& mine = *persistent_;
+  assert(seqno_ == 0);
+  const bool unclean = state.reserved_seqno > state.high_seqno;
+  seqno_ = unclean ? state.reserved_seqno : state.high_seqno;
+  cas_clock_ = std::max(state.max_cas, state.reserved_cas);
+  mine.persisted_seqno = seqno_;
+  // Until the next state is on disk, nothing can be given out that another restart would not give out again.
+  mine.reserved_seqno = seqno_;
+  mine.flush_seqno = state.flush_seqno;
+  mine.on_disk_only = static_cast<int64_t>(state.items);
+  mine.knows_all_keys = state.high_seqno == 0;
+  mine.warming = !mine.knows_all_keys;
+  mine.failover = state.failover;
+  if (unclean || mine.failover.empty()) {
+    mine.failover.insert(mine.failover.begin(), {mine.shared.new_uuid(now), state.high_seqno});
+  }
+  if (mine.failover.size() > kFailoverEntries) mine.failover.resize(kFailoverEntries);
+  mine.log.start_at(seqno_);
+}
+
+uint64_t VBucket::items() const noexcept {
+  const uint64_t here = items_.load(std::memory_order_relaxed);
+  if (persistent_ == nullptr || !persistent_->counts_disk()) return here;
+  return here + static_cast<uint64_t>(std::max<int64_t>(persistent_->on_disk_only, 0));
+}
+
+VBucketState VBucket::state(base::Now now) const {
+  VBucketState state;
+  state.high_seqno = seqno_;
+  state.max_cas = cas_clock_;
+  state.reserved_seqno = seqno_ + kReservedSeqnos;
+  state.reserved_cas = std::max(cas_clock_, now.unix_ns) + kReservedCasNs;
+  state.flush_seqno = persistent_->flush_seqno;
+  state.items = items();
+  state.failover = persistent_->failover;
+  return state;
+}
+
+FlushBatch VBucket::take_log(base::Now now) {
+  FlushBatch batch;
+  Aftermath after;
+  const base::MutexLock lock(mutex_);
+  batch.vbucket = static_cast<uint16_t>(persistent_->vbucket);
+  persistent_->marked = false;
+  batch.changes = persistent_->log.take(ChangeLog::kPersistence, seqno_);
+  if (batch.changes.no_memory) mark_dirty(after);
+  batch.state = state(now);
+  return batch;
+}
+
+void VBucket::persisted(const FlushBatch& batch, uint64_t priors_found) noexcept {
+  const base::MutexLock lock(mutex_);
+  PersistentState& mine = *persistent_;
+  mine.remove_dirty(batch.changes.items, batch.changes.bytes);
+  if (batch.changes.no_memory) return;
+  mine.persisted_seqno = std::max(mine.persisted_seqno, batch.changes.to);
+  mine.reserved_seqno = batch.state.reserved_seqno;
+  // A flush since then has set the count anew.
+  if (batch.changes.to >= mine.flush_seqno) mine.on_disk_only -= static_cast<int64_t>(priors_found);
+}
+
+bool VBucket::is_empty_hint() const noexcept {
+  if (persistent_ == nullptr) return items_hint() == 0;
+  const base::MutexLock lock(mutex_);
+  return persistent_->flush_seqno == seqno_ && table_.size() == 0;
+}
+
+void VBucket::mark_dirty(Aftermath& after) noexcept {
+  if (persistent_->marked) return;
+  persistent_->marked = true;
+  persistent_->shared.dirty.mark(persistent_->vbucket);
+  after.ring(persistent_.get());
+}
+
+void VBucket::append_change(ChangeKind kind, Document* document, uint64_t seqno, uint64_t cas, uint8_t marks,
+                            Aftermath& after) noexcept {
+  persistent_->add_dirty(ChangeLog::bytes_of(document));
+  persistent_->log.append(kind, document, seqno, cas, marks);
+  mark_dirty(after);
+}
+
+bool VBucket::supersede(const Document& document, Aftermath& after) noexcept {
+  ChangeLog::Superseded gone = persistent_->log.supersede(document.seqno_);
+  if (!gone.unpersisted) {
+    // Its bytes are counted until the flusher has it on disk; only another cursor will not see it.
+    if (gone.doc) after.drop(std::move(gone.doc));
+    return false;
+  }
+  persistent_->remove_dirty(1, gone.bytes);
+  if (gone.doc) after.drop(std::move(gone.doc));
+  return (gone.marks & ChangeLog::kPriorUnknown) != 0;
+}
+
+void VBucket::log_mutation(const Document& document, const Document* old, Aftermath& after) noexcept {
+  const bool unknown = old != nullptr ? supersede(*old, after) : !persistent_->knows_all_keys;
+  uint8_t marks = unknown ? ChangeLog::kPriorUnknown : 0;
+  if ((document.state_ & Document::kStale) != 0) marks |= ChangeLog::kStale;
+  if ((document.state_ & Document::kTokenSent) != 0) marks |= ChangeLog::kTokenSent;
+  auto& published = const_cast<Document&>(document);
+  published.reference();
+  append_change(ChangeKind::mutation, &published, document.seqno_, document.cas_, marks, after);
+}
+
+void VBucket::remember_token(const Document& document) noexcept {
+  persistent_->log.mark(document.seqno_, ChangeLog::kTokenSent);
+}
+
+Document* VBucket::bury(Document* document, ChangeKind kind, base::Now now, Aftermath& after) noexcept {
+  PersistentState& mine = *persistent_;
+  if (!mine.admits(seqno_)) return document;
+  Document* placeholder = nullptr;
+  if (mine.leaves_placeholders()) {
+    placeholder = Document::create(mine.shared.account, document->key(), 0, Document::kAbsent);
+    if (placeholder == nullptr) return document;
+  }
+  if (kind == ChangeKind::expiration) {
+    count_expired(*document);
+  } else {
+    count_unlinked(*document);
+  }
+  const bool unknown = supersede(*document, after);
+  const uint64_t cas = next_cas(std::nullopt, now);
+  ++seqno_;
+  if (placeholder != nullptr) {
+    placeholder->cas_ = cas;
+    placeholder->seqno_ = seqno_;
+    placeholder->set_revision(document->revision() + 1);
+    count_linked(*placeholder);
+  }
+  append_change(kind, document, seqno_, cas, unknown ? ChangeLog::kPriorUnknown : 0, after);
+  return placeholder;
+}
+
+bool VBucket::bury_at(HashTable::Slot slot, ChangeKind kind, base::Now now, Aftermath& after) noexcept {
+  Document* const stays = bury(slot.document(), kind, now, after);
+  if (stays == slot.document()) return false;
+  // The table's reference to the document is the log's now.
+  (void)(stays != nullptr ? HashTable::replace(slot, stays) : table_.erase(slot));
+  return true;
+}
+
+ChangeChunks VBucket::log_flush(base::Now now, Aftermath& after) noexcept {
+  PersistentState& mine = *persistent_;
+  mine.remove_dirty(mine.log.open_items(), mine.log.open_bytes());
+  ChangeChunks superseded = mine.log.drop_all();
+  if (!mine.log.reserve()) {
+    base::log(base::LogLevel::error, "no memory for a kilobyte of change log");
+    std::abort();
+  }
+  const uint64_t cas = next_cas(std::nullopt, now);
+  mine.flush_seqno = ++seqno_;
+  mine.failover.insert(mine.failover.begin(), {mine.shared.new_uuid(now), seqno_});
+  if (mine.failover.size() > kFailoverEntries) mine.failover.resize(kFailoverEntries);
+  mine.on_disk_only = 0;
+  mine.absent = 0;
+  mine.non_resident = 0;
+  mine.knows_all_keys = true;
+  append_change(ChangeKind::flush, nullptr, seqno_, cas, 0, after);
+  return superseded;
+}
+
+void VBucket::add_persistent_to(Statistics& sum) const noexcept {
+  const PersistentState& mine = *persistent_;
+  sum.dirty_items += mine.dirty_items;
+  sum.dirty_bytes += mine.dirty_bytes;
+  sum.log_bytes += mine.log.bytes();
+  sum.non_resident_items += mine.non_resident;
+  if (mine.counts_disk()) sum.items_on_disk_only += items() - items_.load(std::memory_order_relaxed);
+  sum.placeholders += mine.absent;
+  sum.warming_vbuckets += mine.warming ? 1 : 0;
+  sum.high_seqno_sum += seqno_;
+  sum.persisted_seqno_sum += mine.persisted_seqno;
+  sum.lost_cursors += mine.log.lost_cursors();
+}
+
+ChangeLog::CursorId VBucket::open_cursor(std::string_view name) {
+  const base::MutexLock lock(mutex_);
+  return persistent_->log.open_cursor(name, seqno_);
+}
+
+void VBucket::close_cursor(ChangeLog::CursorId cursor) noexcept {
+  ChangeChunks freed;
+  const base::MutexLock lock(mutex_);
+  freed = persistent_->log.close_cursor(cursor);
+}
+
+TakenChanges VBucket::take(ChangeLog::CursorId cursor) {
+  assert(cursor != ChangeLog::kPersistence);
+  const base::MutexLock lock(mutex_);
+  return persistent_->log.take(cursor, seqno_);
+}
+
+uint64_t VBucket::high_seqno() const noexcept {
+  const base::MutexLock lock(mutex_);
+  return seqno_;
+}
+
+uint64_t VBucket::persisted_seqno() const noexcept {
+  const base::MutexLock lock(mutex_);
+  return persistent_->persisted_seqno;
+}
+
+}  // namespace bobbin::store

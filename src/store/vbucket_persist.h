@@ -1,0 +1,105 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "store/bucket_types.h"
+#include "store/change_log.h"
+#include "store/dirty_set.h"
+#include "store/persistence_types.h"
+#include "store/vbucket.h"
+
+namespace bobbin::store {
+
+/// What the vbuckets of a persistent bucket share. Any thread.
+struct SharedPersistence {
+  SharedPersistence(const BucketOptions& options, MemoryAccount& memory)
+      : policy(options.eviction),
+        account(memory),
+        lag_limit_bytes(options.cursor_lag_bytes),
+        dirty(options.vbuckets, options.flush_shards),
+        uuid_state(options.hash_seed) {}
+
+  /// Never 0, and not the same twice.
+  [[nodiscard]] uint64_t new_uuid(base::Now now) noexcept {
+    // splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators).
+    uint64_t mixed = uuid_state.fetch_add(0x9e3779b97f4a7c15U) ^ now.unix_ns;
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9U;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebU;
+    mixed ^= mixed >> 31;
+    return mixed == 0 ? 1 : mixed;
+  }
+
+  const EvictionPolicy policy;
+  MemoryAccount& account;
+  const uint64_t lag_limit_bytes;
+  DirtySet dirty;
+  std::atomic<uint64_t> uuid_state;
+  /// Not on disk yet: in the logs and with the flushers.
+  alignas(64) std::atomic<uint64_t> dirty_bytes{0};
+  std::atomic<uint64_t> would_block{0};
+};
+
+/// What a vbucket of a persistent bucket has more than one of a cache bucket. Belongs to the vbucket's lock,
+/// but for the constants.
+struct PersistentState {
+  static constexpr uint64_t kUnlimited = UINT64_MAX;
+
+  PersistentState(SharedPersistence& all, uint32_t number)
+      : shared(all), vbucket(number), log(all.account, all.lag_limit_bytes) {}
+
+  /// Whether a change with the next seqno may be made.
+  [[nodiscard]] bool admits(uint64_t high_seqno) noexcept {
+    return high_seqno < reserved_seqno && log.reserve();
+  }
+  /// A key that goes leaves a placeholder where its absence from the table would say nothing.
+  [[nodiscard]] bool leaves_placeholders() const noexcept {
+    return shared.policy == EvictionPolicy::full || !knows_all_keys;
+  }
+  /// The disk has items that the table has not, and they are counted.
+  [[nodiscard]] bool counts_disk() const noexcept { return shared.policy == EvictionPolicy::full || warming; }
+  void add_dirty(uint64_t bytes) noexcept {
+    ++dirty_items;
+    dirty_bytes += bytes;
+    shared.dirty_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  void remove_dirty(uint64_t items, uint64_t bytes) noexcept {
+    dirty_items -= items;
+    dirty_bytes -= bytes;
+    shared.dirty_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+  }
+
+  SharedPersistence& shared;
+  const uint32_t vbucket;
+
+  ChangeLog log;
+  uint64_t persisted_seqno = 0;
+  /// No seqno above it is given out.
+  uint64_t reserved_seqno = kUnlimited;
+  /// Of the last flush.
+  uint64_t flush_seqno = 0;
+  /// The highest seqno that full eviction has taken out of the table: see LoadTicket.
+  uint64_t unlinked_seqno = 0;
+  std::vector<FailoverEntry> failover;
+
+  /// The table has every key: what is not in it does not exist.
+  bool knows_all_keys = true;
+  bool warming = false;
+  /// The bit in the dirty set is set, or its taker is on the way here.
+  bool marked = true;
+
+  /// In the log and with the flusher.
+  uint64_t dirty_items = 0;
+  uint64_t dirty_bytes = 0;
+  /// Live documents that are not in the table. What `prior_unknown` finds out is missing until then.
+  int64_t on_disk_only = 0;
+  uint64_t non_resident = 0;
+  uint64_t absent = 0;
+};
+
+inline bool VBucket::is_unknown(HashTable::Slot slot) const noexcept {
+  return !slot && persistent_ != nullptr && !persistent_->knows_all_keys;
+}
+
+}  // namespace bobbin::store
