@@ -141,8 +141,15 @@ void ChangeLog::compact() noexcept {
     }
   }
   if (next != 0) chunks[filled++]->count = next;
-  for (size_t i = filled; i < chunks.size(); ++i)
-    log_.free_chunk(chunks[i]);
+  for (size_t i = filled; i < chunks.size(); ++i) {
+    // What reserve() has promised holds: where a chunk had room, one has, or one is left over.
+    if (spare_ == nullptr) {
+      spare_ = chunks[i];
+      spare_->count = 0;
+    } else {
+      log_.free_chunk(chunks[i]);
+    }
+  }
   chunks.resize(filled);
   entries_ = left;
   emptied_ = 0;
@@ -151,6 +158,7 @@ void ChangeLog::compact() noexcept {
 ChangeChunks ChangeLog::drop_all() noexcept {
   ChangeChunks all(log_.account_);
   std::swap(all, log_);
+  log_.free_chunk(std::exchange(spare_, nullptr));
   entries_ = emptied_ = pinned_bytes_ = open_items_ = open_bytes_ = 0;
   return all;
 }
@@ -227,6 +235,7 @@ void ChangeLog::trim(ChangeChunks& out) noexcept {
     out.chunks_.push_back(chunks[gone]);
   }
   chunks.erase(chunks.begin(), chunks.begin() + static_cast<std::ptrdiff_t>(gone));
+  if (chunks.empty()) log_.free_chunk(std::exchange(spare_, nullptr));
 }
 
 void ChangeLog::drop_laggards(ChangeChunks& out) noexcept {

@@ -1,0 +1,334 @@
+// What only persistent buckets do: blocking, loads and their races, eviction, restarts.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "store/persistence_test_support.h"
+#include "store/store_test_support.h"
+
+namespace bobbin::store {
+namespace {
+
+BucketOptions on_disk(EvictionPolicy policy) {
+  BucketOptions options = BucketFixture::small_options();
+  options.type = BucketType::persistent;
+  options.eviction = policy;
+  return options;
+}
+
+struct ValueEviction : testing::Test, BucketOnDisk {
+  ValueEviction() : BucketOnDisk(on_disk(EvictionPolicy::value)) {}
+};
+struct FullEviction : testing::Test, BucketOnDisk {
+  FullEviction() : BucketOnDisk(on_disk(EvictionPolicy::full)) {}
+
+  /// On disk, and not in memory.
+  void put_on_disk(std::string_view key, std::string_view value = "old", uint32_t expiry = 0) {
+    set(key, value, expiry);
+    flush_to_disk();
+    evict();
+  }
+};
+
+const std::string kLong(500, 'x');
+
+TEST_F(ValueEviction, OnlyValuesThatAreOnDiskGo) {
+  set("clean", kLong);
+  flush_to_disk();
+  set("dirty", kLong);
+  evict();
+  EXPECT_TRUE(bucket().fetch("clean", now()).would_block);
+  EXPECT_TRUE(bucket().fetch("dirty", now()));
+  const Statistics statistics = bucket().statistics();
+  EXPECT_EQ(statistics.items, 2U);
+  EXPECT_EQ(statistics.non_resident_items, 1U);
+  EXPECT_EQ(statistics.would_block, 1U);
+  EXPECT_EQ(statistics.evictions, 1U);
+  EXPECT_LT(statistics.item_bytes, 1000U);
+  EXPECT_EQ(get("clean"), kLong);
+  EXPECT_EQ(bucket().statistics().non_resident_items, 0U);
+}
+
+TEST_F(ValueEviction, MetadataNeedNoDisk) {
+  const uint64_t cas = set("k", kLong, in(10), 3).cas;
+  flush_to_disk();
+  evict();
+  const Fetched found = bucket().fetch("k", {.needs_value = false}, now());
+  ASSERT_TRUE(found);
+  EXPECT_FALSE(found.doc->resident());
+  EXPECT_EQ(found.doc->value_size(), 500U);
+  EXPECT_EQ(found.doc->value(), "");
+  EXPECT_EQ(found.doc->cas(), cas);
+  EXPECT_EQ(found.doc->flags(), 3U);
+  EXPECT_EQ(put(StoreMode::add, "k", "x").status, StoreStatus::not_stored);
+  EXPECT_EQ(put(StoreMode::cas, "k", "x", {.cas_compare = 1}).status, StoreStatus::exists);
+  EXPECT_FALSE(bucket().fetch("absent", now()).would_block);
+  EXPECT_EQ(bucket().remove("k", {}, now()).status, RemoveStatus::removed);
+  EXPECT_EQ(blocked(), 0U);
+}
+
+TEST_F(ValueEviction, EverythingThatNeedsTheValueBlocksAndChangesNothing) {
+  set("k", kLong);
+  flush_to_disk();
+  evict();
+  const uint64_t seqno = bucket().high_seqno(bucket().vbucket_of("k"));
+  EXPECT_EQ(bucket().touch("k", in(5), now()).status, TouchStatus::would_block);
+  EXPECT_TRUE(bucket().fetch("k", {.touch = in(5), .needs_value = false}, now()).would_block);
+  EXPECT_EQ(bucket().arithmetic("k", {}, now()).status, ArithmeticStatus::would_block);
+  EXPECT_EQ(bucket().remove("k", {.mark_stale = true}, now()).status, RemoveStatus::would_block);
+  auto addition = bucket().draft("k", 0, 0, 3, now());
+  std::memcpy(addition->value().data(), "abc", 3);
+  EXPECT_EQ(bucket().store(*addition, StoreMode::append, {}, now()).status, StoreStatus::would_block);
+  ASSERT_TRUE(*addition) << "the draft is still there for the next try";
+  EXPECT_EQ(bucket().high_seqno(bucket().vbucket_of("k")), seqno);
+  const Loaded loaded = disk().fetch(bucket(), "k", now());
+  EXPECT_EQ(loaded.status, LoadStatus::installed);
+  evict();
+  EXPECT_TRUE(bucket().store(*addition, StoreMode::append, {}, now()).ok()) << "pinned by what was loaded";
+  EXPECT_FALSE(*addition);
+  EXPECT_EQ(get("k"), kLong + "abc");
+}
+
+TEST_F(ValueEviction, ALostValueIsNamed) {
+  set("k", kLong);
+  flush_to_disk();
+  evict();
+  const LoadTicket ticket = bucket().begin_load(bucket().vbucket_of("k"));
+  EXPECT_EQ(bucket().load("k", nullptr, ticket, LoadPurpose::fetch, now()).status, LoadStatus::missing);
+}
+
+TEST_F(ValueEviction, ADirtyBucketRefusesAndHurriesTheFlusher) {
+  (void)bucket().take_dirty(0);
+  int wakes = 0;
+  bucket().set_flush_waker(0, [&] { ++wakes; });
+  EXPECT_FALSE(bucket().arm_flush_waker(0));
+  bucket().set_quota_bytes(1 << 20);
+  int stored = 0;
+  while (stored < 10'000 && set(numbered("key", stored), kLong).ok())
+    ++stored;
+  EXPECT_LT(stored, 2500);
+  EXPECT_GT(stored, 1000);
+  EXPECT_EQ(wakes, 2) << "for the first change, and for the need of memory";
+  EXPECT_TRUE(bucket().take_dirty(0).urgent);
+  EXPECT_GT(bucket().dirty_bytes(), 500'000U);
+  flush_to_disk();
+  EXPECT_EQ(bucket().dirty_bytes(), 0U);
+  EXPECT_TRUE(set("more", kLong).ok());
+  bucket().set_flush_waker(0, nullptr);
+}
+
+TEST_F(ValueEviction, TenTimesItsMemoryIsAllThere) {
+  bucket().set_quota_bytes(2 << 20);
+  for (int i = 0; i < 10'000; ++i) {
+    if (!set(numbered("key", i), std::string(1500, static_cast<char>('a' + i % 26))).ok()) {
+      flush_to_disk();
+      --i;
+    }
+  }
+  flush_to_disk();
+  for (int i = 0; i < 10'000; ++i)
+    ASSERT_EQ(get(numbered("key", i)), std::string(1500, static_cast<char>('a' + i % 26))) << i;
+  EXPECT_EQ(bucket().statistics().items, 10'000U);
+  EXPECT_LE(bucket().statistics().used_bytes, bucket().quota_bytes() + 4096);
+}
+
+TEST_F(ValueEviction, WarmupServesAndLosesNothingThatHappensMeanwhile) {
+  for (int i = 0; i < 100; ++i)
+    set(numbered("key", i), kLong, i == 7 ? in(5) : 0);
+  flush_to_disk();
+  clock().advance_s(5);
+  crash();
+  std::vector<LoadTicket> tickets;
+  std::vector<FakeDisk::Documents> snapshots;
+  for (uint16_t i = 0; i < 16; ++i) {
+    tickets.push_back(bucket().begin_load(i));
+    snapshots.push_back(disk().snapshot(i));
+  }
+  EXPECT_EQ(bucket().statistics().warming_vbuckets, 16U);
+  EXPECT_EQ(bucket().statistics().items, 100U);
+  EXPECT_EQ(remove("key1").status, RemoveStatus::removed);
+  EXPECT_TRUE(set("key2", "new").ok());
+  EXPECT_EQ(get("none"), "<miss>");
+  EXPECT_EQ(get("key3"), kLong);
+  flush_to_disk();
+  evict();
+  for (uint16_t i = 0; i < 16; ++i) {
+    for (const auto& [key, record] : snapshots[i])
+      (void)FakeDisk::deliver(bucket(), key, record, tickets[i], LoadPurpose::warmup, now(), key == "key4");
+    bucket().finish_warmup(i, true);
+  }
+  EXPECT_EQ(bucket().statistics().placeholders, 0U);
+  EXPECT_EQ(bucket().statistics().warming_vbuckets, 0U);
+  EXPECT_EQ(bucket().statistics().items, 98U);
+  EXPECT_EQ(bucket().statistics().non_resident_items, 1U) << "key4; key3 was evicted, and loaded again";
+  EXPECT_FALSE(bucket().fetch("key1", now()).would_block);
+  EXPECT_EQ(get("key1"), "<miss>");
+  EXPECT_EQ(get("key2"), "new");
+  EXPECT_EQ(get("key4"), kLong);
+  EXPECT_EQ(get("key7"), "<miss>");
+  flush_to_disk();
+  EXPECT_FALSE(disk().read(bucket().vbucket_of("key7"), "key7")) << "its end was written";
+}
+
+TEST_F(ValueEviction, AFlushWhileItWarmsEndsWhatWasBefore) {
+  set("k", kLong);
+  flush_to_disk();
+  crash();
+  const uint16_t vbucket = bucket().vbucket_of("k");
+  const LoadTicket ticket = bucket().begin_load(vbucket);
+  const auto record = disk().read(vbucket, "k");
+  bucket().flush(now());
+  EXPECT_FALSE(bucket().fetch("k", now()).would_block);
+  EXPECT_EQ(FakeDisk::deliver(bucket(), "k", record, ticket, LoadPurpose::warmup, now()).status,
+            LoadStatus::absent);
+  EXPECT_EQ(get("k"), "<miss>");
+}
+
+TEST_F(FullEviction, DocumentsGoAndAreRemembered) {
+  put_on_disk("k", "v");
+  EXPECT_TRUE(bucket().fetch("k", now()).would_block);
+  EXPECT_TRUE(bucket().peek("k", now())->would_block);
+  EXPECT_EQ(bucket().statistics().items, 1U);
+  EXPECT_EQ(bucket().statistics().items_on_disk_only, 1U);
+  EXPECT_EQ(get("k"), "v");
+  EXPECT_EQ(bucket().statistics().items_on_disk_only, 0U);
+  EXPECT_EQ(bucket().statistics().items, 1U);
+}
+
+TEST_F(FullEviction, AMissIsRememberedByAPlaceholderThatGoesFirst) {
+  put_on_disk("k");
+  const std::string other = [&] {
+    for (int i = 0;; ++i) {
+      if (bucket().vbucket_of(numbered("m", i)) == bucket().vbucket_of("k")) return numbered("m", i);
+    }
+  }();
+  EXPECT_TRUE(bucket().fetch(other, now()).would_block);
+  EXPECT_EQ(get(other), "<miss>");
+  EXPECT_FALSE(bucket().fetch(other, now()).would_block);
+  EXPECT_EQ(bucket().statistics().placeholders, 1U);
+  EXPECT_EQ(bucket().statistics().items, 1U);
+  evict();
+  EXPECT_EQ(bucket().statistics().placeholders, 0U);
+}
+
+TEST_F(FullEviction, ABlindSetNeedsNoDiskAndCountsRightInTheEnd) {
+  put_on_disk("k");
+  EXPECT_TRUE(set("k", "new").ok());
+  EXPECT_EQ(blocked(), 0U);
+  flush_to_disk();
+  EXPECT_EQ(bucket().statistics().items, 1U);
+  evict();
+  EXPECT_TRUE(set("k", "again").ok());
+  EXPECT_EQ(remove("k").status, RemoveStatus::removed);
+  EXPECT_TRUE(set("k", "and again").ok());
+  EXPECT_EQ(remove("k").status, RemoveStatus::removed);
+  flush_to_disk();
+  EXPECT_EQ(bucket().statistics().items, 0U);
+  EXPECT_EQ(disk().state(bucket().vbucket_of("k"))->items, 0U);
+}
+
+TEST_F(FullEviction, AReadThatIsOlderThanADeletionBringsNothingBack) {
+  put_on_disk("k");
+  const uint16_t vbucket = bucket().vbucket_of("k");
+  const LoadTicket ticket = bucket().begin_load(vbucket);
+  const auto old = disk().read(vbucket, "k");
+  EXPECT_EQ(remove("k").status, RemoveStatus::removed);
+  const auto deliver = [&] {
+    return FakeDisk::deliver(bucket(), "k", old, ticket, LoadPurpose::fetch, now()).status;
+  };
+  EXPECT_EQ(deliver(), LoadStatus::absent);
+  evict();
+  EXPECT_EQ(deliver(), LoadStatus::absent) << "not even when it is not on disk yet";
+  flush_to_disk();
+  evict();
+  EXPECT_EQ(bucket().statistics().placeholders, 0U);
+  EXPECT_EQ(deliver(), LoadStatus::read_again);
+  EXPECT_EQ(get("k"), "<miss>");
+}
+
+TEST_F(FullEviction, AReadThatIsOlderThanAChangeReplacesNothing) {
+  put_on_disk("k");
+  const uint16_t vbucket = bucket().vbucket_of("k");
+  const LoadTicket ticket = bucket().begin_load(vbucket);
+  const auto old = disk().read(vbucket, "k");
+  set("k", "new");
+  flush_to_disk();
+  evict();
+  EXPECT_EQ(FakeDisk::deliver(bucket(), "k", old, ticket, LoadPurpose::fetch, now()).status,
+            LoadStatus::read_again);
+  EXPECT_EQ(get("k"), "new");
+}
+
+TEST_F(FullEviction, AReadThatIsOlderThanAFlushBringsNothingBackAndStillEndsTheWait) {
+  put_on_disk("k");
+  const uint16_t vbucket = bucket().vbucket_of("k");
+  const auto old = disk().read(vbucket, "k");
+  const LoadTicket ticket = bucket().begin_load(vbucket);
+  bucket().flush(now());
+  for (int i = 0;; ++i) {
+    const std::string key = numbered("m", i);
+    if (bucket().vbucket_of(key) != vbucket) continue;
+    put_on_disk(key);
+    break;
+  }
+  EXPECT_TRUE(bucket().fetch("k", now()).would_block);
+  EXPECT_EQ(FakeDisk::deliver(bucket(), "k", old, ticket, LoadPurpose::fetch, now()).status,
+            LoadStatus::read_again);
+  const Loaded loaded =
+      FakeDisk::deliver(bucket(), "k", old, bucket().begin_load(vbucket), LoadPurpose::fetch, now());
+  EXPECT_EQ(loaded.status, LoadStatus::absent);
+  EXPECT_FALSE(bucket().fetch("k", now()).would_block);
+  EXPECT_FALSE(bucket().fetch("k", now()));
+}
+
+TEST_F(FullEviction, WhatExpiredOnDiskIsWrittenDownAsExpired) {
+  put_on_disk("k", "v", in(5));
+  clock().advance_s(5);
+  EXPECT_EQ(get("k"), "<miss>");
+  EXPECT_EQ(bucket().statistics().items, 0U);
+  flush_to_disk();
+  EXPECT_FALSE(disk().read(bucket().vbucket_of("k"), "k"));
+}
+
+TEST_F(FullEviction, AnUncleanEndSkipsTheReservationAndBranchesHistory) {
+  set("k", "v");
+  flush_to_disk();
+  const uint16_t vbucket = bucket().vbucket_of("k");
+  const uint64_t lost_seqno = set("k", "lost").seqno;
+  const uint64_t lost_cas = bucket().peek("k", now())->doc->cas();
+  crash();
+  const StoreResult next = set("k", "next");
+  EXPECT_GT(next.seqno, lost_seqno);
+  EXPECT_GT(next.cas, lost_cas);
+  const auto state = disk().state(vbucket);
+  ASSERT_EQ(state->failover.size(), 2U);
+  EXPECT_EQ(state->failover[0].seqno, 1U);
+  EXPECT_NE(state->failover[0].uuid, state->failover[1].uuid);
+}
+
+TEST_F(FullEviction, ACleanEndGoesOnWhereItWas) {
+  set("k", "v");
+  flush_to_disk();
+  const uint16_t vbucket = bucket().vbucket_of("k");
+  disk().close(vbucket);
+  crash();
+  EXPECT_EQ(set("k", "next").seqno, 2U);
+  EXPECT_EQ(disk().state(vbucket)->failover.size(), 1U);
+}
+
+TEST_F(FullEviction, NothingIsGivenOutBeforeItIsReserved) {
+  set("k", "v");
+  flush_to_disk();
+  const uint16_t vbucket = bucket().vbucket_of("k");
+  BucketFixture restored(on_disk(EvictionPolicy::full));
+  restored.bucket().restore(vbucket, *disk().state(vbucket), now());
+  EXPECT_EQ(restored.set("k", "new").status, StoreStatus::no_memory);
+  const FlushBatch first = restored.bucket().take_log(vbucket, now());
+  restored.bucket().persisted(first);
+  EXPECT_TRUE(restored.set("k", "new").ok());
+}
+
+}  // namespace
+}  // namespace bobbin::store
