@@ -426,7 +426,7 @@ class Model {
 
 void run(EvictionPolicy policy) {
   const uint64_t first = seed_of_run();
-  const int runs = std::getenv("BOBBIN_TEST_SEED") != nullptr ? 1 : 24;
+  const int runs = std::getenv("BOBBIN_TEST_SEED") != nullptr ? 1 : 10;
   for (int i = 0; i < runs && !testing::Test::HasFatalFailure(); ++i) {
     const uint64_t seed = first + static_cast<uint64_t>(i);
     SCOPED_TRACE("BOBBIN_TEST_SEED=" + std::to_string(seed));

@@ -149,7 +149,7 @@ TEST_F(ValueEviction, WarmupServesAndLosesNothingThatHappensMeanwhile) {
   EXPECT_EQ(bucket().statistics().warming_vbuckets, 16U);
   EXPECT_EQ(bucket().statistics().items, 100U);
   EXPECT_EQ(remove("key1").status, RemoveStatus::removed);
-  EXPECT_TRUE(set("key2", "new").ok());
+  EXPECT_TRUE(set("key2", "").ok());
   EXPECT_EQ(get("none"), "<miss>");
   EXPECT_EQ(get("key3"), kLong);
   flush_to_disk();
@@ -165,7 +165,7 @@ TEST_F(ValueEviction, WarmupServesAndLosesNothingThatHappensMeanwhile) {
   EXPECT_EQ(bucket().statistics().non_resident_items, 1U) << "key4; key3 was evicted, and loaded again";
   EXPECT_FALSE(bucket().fetch("key1", now()).would_block);
   EXPECT_EQ(get("key1"), "<miss>");
-  EXPECT_EQ(get("key2"), "new");
+  EXPECT_EQ(get("key2"), "");
   EXPECT_EQ(get("key4"), kLong);
   EXPECT_EQ(get("key7"), "<miss>");
   flush_to_disk();

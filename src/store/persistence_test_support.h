@@ -32,17 +32,17 @@ class FakeDisk {
   };
   using Documents = std::map<std::string, Record, std::less<>>;
 
-  explicit FakeDisk(uint32_t vbuckets) : vbuckets_(vbuckets) {}
+  explicit FakeDisk(uint32_t vbuckets) : count_(vbuckets), vbuckets_(vbuckets) {}
 
   /// Writes a batch; returns for how many changes of unknown keys there was a live record.
   uint64_t commit(const FlushBatch& batch) {
     const base::MutexLock lock(mutex_);
     VBucketFiles& files = vbuckets_[batch.vbucket];
     uint64_t priors = 0;
+    bool in_order = true;
     batch.changes.changes.for_each([&](const Change& change) {
-      in_order_ = in_order_ && change.seqno > files.last_seqno && change.seqno <= batch.changes.to;
+      in_order = in_order && change.seqno > files.last_seqno && change.seqno <= batch.changes.to;
       files.last_seqno = change.seqno;
-      ++changes_;
       if (change.kind == ChangeKind::flush) {
         files.documents.clear();
         return;
@@ -51,6 +51,7 @@ class FakeDisk {
       if (change.prior_unknown && record.live) ++priors;
       record = record_of(change);
     });
+    in_order_ = in_order_ && in_order;
     files.state = batch.state;
     files.state->items -= priors;
     return priors;
@@ -75,7 +76,7 @@ class FakeDisk {
     bucket.persisted(batch, commit(batch));
   }
   void flush_all_vbuckets(Bucket& bucket, base::Now now) {
-    for (uint32_t i = 0; i < vbuckets_.size(); ++i)
+    for (uint32_t i = 0; i < count_; ++i)
       flush(bucket, static_cast<uint16_t>(i), now);
   }
 
@@ -126,7 +127,7 @@ class FakeDisk {
   /// A new bucket with what is on this disk, and the first states written, as a server starts.
   [[nodiscard]] std::unique_ptr<Bucket> start(const BucketOptions& options, base::Now now) {
     auto bucket = std::make_unique<Bucket>(options);
-    for (uint32_t i = 0; i < vbuckets_.size(); ++i) {
+    for (uint32_t i = 0; i < count_; ++i) {
       const std::optional<VBucketState> known = state(static_cast<uint16_t>(i));
       if (known) bucket->restore(static_cast<uint16_t>(i), *known, now);
     }
@@ -146,10 +147,6 @@ class FakeDisk {
     const base::MutexLock lock(mutex_);
     return in_order_;
   }
-  [[nodiscard]] uint64_t changes() const {
-    const base::MutexLock lock(mutex_);
-    return changes_;
-  }
 
  private:
   struct VBucketFiles {
@@ -158,10 +155,10 @@ class FakeDisk {
     uint64_t last_seqno = 0;
   };
 
+  const uint32_t count_;
   mutable base::Mutex mutex_;
   std::vector<VBucketFiles> vbuckets_ GUARDED_BY(mutex_);
   bool in_order_ GUARDED_BY(mutex_) = true;
-  uint64_t changes_ GUARDED_BY(mutex_) = 0;
 };
 
 /// A bucket of any type with its fake disk: operations that fetch what they have to wait for.

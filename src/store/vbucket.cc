@@ -54,6 +54,7 @@ void VBucket::count_expired(const Document& document) noexcept {
 void VBucket::find_dead(HashTable::Slot slot, uint32_t now_s, Aftermath& after) noexcept {
   if (!slot) {
     after.unknown = is_unknown(slot);
+    if (after.unknown) count_blocked();
     return;
   }
   Document* const document = slot.document();
@@ -171,6 +172,7 @@ std::optional<Peeked> VBucket::peek(std::string_view key, uint64_t hash, uint32_
   const base::MutexLock lock(mutex_);
   const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
   if (is_unknown(slot)) {
+    count_blocked();
     Peeked unknown;
     unknown.would_block = true;
     return unknown;

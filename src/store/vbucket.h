@@ -256,7 +256,7 @@ class alignas(64) VBucket {
 
   /// Whether a key that is not in the table may be on disk.
   [[nodiscard]] bool is_unknown(HashTable::Slot slot) const noexcept REQUIRES(mutex_);
-  void count_blocked() const noexcept;
+  void count_blocked() const noexcept REQUIRES(mutex_);
   /// Writes a published document into the log. `old` is what it replaced, or null.
   void log_mutation(const Document& document, const Document* old, Aftermath& after) noexcept
       REQUIRES(mutex_);
