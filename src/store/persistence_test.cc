@@ -172,6 +172,18 @@ TEST_F(ValueEviction, WarmupServesAndLosesNothingThatHappensMeanwhile) {
   EXPECT_FALSE(disk().read(bucket().vbucket_of("key7"), "key7")) << "its end was written";
 }
 
+TEST_F(ValueEviction, ABlindSetWhileItWarmsIsNotCountedTwiceNorNotAtAll) {
+  set("k", kLong);
+  flush_to_disk();
+  crash();
+  const uint16_t vbucket = bucket().vbucket_of("k");
+  set("k", "new");
+  disk().warm_up(bucket(), vbucket, now());
+  EXPECT_EQ(bucket().statistics().items - bucket().statistics().items_on_disk_only, 1U);
+  flush_to_disk();
+  EXPECT_EQ(disk().state(vbucket)->items, 1U);
+}
+
 TEST_F(ValueEviction, AFlushWhileItWarmsEndsWhatWasBefore) {
   set("k", kLong);
   flush_to_disk();

@@ -48,7 +48,7 @@ class FakeDisk {
         return;
       }
       Record& record = files.documents[std::string(change.doc->key())];
-      if (change.prior_unknown && record.live) ++priors;
+      if (batch.counts_priors && change.prior_unknown && record.live) ++priors;
       record = record_of(change);
     });
     in_order_ = in_order_ && in_order;

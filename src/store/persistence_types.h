@@ -55,6 +55,9 @@ struct FlushBatch {
   /// To be written with the changes, in one step. From its `items` subtract what is told to
   /// Bucket::persisted.
   VBucketState state;
+  /// Whether anybody has to look for what is `prior_unknown`. False where the table has all keys again: then
+  /// the items are exact as they are.
+  bool counts_priors = false;
 };
 
 /// Taken before a read of the disk, and given to Bucket::load with its result: what has been evicted since

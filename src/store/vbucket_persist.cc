@@ -81,6 +81,7 @@ FlushBatch VBucket::take_log(base::Now now) {
   batch.changes = persistent_->log.take(ChangeLog::kPersistence, seqno_);
   if (batch.changes.no_memory) mark_dirty(after);
   batch.state = state(now);
+  batch.counts_priors = persistent_->counts_disk();
   return batch;
 }
 
@@ -92,7 +93,9 @@ void VBucket::persisted(const FlushBatch& batch, uint64_t priors_found) noexcept
   mine.persisted_seqno = std::max(mine.persisted_seqno, batch.changes.to);
   mine.reserved_seqno = batch.state.reserved_seqno;
   // A flush since then has set the count anew.
-  if (batch.changes.to >= mine.flush_seqno) mine.on_disk_only -= static_cast<int64_t>(priors_found);
+  if (batch.counts_priors && batch.changes.to >= mine.flush_seqno) {
+    mine.on_disk_only -= static_cast<int64_t>(priors_found);
+  }
 }
 
 bool VBucket::is_empty_hint() const noexcept {
