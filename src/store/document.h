@@ -163,6 +163,7 @@ class DocumentRef {
   [[nodiscard]] const Document* get() const noexcept { return document_; }
 
  private:
+  friend class Aftermath;
   friend class ChangeLog;
   friend class Draft;
   friend class HashTable;

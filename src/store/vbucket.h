@@ -65,15 +65,21 @@ class Aftermath {
   Aftermath(const Aftermath&) = delete;
   Aftermath& operator=(const Aftermath&) = delete;
   ~Aftermath() {
-    if (used_) settle();
+    if (garbage_ != nullptr) HashTable::release(garbage_);
+    if (more_) [[unlikely]]
+      settle();
   }
 
   void drop(DocumentRef document) noexcept {
-    used_ = true;
-    (garbage_ ? second_ : garbage_) = std::move(document);
+    if (garbage_ == nullptr) {
+      garbage_ = document.release();
+    } else {
+      more_ = true;
+      second_ = std::move(document);
+    }
   }
   void ring(PersistentState* persistent) noexcept {
-    used_ = true;
+    more_ = true;
     ring_ = persistent;
   }
 
@@ -85,8 +91,9 @@ class Aftermath {
  private:
   void settle() noexcept;
 
-  bool used_ = false;
-  DocumentRef garbage_;
+  Document* garbage_ = nullptr;
+  // A second reference or a ring: only in persistent buckets, and then seldom.
+  bool more_ = false;
   DocumentRef second_;
   PersistentState* ring_ = nullptr;
 };
