@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "disk/error.h"
+
+namespace bobbin::disk {
+
+/// What a data directory is; the first file to be written and the first to be read.
+struct Layout {
+  uint32_t format = 1;
+  std::string uuid;  ///< 32 hexadecimal digits
+  uint32_t shards = 0;
+  uint32_t vbuckets = 0;
+  /// False while the shards are being made for the first time: then, and only then, a missing one is no loss.
+  bool complete = false;
+
+  friend bool operator==(const Layout&, const Layout&) = default;
+};
+
+inline constexpr uint32_t kDirectoryFormat = 1;
+
+/// Lines of a name and a value, for people to read, and a checksum over them, because a flipped digit in the
+/// number of shards would read as well as the right one.
+[[nodiscard]] std::string encode_layout(const Layout& layout);
+/// The format is looked at before everything else: a later version may change all but the first two lines.
+[[nodiscard]] Result<Layout> decode_layout(std::string_view text, const std::string& path);
+
+/// What is written when everything has been closed, and removed when it is opened: the sequence of each shard.
+[[nodiscard]] std::string encode_clean_end(const std::vector<uint64_t>& sequences);
+/// Empty when it is not what the above writes: then the end counts as unclean.
+[[nodiscard]] std::optional<std::vector<uint64_t>> decode_clean_end(std::string_view text);
+
+}  // namespace bobbin::disk

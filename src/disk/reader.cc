@@ -1,0 +1,175 @@
+#include "disk/reader.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "disk/bytes.h"
+#include "disk/shard_impl.h"
+
+namespace bobbin::disk {
+
+namespace {
+
+// How far the next document may be before seeking is cheaper than stepping.
+constexpr int kSteps = 4;
+constexpr size_t kReadaheadBytes = 2 * 1024 * 1024;
+constexpr size_t kItemBytes = 100;
+
+std::string_view view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+std::string vbucket_prefix(uint16_t vbucket) {
+  std::string prefix;
+  put_sortable(prefix, vbucket, 2);
+  return prefix;
+}
+
+/// What a walk reads once has no place in the cache that serves the others.
+rocksdb::ReadOptions walking() {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  return options;
+}
+
+}  // namespace
+
+struct KeyReader::Impl {
+  const Shard::Impl& shard;
+  std::unique_ptr<rocksdb::Iterator> documents;
+  std::string prefix;  // empty: all vbuckets
+  bool started = true;
+  DocumentKey name;
+  Record record;
+};
+
+KeyReader::KeyReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KeyReader::~KeyReader() = default;
+
+Result<bool> KeyReader::next() {
+  rocksdb::Iterator& documents = *impl_->documents;
+  if (impl_->started)
+    impl_->started = false;
+  else if (documents.Valid())
+    documents.Next();
+  if (!documents.Valid() || !documents.key().starts_with(impl_->prefix)) {
+    if (documents.status().ok()) return false;
+    return base::fail(impl_->shard.error_of(documents.status()));
+  }
+  const auto name = decode_document_key(view(documents.key()));
+  const auto record = decode_record(view(documents.value()));
+  if (!name || !record) return base::fail(impl_->shard.undecodable("a document", impl_->shard.docs));
+  impl_->name = *name;
+  impl_->record = *record;
+  return true;
+}
+
+uint16_t KeyReader::vbucket() const noexcept { return impl_->name.vbucket; }
+std::string_view KeyReader::key() const noexcept { return impl_->name.key; }
+const Record& KeyReader::record() const noexcept { return impl_->record; }
+
+std::unique_ptr<KeyReader> Shard::read_keys(std::optional<uint16_t> vbucket, std::string_view after) const {
+  rocksdb::ReadOptions options = walking();
+  options.readahead_size = kReadaheadBytes;
+  auto impl = std::make_unique<KeyReader::Impl>(KeyReader::Impl{
+      *impl_, std::unique_ptr<rocksdb::Iterator>(impl_->db->NewIterator(options, impl_->docs)), {}, true, {}, {}});
+  if (vbucket) {
+    impl->prefix = vbucket_prefix(*vbucket);
+    // Keys have no length limit of zero: the first that sorts behind `after` is `after` with a zero byte.
+    std::string from = impl->prefix;
+    if (!after.empty()) from.append(after).push_back('\0');
+    impl->documents->Seek(from);
+  } else {
+    impl->documents->SeekToFirst();
+  }
+  return std::make_unique<KeyReader>(std::move(impl));
+}
+
+struct SeqnoReader::Impl {
+  const Shard::Impl& shard;
+  // Both of one moment.
+  std::unique_ptr<rocksdb::Iterator> index;
+  std::unique_ptr<rocksdb::Iterator> documents;
+  uint16_t vbucket;
+  uint64_t to;
+
+  [[nodiscard]] Result<std::vector<SeqnoItem>> read_index(size_t items, size_t bytes);
+  /// Fills in what is still current, marks the rest by an empty key; answers in the order of `run`.
+  [[nodiscard]] Result<void> read_documents(std::vector<SeqnoItem>& run);
+  /// The document of a key that sorts behind all that were asked before; false when it is not there.
+  [[nodiscard]] bool find(const std::string& name);
+};
+
+SeqnoReader::SeqnoReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SeqnoReader::~SeqnoReader() = default;
+
+std::unique_ptr<SeqnoReader> Shard::read_seqnos(uint16_t vbucket, uint64_t from, uint64_t to) const {
+  std::vector<rocksdb::Iterator*> both;
+  const rocksdb::Status status = impl_->db->NewIterators(walking(), {impl_->seqnos, impl_->docs}, &both);
+  if (!status.ok()) both = {rocksdb::NewErrorIterator(status), rocksdb::NewErrorIterator(status)};
+  auto impl = std::make_unique<SeqnoReader::Impl>(
+      SeqnoReader::Impl{*impl_, std::unique_ptr<rocksdb::Iterator>(both[0]),
+                        std::unique_ptr<rocksdb::Iterator>(both[1]), vbucket, std::min(to, kMaxSeqno)});
+  std::string key;
+  append_seqno_key(key, vbucket, from);
+  impl->index->Seek(key);
+  return std::make_unique<SeqnoReader>(std::move(impl));
+}
+
+Result<std::vector<SeqnoItem>> SeqnoReader::next_run(size_t items, size_t bytes) {
+  // A run may be superseded as a whole; that is not the end.
+  for (;;) {
+    auto run = impl_->read_index(items, bytes);
+    if (!run || run->empty()) return run;
+    if (auto read = impl_->read_documents(*run); !read) return base::fail(read.error());
+    std::erase_if(*run, [](const SeqnoItem& item) { return item.kind != RecordKind::flush && item.key.empty(); });
+    if (!run->empty()) return run;
+  }
+}
+
+Result<std::vector<SeqnoItem>> SeqnoReader::Impl::read_index(size_t items, size_t bytes) {
+  std::vector<SeqnoItem> run;
+  size_t sum = 0;
+  for (; index->Valid() && run.size() < items && sum < bytes; index->Next()) {
+    const auto name = decode_seqno_key(view(index->key()));
+    if (!name) return base::fail(shard.undecodable("an index entry", shard.seqnos));
+    if (name->vbucket != vbucket || name->seqno > to) break;
+    const auto entry = decode_index_entry(view(index->value()));
+    if (!entry) return base::fail(shard.undecodable("an index entry", shard.seqnos));
+    sum += kItemBytes + entry->key.size() + entry->value_bytes;
+    run.push_back({entry->kind, name->seqno, std::string(entry->key), StoredRecord{std::string()}});
+  }
+  if (!index->status().ok()) return base::fail(shard.error_of(index->status()));
+  return run;
+}
+
+bool SeqnoReader::Impl::find(const std::string& name) {
+  for (int step = 0; step < kSteps && documents->Valid() && documents->key().compare(name) < 0; ++step)
+    documents->Next();
+  if (!documents->Valid() || documents->key().compare(name) < 0) documents->Seek(name);
+  return documents->Valid() && documents->key() == rocksdb::Slice(name);
+}
+
+Result<void> SeqnoReader::Impl::read_documents(std::vector<SeqnoItem>& run) {
+  std::vector<SeqnoItem*> order;
+  order.reserve(run.size());
+  for (SeqnoItem& item : run) {
+    if (item.kind != RecordKind::flush) order.push_back(&item);
+  }
+  std::sort(order.begin(), order.end(), [](const SeqnoItem* a, const SeqnoItem* b) { return a->key < b->key; });
+  const std::string prefix = vbucket_prefix(vbucket);
+  std::string name = prefix;
+  if (!order.empty()) documents->Seek(name.append(order.front()->key));
+  for (SeqnoItem* item : order) {
+    name.assign(prefix).append(item->key);
+    const bool found = find(name);
+    if (!documents->status().ok()) return base::fail(shard.error_of(documents->status()));
+    const auto record = found ? decode_record(view(documents->value())) : std::nullopt;
+    if (found && !record) return base::fail(shard.undecodable("a document", shard.docs));
+    if (record && record->seqno == item->seqno)
+      item->stored = StoredRecord(documents->value().ToString());
+    else
+      item->key.clear();
+  }
+  return {};
+}
+
+}  // namespace bobbin::disk

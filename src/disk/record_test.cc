@@ -1,0 +1,174 @@
+#include "disk/record.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace bobbin::disk {
+namespace {
+
+Record full_record() {
+  Record record;
+  record.kind = RecordKind::document;
+  record.marks = 0xb;
+  record.datatype = 0x03;
+  record.seqno = 0xa1b2c3d4e5f6;
+  record.cas = 0x1122334455667788;
+  record.revision = 0x0102030405ff;
+  record.flags = 0xdeadbeef;
+  record.time_s = 0xfedcba98;
+  record.value = "the value";
+  return record;
+}
+
+std::string encoded(const Record& record) {
+  std::string bytes;
+  append_record(bytes, record);
+  return bytes;
+}
+
+TEST(Record, ComesBackAsItWas) {
+  const std::string bytes = encoded(full_record());
+  EXPECT_EQ(bytes.size(), kRecordHeaderBytes + 9);
+  EXPECT_EQ(decode_record(bytes), full_record());
+}
+
+TEST(Record, TombstonesComeBackToo) {
+  for (const RecordKind kind : {RecordKind::deletion, RecordKind::expiration}) {
+    Record record = full_record();
+    record.kind = kind;
+    record.value = {};
+    EXPECT_EQ(decode_record(encoded(record)), record);
+  }
+}
+
+// The first byte decides whether an older program may touch the data at all.
+TEST(Record, BytesAreLaidOutAsDocumented) {
+  const std::string bytes = encoded(full_record());
+  EXPECT_EQ(bytes[0], 1);
+  EXPECT_EQ(static_cast<uint8_t>(bytes[1]), 0xb0);
+  EXPECT_EQ(static_cast<uint8_t>(bytes[2]), 0xf6);
+  EXPECT_EQ(static_cast<uint8_t>(bytes[7]), 0xa1);
+  EXPECT_EQ(static_cast<uint8_t>(bytes[8]), 0x88);
+}
+
+// Behind the header every length is a record: how long the value is, is RocksDB's to know.
+TEST(Record, EveryTruncationIsRefusedOrIsAShorterValue) {
+  const std::string bytes = encoded(full_record());
+  for (size_t length = 0; length <= bytes.size(); ++length) {
+    const std::string cut = bytes.substr(0, length);
+    const auto record = decode_record(cut);
+    EXPECT_EQ(record.has_value(), length >= kRecordHeaderBytes) << length;
+    if (record) {
+      EXPECT_EQ(record->value, std::string_view("the value").substr(0, length - kRecordHeaderBytes));
+    }
+  }
+}
+
+TEST(Record, AnotherFormatOrKindIsRefused) {
+  std::string bytes = encoded(full_record());
+  bytes[0] = 2;
+  EXPECT_FALSE(decode_record(bytes));
+  bytes[0] = 1;
+  for (int kind = 3; kind < 16; ++kind) {
+    bytes[1] = static_cast<char>(kind);
+    EXPECT_FALSE(decode_record(bytes)) << kind;
+  }
+}
+
+TEST(Record, KeysSortByVBucketAndSeqno) {
+  const auto key = [](uint16_t vbucket, uint64_t seqno) {
+    std::string bytes;
+    append_seqno_key(bytes, vbucket, seqno);
+    return bytes;
+  };
+  EXPECT_LT(key(1, 255), key(1, 256));
+  EXPECT_LT(key(1, kMaxSeqno), key(2, 0));
+  EXPECT_LT(key(255, 9), key(256, 0));
+  const auto name = decode_seqno_key(key(513, kMaxSeqno));
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->vbucket, 513);
+  EXPECT_EQ(name->seqno, kMaxSeqno);
+}
+
+TEST(Record, KeysOfAnotherLengthAreRefused) {
+  std::string bytes;
+  append_seqno_key(bytes, 7, 9);
+  for (size_t length = 0; length < bytes.size(); ++length)
+    EXPECT_FALSE(decode_seqno_key(bytes.substr(0, length))) << length;
+  EXPECT_FALSE(decode_seqno_key(bytes + "x"));
+  bytes[2] = 1;  // beyond 48 bits
+  EXPECT_FALSE(decode_seqno_key(bytes));
+
+  std::string name;
+  append_document_key(name, 7, std::string(kMaxKeyBytes, 'k'));
+  EXPECT_TRUE(decode_document_key(name));
+  EXPECT_FALSE(decode_document_key(name + "k"));
+  EXPECT_FALSE(decode_document_key(name.substr(0, 2)));
+  EXPECT_FALSE(decode_document_key(name.substr(0, 1)));
+  EXPECT_FALSE(decode_document_key(""));
+}
+
+TEST(Record, IndexEntriesComeBackAndTruncationsAreRefused) {
+  const IndexEntry entry{RecordKind::deletion, 123456, "k"};
+  std::string bytes;
+  append_index_entry(bytes, entry);
+  EXPECT_EQ(decode_index_entry(bytes), entry);
+  for (size_t length = 0; length < bytes.size(); ++length)
+    EXPECT_FALSE(decode_index_entry(bytes.substr(0, length))) << length;
+  bytes[0] = 4;
+  EXPECT_FALSE(decode_index_entry(bytes));
+  bytes[0] = 3;  // a flush has no key
+  EXPECT_FALSE(decode_index_entry(bytes));
+  EXPECT_TRUE(decode_index_entry(bytes.substr(0, 5)));
+}
+
+TEST(Record, StatesComeBackAndTruncationsAreRefused) {
+  VBucketState state;
+  state.vbucket = 5;
+  state.high_seqno = 10;
+  state.max_cas = 11;
+  state.reserved_seqno = 12;
+  state.reserved_cas = 13;
+  state.items = 14;
+  state.failover = {{1, 2}, {3, 4}};
+  std::string bytes;
+  append_state(bytes, state);
+  EXPECT_EQ(decode_state(5, bytes), state);
+  constexpr size_t kWithoutFailover = 41;
+  for (size_t length = 0; length < bytes.size(); ++length) {
+    // Between two entries of the failover table a cut is a shorter table.
+    const bool whole = length >= kWithoutFailover && (length - kWithoutFailover) % 16 == 0;
+    EXPECT_EQ(decode_state(5, bytes.substr(0, length)).has_value(), whole) << length;
+  }
+  EXPECT_FALSE(decode_state(5, bytes + std::string(16 * kMaxFailoverEntries, 'x')));
+}
+
+// Whatever comes, decoding reads nothing beyond the bytes (sanitizers see to that) and what it accepts is
+// what it would write.
+TEST(Record, RandomBytesAreRefusedOrComeBack) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes(random() % 80, '\0');
+    for (char& byte : bytes)
+      byte = static_cast<char>(random() % 3 == 0 ? random() : random() % 4);
+    if (const auto record = decode_record(bytes)) {
+      EXPECT_EQ(encoded(*record), bytes);
+    }
+    if (const auto entry = decode_index_entry(bytes)) {
+      std::string again;
+      append_index_entry(again, *entry);
+      EXPECT_EQ(again, bytes);
+    }
+    if (const auto state = decode_state(0, bytes)) {
+      std::string again;
+      append_state(again, *state);
+      EXPECT_EQ(again, bytes);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace bobbin::disk

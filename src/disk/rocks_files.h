@@ -1,0 +1,18 @@
+#pragma once
+
+// Only for .cc files of this folder: it brings in RocksDB.
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
+#include <memory>
+
+#include "disk/files.h"
+
+namespace bobbin::disk {
+
+struct Files::Impl {
+  std::shared_ptr<rocksdb::FileSystem> file_system;
+  std::unique_ptr<rocksdb::Env> env;
+};
+
+}  // namespace bobbin::disk

@@ -1,0 +1,120 @@
+#include "disk/rocks_log.h"
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "base/log.h"
+
+namespace bobbin::disk {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+ErrorKind kind_of(const rocksdb::Status& status, const std::string& text) {
+  const auto says = [&](const char* part) { return text.find(part) != std::string::npos; };
+  if (status.IsNoSpace() || says("No space left") || says("Disk quota exceeded")) return ErrorKind::no_space;
+  if (says("Read-only file system") || says("Permission denied")) return ErrorKind::read_only;
+  if (status.IsIOError() && (says("lock ") || says("While lock file"))) return ErrorKind::locked;
+  // A file that should be there is not.
+  if (status.IsCorruption() || status.IsPathNotFound() || says("No such file or directory")) return ErrorKind::corrupt;
+  if (status.IsInvalidArgument() || status.IsNotSupported()) return ErrorKind::config;
+  return ErrorKind::io;
+}
+
+/// RocksDB starts with CURRENT, and that names the manifest: what it does not blame on a file is in these.
+std::string first_file(const std::string& folder) {
+  const std::string current = folder + "/CURRENT";
+  std::ifstream file(current, std::ios::binary);
+  std::string manifest;
+  std::getline(file, manifest);
+  std::error_code error;
+  const std::string path = folder + "/" + manifest;
+  return manifest.starts_with("MANIFEST-") && fs::exists(path, error) ? path : current;
+}
+
+const char* advice(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::corrupt:
+      return "; the file is damaged: restore it, or the whole directory, from a backup";
+    case ErrorKind::no_space:
+      return "; make room and start again";
+    case ErrorKind::read_only:
+      return "; it must be writable for the user that runs the server";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+const char* name_of(ErrorKind kind) noexcept {
+  switch (kind) {
+    case ErrorKind::io:
+      return "i/o error";
+    case ErrorKind::no_space:
+      return "no space";
+    case ErrorKind::corrupt:
+      return "damaged";
+    case ErrorKind::read_only:
+      return "read-only";
+    case ErrorKind::locked:
+      return "locked";
+    case ErrorKind::newer_version:
+      return "newer version";
+    case ErrorKind::config:
+      return "configuration";
+  }
+  return "error";
+}
+
+void RocksLog::Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) {
+  if (level < rocksdb::WARN_LEVEL) return;
+  std::array<char, 1024> line{};
+  const int length = std::vsnprintf(line.data(), line.size(), format, arguments);
+  if (length <= 0) return;
+  if (level >= rocksdb::ERROR_LEVEL && level < rocksdb::HEADER_LEVEL) base::log(base::LogLevel::debug, line.data());
+  const base::MutexLock lock(mutex_);
+  lines_.emplace_back(line.data());
+  if (lines_.size() > kKeptLines) lines_.pop_front();
+}
+
+void RocksLog::Logv(const char* /*format*/, va_list /*arguments*/) {}
+
+std::string RocksLog::file_named(std::string_view folder, std::string_view word) const {
+  const base::MutexLock lock(mutex_);
+  for (auto line = lines_.rbegin(); line != lines_.rend(); ++line) {
+    if (line->find(word) == std::string::npos) continue;
+    std::string path = path_in(*line, folder);
+    if (!path.empty()) return path;
+  }
+  return {};
+}
+
+std::string path_in(std::string_view text, std::string_view folder) {
+  const std::string start = std::string(folder) + "/";
+  const size_t at = text.find(start);
+  if (at == std::string_view::npos) return {};
+  const size_t end = text.find_first_of(" :,;)]\n", at + start.size());
+  std::string path(text.substr(at, end == std::string_view::npos ? end : end - at));
+  while (path.ends_with('.'))
+    path.pop_back();
+  return path.size() > start.size() ? path : std::string();
+}
+
+Error error_of(const rocksdb::Status& status, const std::string& folder, const RocksLog* log) {
+  const std::string text = status.ToString();
+  Error error;
+  error.kind = kind_of(status, text);
+  error.path = path_in(text, folder);
+  if (error.path.empty() && log != nullptr && error.kind == ErrorKind::corrupt)
+    error.path = log->file_named(folder, "dropping");
+  if (error.path.empty()) error.path = error.kind == ErrorKind::corrupt ? first_file(folder) : folder;
+  error.message = error.path + ": " + name_of(error.kind) + " (" + text + ")" + advice(error.kind);
+  return error;
+}
+
+}  // namespace bobbin::disk

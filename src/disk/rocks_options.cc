@@ -1,0 +1,112 @@
+#include "disk/rocks_options.h"
+
+#include <rocksdb/file_checksum.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
+
+#include <algorithm>
+
+#include "disk/rocks_files.h"
+
+namespace bobbin::disk {
+
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kSmallestWriteBuffer = 2 * kMiB;
+constexpr uint64_t kLargestWriteBuffer = 128 * kMiB;
+constexpr size_t kDocumentBlockBytes = 8 * 1024;
+constexpr size_t kIndexBlockBytes = 16 * 1024;
+constexpr double kBloomBitsPerKey = 10;
+constexpr size_t kVBucketPrefixBytes = 2;
+
+rocksdb::ColumnFamilyOptions family_options(const ShardOptions& options, size_t block_bytes, bool has_bloom) {
+  rocksdb::ColumnFamilyOptions family;
+  family.write_buffer_size = options.resources->impl().write_buffer_bytes;
+  // One is written to, others are on their way to disk: a burst is not held up by a flush.
+  family.max_write_buffer_number = 4;
+  family.level_compaction_dynamic_level_bytes = true;
+  family.compression = rocksdb::kLZ4Compression;
+  family.bottommost_compression = rocksdb::kLZ4Compression;
+  // A commit comes sorted and names its vbuckets in runs; where the last insert into a vbucket was is where
+  // the next search begins.
+  family.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kVBucketPrefixBytes));
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = options.resources->impl().cache;
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.format_version = 5;
+  table.checksum = rocksdb::kXXH3;
+  table.block_size = block_bytes;
+  if (has_bloom) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return family;
+}
+
+}  // namespace
+
+Resources::Resources(uint64_t budget_bytes, uint32_t shards) : impl_(std::make_unique<Impl>()) {
+  impl_->budget_bytes = budget_bytes;
+  impl_->memtable_budget_bytes = budget_bytes / 2;
+  // Two large families in each shard, each with one memtable that is written to and one on its way out.
+  const uint64_t each = impl_->memtable_budget_bytes / (uint64_t{std::max(shards, 1U)} * 4);
+  impl_->write_buffer_bytes = std::clamp(each, kSmallestWriteBuffer, kLargestWriteBuffer);
+  impl_->cache = rocksdb::NewLRUCache(budget_bytes);
+  impl_->memtables =
+      std::make_shared<rocksdb::WriteBufferManager>(impl_->memtable_budget_bytes, impl_->cache);
+}
+
+Resources::~Resources() = default;
+
+uint64_t Resources::budget_bytes() const noexcept { return impl_->budget_bytes; }
+uint64_t Resources::used_bytes() const { return impl_->cache->GetUsage(); }
+uint64_t Resources::memtable_bytes() const { return impl_->memtables->memory_usage(); }
+uint64_t Resources::pinned_bytes() const { return impl_->cache->GetPinnedUsage(); }
+
+rocksdb::DBOptions database_options(const ShardOptions& options, std::shared_ptr<RocksLog> log) {
+  rocksdb::DBOptions database;
+  database.create_if_missing = options.create;
+  database.create_missing_column_families = options.create;
+  if (options.files) database.env = options.files->impl().env.get();
+  database.info_log = std::move(log);
+  database.write_buffer_manager = options.resources->impl().memtables;
+  database.max_background_jobs = static_cast<int>(options.background_jobs);
+  database.allow_concurrent_memtable_write = false;
+  // A half-written last record is what a crash leaves, and never was acknowledged; anything else that does not
+  // read is damage and must be told. The other modes drop what follows without a word, or refuse the former.
+  // (RocksDB does not recycle log files in this mode.)
+  database.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  database.track_and_verify_wals_in_manifest = true;
+  database.paranoid_checks = true;
+  // What failed once is not tried again behind our back: the shard is sealed.
+  database.max_bgerror_resume_count = 0;
+  database.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  // Bounds what has to be replayed after a crash.
+  database.max_total_wal_size = 4 * options.resources->impl().write_buffer_bytes;
+  database.max_manifest_file_size = 16 * kMiB;
+  database.manifest_preallocation_size = 256 * 1024;
+  database.max_open_files = 1000;
+  database.bytes_per_sync = kMiB;
+  database.stats_dump_period_sec = 0;
+  database.stats_persist_period_sec = 0;
+  return database;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const ShardOptions& options,
+                                                             const std::shared_ptr<FilterState>& filters) {
+  rocksdb::ColumnFamilyOptions rows = family_options(options, kDocumentBlockBytes, false);
+  rows.write_buffer_size = kSmallestWriteBuffer;
+  rocksdb::ColumnFamilyOptions docs = family_options(options, kDocumentBlockBytes, true);
+  docs.enable_blob_files = true;
+  docs.min_blob_size = options.blob_from_bytes;
+  docs.blob_compression_type = rocksdb::kLZ4Compression;
+  docs.enable_blob_garbage_collection = true;
+  docs.compaction_filter_factory = make_purge_filter(filters);
+  rocksdb::ColumnFamilyOptions seqnos = family_options(options, kIndexBlockBytes, false);
+  seqnos.compaction_filter_factory = make_stale_filter(filters);
+  return {{rocksdb::kDefaultColumnFamilyName, rows}, {"docs", docs}, {"seqnos", seqnos}};
+}
+
+}  // namespace bobbin::disk

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "disk/error.h"
+#include "disk/files.h"
+#include "disk/reader.h"
+#include "disk/record.h"
+#include "disk/resources.h"
+
+namespace bobbin::disk {
+
+/// What the store knows of an index entry's key, asked by RocksDB's threads while they compact.
+enum class Freshness : uint8_t {
+  current,     ///< no persisted seqno of the key is higher
+  superseded,  ///< one is: the entry can go
+  unknown,     ///< the key is not in memory; the shard looks into its documents
+};
+using AskFreshness = std::function<Freshness(uint16_t vbucket, std::string_view key, uint64_t seqno)>;
+
+struct ShardOptions {
+  std::string path;
+  uint32_t vbuckets = 1024;
+  bool create = false;
+  /// Nothing on disk is changed, and nothing can be committed.
+  bool read_only = false;
+  std::shared_ptr<Resources> resources;
+  /// Null: the system's.
+  std::shared_ptr<Files> files;
+  /// Null: every entry is `unknown`. Must be callable until close() has returned; must not block.
+  AskFreshness freshness;
+  /// Null: tombstones stay.
+  const base::Clock* clock = nullptr;
+  uint32_t tombstone_age_s = 3 * 24 * 3600;
+  uint64_t blob_from_bytes = 4096;
+  uint32_t background_jobs = 2;
+};
+
+/// One version of a document, a tombstone (then `key` and record.seqno say whose and which), or a flush:
+/// everything that the vbucket has up to record.seqno goes, what follows it in the same commit stays.
+struct Change {
+  uint16_t vbucket = 0;
+  std::string_view key;
+  Record record;
+};
+
+enum class Sync : uint8_t {
+  no,   ///< in the kernel's hands: survives the process, not the machine
+  yes,  ///< on disk
+};
+
+struct ShardStatistics {
+  uint64_t data_bytes = 0;  ///< live documents and index entries, as compressed: an estimate
+  uint64_t file_bytes = 0;  ///< what the files in the shard's folder really take
+  uint64_t keys = 0;        ///< documents and tombstones: an estimate
+  uint64_t memtable_bytes = 0;
+  uint64_t table_reader_bytes = 0;
+  uint64_t pending_compaction_bytes = 0;
+  uint64_t running_compactions = 0;
+  uint64_t running_flushes = 0;
+  uint64_t delayed_write_bytes_per_s = 0;  ///< 0: writes are not slowed
+  bool stopped = false;                    ///< writes wait until RocksDB has caught up
+  bool sealed = false;
+  uint64_t commits = 0;
+  uint64_t changes = 0;
+  uint64_t superseded = 0;        ///< changes that a later one of the same commit made needless
+  uint64_t committed_bytes = 0;
+  uint64_t index_entries_dropped = 0;
+  uint64_t tombstones_purged = 0;
+};
+
+/// One RocksDB with the documents, the by-seqno index and the states of the vbuckets that live in it.
+///
+/// One thread at a time commits and closes; everything else is for any thread, also meanwhile. All calls may
+/// wait for the disk. What is passed in is not looked at after the call.
+///
+/// A write or a sync that fails seals the shard for good: the error is kept, every later commit answers it,
+/// reads go on. It is never tried again, because a kernel that failed to sync may have dropped what it had.
+class Shard {
+ public:
+  struct Impl;
+
+  [[nodiscard]] static Result<std::unique_ptr<Shard>> open(const ShardOptions& options);
+  /// As after a crash, without close().
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  /// All of it or nothing, in one write. Changes of a vbucket come in seqno order; of several changes of one
+  /// key only the last is written, to the index as well.
+  [[nodiscard]] Result<void> commit(std::span<const Change> changes, std::span<const VBucketState> states, Sync sync);
+  /// Empty as long as the shard can be written.
+  [[nodiscard]] std::optional<Error> sealed() const;
+
+  /// The document or tombstone.
+  [[nodiscard]] Result<std::optional<StoredRecord>> get(uint16_t vbucket, std::string_view key) const;
+  /// One answer for each name, in their order.
+  [[nodiscard]] std::vector<Result<std::optional<StoredRecord>>> get_many(std::span<const DocumentKey> names) const;
+
+  /// Documents and tombstones in key order: of one vbucket, or of all in their order. `after` is the last key
+  /// that is not wanted. The view is that of this moment.
+  [[nodiscard]] std::unique_ptr<KeyReader> read_keys(std::optional<uint16_t> vbucket,
+                                                     std::string_view after = {}) const;
+  /// What the vbucket's index has from `from` to `to`, both included, as it is at this moment.
+  [[nodiscard]] std::unique_ptr<SeqnoReader> read_seqnos(uint16_t vbucket, uint64_t from, uint64_t to) const;
+
+  /// Of every vbucket that has one. The high seqno is that of the index where that is higher, so that states
+  /// need not be part of every commit.
+  [[nodiscard]] Result<std::vector<VBucketState>> states() const;
+  /// Tombstones up to this seqno may be gone: who has seen less has to start from nothing.
+  [[nodiscard]] uint64_t purge_seqno(uint16_t vbucket) const noexcept;
+
+  /// Counts RocksDB's writes: it never falls, unless something was lost.
+  [[nodiscard]] uint64_t sequence() const noexcept;
+  [[nodiscard]] ShardStatistics statistics() const;
+  [[nodiscard]] const std::string& path() const noexcept;
+
+  /// Rewrites everything: drops superseded index entries and old tombstones.
+  [[nodiscard]] Result<void> compact();
+  /// Reads every table and blob file and checks its checksums; the error names the first damaged file.
+  /// `progress` is called with the bytes read and the bytes there are.
+  [[nodiscard]] Result<void> verify(const std::function<void(uint64_t, uint64_t)>& progress = {}) const;
+
+  /// Memtables to disk, so that nothing is left to replay. Readers must be gone. Nothing works afterwards.
+  [[nodiscard]] Result<void> close();
+
+ private:
+  explicit Shard(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bobbin::disk

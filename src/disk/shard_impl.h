@@ -1,0 +1,72 @@
+#pragma once
+
+// Only for .cc files of this folder: it brings in RocksDB.
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "disk/rocks_log.h"
+#include "disk/shard.h"
+#include "disk/stale_filter.h"
+
+namespace bobbin::disk {
+
+/// Names a row of the vbuckets in the default family.
+inline constexpr char kStatePrefix = 'v';
+inline constexpr char kPurgePrefix = 'p';
+[[nodiscard]] std::string row_key(char prefix, uint16_t vbucket);
+
+struct Shard::Impl {
+  ShardOptions options;
+  std::shared_ptr<RocksLog> log;
+  std::shared_ptr<FilterState> filters;
+  std::unique_ptr<rocksdb::DB> db;
+  // Owned by db; gone with it.
+  rocksdb::ColumnFamilyHandle* rows = nullptr;
+  rocksdb::ColumnFamilyHandle* docs = nullptr;
+  rocksdb::ColumnFamilyHandle* seqnos = nullptr;
+
+  // The committing thread's, kept for their memory.
+  struct Order {
+    uint64_t head;
+    uint32_t position;
+  };
+  rocksdb::WriteBatch batch;
+  std::vector<Order> order;
+  std::string scratch;
+  std::string value;
+
+  mutable base::Mutex mutex;
+  std::optional<Error> seal GUARDED_BY(mutex);
+  std::atomic<bool> is_sealed{false};
+  std::atomic<uint64_t> commits{0};
+  std::atomic<uint64_t> changes{0};
+  std::atomic<uint64_t> superseded{0};
+  std::atomic<uint64_t> committed_bytes{0};
+
+  ~Impl() { release(); }
+
+  /// An Error of this shard, with the file's name found where RocksDB does not give it.
+  [[nodiscard]] Error error_of(const rocksdb::Status& status) const;
+  /// The same for bytes that RocksDB gave and that do not decode.
+  [[nodiscard]] Error undecodable(const char* what, rocksdb::ColumnFamilyHandle* family) const;
+  /// Keeps the first error.
+  void seal_with(const Error& error) EXCLUDES(mutex);
+  /// Closes the database and forgets the handles.
+  void release();
+
+  [[nodiscard]] rocksdb::Status add_changes(std::span<const Change> all);
+  [[nodiscard]] rocksdb::Status add_documents(std::span<const Change> run);
+  [[nodiscard]] rocksdb::Status add_flush(const Change& flush);
+  [[nodiscard]] rocksdb::Status add_states(std::span<const VBucketState> states);
+  [[nodiscard]] rocksdb::Status add_purge_seqnos(std::vector<std::pair<uint16_t, uint64_t>>& purged);
+  [[nodiscard]] Result<void> load_purge_seqnos();
+};
+
+}  // namespace bobbin::disk

@@ -1,0 +1,96 @@
+// Reading: single documents, and the states of the vbuckets.
+#include <algorithm>
+
+#include "disk/bytes.h"
+#include "disk/shard_impl.h"
+
+namespace bobbin::disk {
+
+namespace {
+
+using rocksdb::PinnableSlice;
+using rocksdb::Slice;
+using rocksdb::Status;
+
+std::string_view view(const Slice& slice) { return {slice.data(), slice.size()}; }
+
+Result<std::optional<StoredRecord>> stored(const Shard::Impl& shard, const Status& status, const Slice& bytes) {
+  if (status.IsNotFound()) return std::optional<StoredRecord>();
+  if (!status.ok()) return base::fail(shard.error_of(status));
+  if (!decode_record(view(bytes))) return base::fail(shard.undecodable("a document", shard.docs));
+  return std::optional<StoredRecord>(StoredRecord(bytes.ToString()));
+}
+
+/// Of the last index entry of a vbucket; 0 when it has none.
+uint64_t last_seqno(rocksdb::Iterator& index, uint16_t vbucket) {
+  std::string key;
+  append_seqno_key(key, vbucket, kMaxSeqno);
+  index.SeekForPrev(key);
+  if (!index.Valid()) return 0;
+  const auto name = decode_seqno_key(view(index.key()));
+  return name && name->vbucket == vbucket ? name->seqno : 0;
+}
+
+}  // namespace
+
+Result<std::optional<StoredRecord>> Shard::get(uint16_t vbucket, std::string_view key) const {
+  std::string name;
+  append_document_key(name, vbucket, key);
+  PinnableSlice bytes;
+  const Status status = impl_->db->Get({}, impl_->docs, name, &bytes);
+  return stored(*impl_, status, bytes);
+}
+
+std::vector<Result<std::optional<StoredRecord>>> Shard::get_many(std::span<const DocumentKey> names) const {
+  std::vector<std::string> keys(names.size());
+  std::vector<Slice> slices(names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    append_document_key(keys[i], names[i].vbucket, names[i].key);
+    slices[i] = keys[i];
+  }
+  std::vector<PinnableSlice> bytes(names.size());
+  std::vector<Status> statuses(names.size());
+  impl_->db->MultiGet({}, impl_->docs, names.size(), slices.data(), bytes.data(), statuses.data());
+  std::vector<Result<std::optional<StoredRecord>>> answers;
+  answers.reserve(names.size());
+  for (size_t i = 0; i < names.size(); ++i)
+    answers.push_back(stored(*impl_, statuses[i], bytes[i]));
+  return answers;
+}
+
+Result<std::vector<VBucketState>> Shard::states() const {
+  const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->rows));
+  const std::unique_ptr<rocksdb::Iterator> index(impl_->db->NewIterator({}, impl_->seqnos));
+  std::vector<VBucketState> states;
+  const std::string from(1, kStatePrefix);
+  for (rows->Seek(from); rows->Valid() && rows->key().starts_with(from); rows->Next()) {
+    ByteReader key(view(rows->key()).substr(1));
+    const auto vbucket = static_cast<uint16_t>(key.sortable(2));
+    auto state = decode_state(vbucket, view(rows->value()));
+    if (!state || !key.ok() || !key.rest().empty() || vbucket >= impl_->options.vbuckets)
+      return base::fail(impl_->undecodable("the state of a vbucket", impl_->rows));
+    state->high_seqno = std::max(state->high_seqno, last_seqno(*index, vbucket));
+    states.push_back(std::move(*state));
+  }
+  if (!rows->status().ok()) return base::fail(impl_->error_of(rows->status()));
+  if (!index->status().ok()) return base::fail(impl_->error_of(index->status()));
+  return states;
+}
+
+Result<void> Shard::Impl::load_purge_seqnos() {
+  const std::unique_ptr<rocksdb::Iterator> found(db->NewIterator({}, rows));
+  const std::string from(1, kPurgePrefix);
+  for (found->Seek(from); found->Valid() && found->key().starts_with(from); found->Next()) {
+    ByteReader key(view(found->key()).substr(1));
+    ByteReader seqno(view(found->value()));
+    const uint64_t vbucket = key.sortable(2);
+    const uint64_t number = seqno.number(8);
+    if (!key.ok() || !seqno.ok() || vbucket >= filters->persisted.size())
+      return base::fail(undecodable("a purge seqno", rows));
+    filters->persisted[vbucket].store(number, std::memory_order_release);
+  }
+  if (!found->status().ok()) return base::fail(error_of(found->status()));
+  return {};
+}
+
+}  // namespace bobbin::disk

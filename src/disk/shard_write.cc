@@ -1,0 +1,159 @@
+// How changes become one write batch.
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstring>
+
+#include "disk/bytes.h"
+#include "disk/shard_impl.h"
+
+namespace bobbin::disk {
+
+namespace {
+
+using rocksdb::Slice;
+using rocksdb::SliceParts;
+using rocksdb::Status;
+
+/// The vbucket and the first six bytes of the key as a number: comparing two of these decides nearly always.
+uint64_t head_of(const Change& change) noexcept {
+  std::array<uint8_t, 6> start{};
+  std::memcpy(start.data(), change.key.data(), std::min(change.key.size(), start.size()));
+  uint64_t head = change.vbucket;
+  for (const uint8_t byte : start)
+    head = head << 8U | byte;
+  return head;
+}
+
+bool same_document(const Change& a, const Change& b) noexcept { return a.vbucket == b.vbucket && a.key == b.key; }
+
+}  // namespace
+
+Result<void> Shard::commit(std::span<const Change> changes, std::span<const VBucketState> states, Sync sync) {
+  Impl& shard = *impl_;
+  if (auto error = sealed()) return base::fail(std::move(*error));
+  shard.batch.Clear();
+  Status status = shard.add_changes(changes);
+  if (status.ok()) status = shard.add_states(states);
+  std::vector<std::pair<uint16_t, uint64_t>> purged;
+  if (status.ok() && shard.filters->is_purge_wanted.exchange(false, std::memory_order_acquire))
+    status = shard.add_purge_seqnos(purged);
+  if (status.ok()) {
+    rocksdb::WriteOptions options;
+    options.sync = sync == Sync::yes;
+    status = shard.db->Write(options, &shard.batch);
+  }
+  if (!status.ok()) {
+    Error error = shard.options.read_only
+                      ? Error{ErrorKind::read_only, path(), path() + ": was opened to be read only"}
+                      : shard.error_of(status);
+    shard.seal_with(error);
+    return base::fail(std::move(error));
+  }
+  // An unsynced purge seqno could be lost while a compaction that relies on it is not.
+  if (sync == Sync::no && !purged.empty()) shard.filters->is_purge_wanted.store(true, std::memory_order_release);
+  for (const auto& entry : purged) {
+    if (sync == Sync::yes) shard.filters->persisted[entry.first].store(entry.second, std::memory_order_release);
+  }
+  shard.commits.fetch_add(1, std::memory_order_relaxed);
+  shard.changes.fetch_add(changes.size(), std::memory_order_relaxed);
+  shard.committed_bytes.fetch_add(shard.batch.GetDataSize(), std::memory_order_relaxed);
+  return {};
+}
+
+Status Shard::Impl::add_changes(std::span<const Change> all) {
+  // A flush takes what came before it and leaves what follows: documents are sorted between flushes only.
+  size_t start = 0;
+  for (size_t i = 0; i <= all.size(); ++i) {
+    if (i < all.size() && all[i].record.kind != RecordKind::flush) continue;
+    Status status = add_documents(all.subspan(start, i - start));
+    if (status.ok() && i < all.size()) status = add_flush(all[i]);
+    if (!status.ok()) return status;
+    start = i + 1;
+  }
+  return Status::OK();
+}
+
+Status Shard::Impl::add_documents(std::span<const Change> run) {
+  order.clear();
+  for (uint32_t i = 0; i < run.size(); ++i)
+    order.push_back({head_of(run[i]), i});
+  std::sort(order.begin(), order.end(), [&](const Order& a, const Order& b) {
+    if (a.head != b.head) return a.head < b.head;
+    const int by_key = run[a.position].key.compare(run[b.position].key);
+    return by_key != 0 ? by_key < 0 : a.position > b.position;
+  });
+  uint64_t left_out = 0;
+  const Change* before = nullptr;
+  for (const Order& at : order) {
+    const Change& change = run[at.position];
+    assert(!change.key.empty() && change.key.size() <= kMaxKeyBytes && change.vbucket < options.vbuckets);
+    if (before != nullptr && same_document(*before, change)) {
+      ++left_out;
+      continue;
+    }
+    before = &change;
+    scratch.clear();
+    append_document_key(scratch, change.vbucket, change.key);
+    const Slice key(scratch);
+    value.clear();
+    Record header = change.record;
+    header.value = {};
+    append_record(value, header);
+    const std::array<Slice, 2> parts = {Slice(value), Slice(change.record.value.data(), change.record.value.size())};
+    Status status = batch.Put(docs, SliceParts(&key, 1), SliceParts(parts.data(), 2));
+    if (!status.ok()) return status;
+    scratch.clear();
+    append_seqno_key(scratch, change.vbucket, change.record.seqno);
+    value.clear();
+    append_index_entry(value,
+                       {change.record.kind, static_cast<uint32_t>(change.record.value.size()), change.key});
+    status = batch.Put(seqnos, scratch, value);
+    if (!status.ok()) return status;
+  }
+  superseded.fetch_add(left_out, std::memory_order_relaxed);
+  return Status::OK();
+}
+
+Status Shard::Impl::add_flush(const Change& flush) {
+  std::string from;
+  put_sortable(from, flush.vbucket, 2);
+  // Beyond the longest key of the vbucket; the next vbucket's prefix would not exist after the last.
+  std::string to = from;
+  to.append(kMaxKeyBytes + 1, '\xff');
+  Status status = batch.DeleteRange(docs, from, to);
+  if (!status.ok()) return status;
+  to.clear();
+  append_seqno_key(to, flush.vbucket, flush.record.seqno);
+  status = batch.DeleteRange(seqnos, from, to);
+  if (!status.ok()) return status;
+  value.clear();
+  append_index_entry(value, {RecordKind::flush, 0, {}});
+  return batch.Put(seqnos, to, value);
+}
+
+Status Shard::Impl::add_states(std::span<const VBucketState> states) {
+  for (const VBucketState& state : states) {
+    value.clear();
+    append_state(value, state);
+    Status status = batch.Put(rows, row_key(kStatePrefix, state.vbucket), value);
+    if (!status.ok()) return status;
+  }
+  return Status::OK();
+}
+
+Status Shard::Impl::add_purge_seqnos(std::vector<std::pair<uint16_t, uint64_t>>& purged) {
+  for (size_t vbucket = 0; vbucket < filters->wanted.size(); ++vbucket) {
+    const uint64_t seqno = filters->wanted[vbucket].load(std::memory_order_acquire);
+    if (seqno <= filters->persisted[vbucket].load(std::memory_order_relaxed)) continue;
+    const auto number = static_cast<uint16_t>(vbucket);
+    value.clear();
+    put_number(value, seqno, 8);
+    Status status = batch.Put(rows, row_key(kPurgePrefix, number), value);
+    if (!status.ok()) return status;
+    purged.emplace_back(number, seqno);
+  }
+  return Status::OK();
+}
+
+}  // namespace bobbin::disk

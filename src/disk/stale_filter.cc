@@ -1,0 +1,153 @@
+#include "disk/stale_filter.h"
+
+#include <string>
+
+#include "disk/record.h"
+
+namespace bobbin::disk {
+
+namespace {
+
+using rocksdb::CompactionFilter;
+using rocksdb::Slice;
+using rocksdb::TableFileCreationReason;
+
+std::string_view view(const Slice& slice) { return {slice.data(), slice.size()}; }
+
+class StaleFilter final : public CompactionFilter {
+ public:
+  /// `may_look` is false where reading documents would be too slow: while a memtable is being written out.
+  StaleFilter(std::shared_ptr<FilterState> state, bool may_look) : state_(std::move(state)), may_look_(may_look) {}
+
+  [[nodiscard]] const char* Name() const override { return "bobbin.StaleFilter"; }
+
+  Decision FilterV2(int /*level*/, const Slice& key, ValueType type, const Slice& value, std::string* /*new_value*/,
+                    std::string* /*skip_until*/) const override {
+    const auto name = decode_seqno_key(view(key));
+    const auto entry = decode_index_entry(view(value));
+    // What cannot be read is kept, for whoever reads it to report.
+    if (type != ValueType::kValue || !name || !entry || entry->kind == RecordKind::flush) return Decision::kKeep;
+    if (!is_stale(*name, *entry)) return Decision::kKeep;
+    state_->index_entries_dropped.fetch_add(1, std::memory_order_relaxed);
+    return Decision::kRemove;
+  }
+
+ private:
+  [[nodiscard]] bool is_stale(const SeqnoKey& name, const IndexEntry& entry) const {
+    const Freshness known = state_->freshness ? state_->freshness(name.vbucket, entry.key, name.seqno)
+                                              : Freshness::unknown;
+    if (known != Freshness::unknown) return known == Freshness::superseded;
+    if (is_tombstone(entry.kind) && is_purged(name)) return true;
+    return may_look_ && has_newer_document(name, entry);
+  }
+
+  /// Its document went because of this purge seqno, or will.
+  [[nodiscard]] bool is_purged(const SeqnoKey& name) const {
+    return name.vbucket < state_->persisted.size() &&
+           name.seqno <= state_->persisted[name.vbucket].load(std::memory_order_acquire);
+  }
+
+  [[nodiscard]] bool has_newer_document(const SeqnoKey& name, const IndexEntry& entry) const {
+    rocksdb::DB* db = state_->db.load(std::memory_order_acquire);
+    rocksdb::ColumnFamilyHandle* docs = state_->docs.load(std::memory_order_acquire);
+    if (db == nullptr || docs == nullptr) return false;
+    std::string key;
+    append_document_key(key, name.vbucket, entry.key);
+    rocksdb::ReadOptions options;
+    options.fill_cache = false;
+    std::string bytes;
+    if (!db->Get(options, docs, key, &bytes).ok()) return false;
+    const auto record = decode_record(bytes);
+    return record && record->seqno > name.seqno;
+  }
+
+  std::shared_ptr<FilterState> state_;
+  bool may_look_;
+};
+
+class PurgeFilter final : public CompactionFilter {
+ public:
+  explicit PurgeFilter(std::shared_ptr<FilterState> state)
+      : state_(std::move(state)), now_s_(state_->clock != nullptr ? state_->clock->now().unix_s() : 0) {}
+
+  [[nodiscard]] const char* Name() const override { return "bobbin.PurgeFilter"; }
+
+  Decision FilterV2(int /*level*/, const Slice& key, ValueType type, const Slice& value, std::string* /*new_value*/,
+                    std::string* /*skip_until*/) const override {
+    if (type != ValueType::kValue) return Decision::kKeep;
+    const auto record = decode_record(view(value));
+    if (!record || !is_tombstone(record->kind) || now_s_ < record->time_s) return Decision::kKeep;
+    if (now_s_ - record->time_s < state_->tombstone_age_s) return Decision::kKeep;
+    const auto name = decode_document_key(view(key));
+    if (!name || name->vbucket >= state_->persisted.size()) return Decision::kKeep;
+    if (record->seqno > state_->persisted[name->vbucket].load(std::memory_order_acquire)) {
+      want(name->vbucket, record->seqno);
+      return Decision::kKeep;
+    }
+    state_->tombstones_purged.fetch_add(1, std::memory_order_relaxed);
+    return Decision::kRemove;
+  }
+
+  /// What lies in a blob file is a value, never a tombstone: it need not be read to be kept.
+  BlobDecision PrepareBlobOutput(const Slice& /*key*/, const Slice& /*value*/,
+                                 std::string* /*new_value*/) const override {
+    return BlobDecision::kKeep;
+  }
+  Decision FilterBlobByKey(int /*level*/, const Slice& /*key*/, std::string* /*new_value*/,
+                           std::string* /*skip_until*/) const override {
+    return Decision::kKeep;
+  }
+
+ private:
+  void want(uint16_t vbucket, uint64_t seqno) const {
+    std::atomic<uint64_t>& wanted = state_->wanted[vbucket];
+    uint64_t before = wanted.load(std::memory_order_relaxed);
+    while (before < seqno && !wanted.compare_exchange_weak(before, seqno, std::memory_order_release))
+      continue;
+    state_->is_purge_wanted.store(true, std::memory_order_release);
+  }
+
+  std::shared_ptr<FilterState> state_;
+  uint32_t now_s_;
+};
+
+class StaleFilterFactory final : public rocksdb::CompactionFilterFactory {
+ public:
+  explicit StaleFilterFactory(std::shared_ptr<FilterState> state) : state_(std::move(state)) {}
+
+  [[nodiscard]] const char* Name() const override { return "bobbin.StaleFilterFactory"; }
+  [[nodiscard]] bool ShouldFilterTableFileCreation(TableFileCreationReason reason) const override {
+    return reason == TableFileCreationReason::kCompaction || reason == TableFileCreationReason::kFlush;
+  }
+  std::unique_ptr<CompactionFilter> CreateCompactionFilter(const CompactionFilter::Context& context) override {
+    return std::make_unique<StaleFilter>(state_, context.reason == TableFileCreationReason::kCompaction);
+  }
+
+ private:
+  std::shared_ptr<FilterState> state_;
+};
+
+class PurgeFilterFactory final : public rocksdb::CompactionFilterFactory {
+ public:
+  explicit PurgeFilterFactory(std::shared_ptr<FilterState> state) : state_(std::move(state)) {}
+
+  [[nodiscard]] const char* Name() const override { return "bobbin.PurgeFilterFactory"; }
+  std::unique_ptr<CompactionFilter> CreateCompactionFilter(const CompactionFilter::Context& /*context*/) override {
+    return std::make_unique<PurgeFilter>(state_);
+  }
+
+ private:
+  std::shared_ptr<FilterState> state_;
+};
+
+}  // namespace
+
+std::shared_ptr<rocksdb::CompactionFilterFactory> make_stale_filter(std::shared_ptr<FilterState> state) {
+  return std::make_shared<StaleFilterFactory>(std::move(state));
+}
+
+std::shared_ptr<rocksdb::CompactionFilterFactory> make_purge_filter(std::shared_ptr<FilterState> state) {
+  return std::make_shared<PurgeFilterFactory>(std::move(state));
+}
+
+}  // namespace bobbin::disk
