@@ -317,7 +317,6 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
 std::unique_ptr<Files::Impl> make_impl(const SharedState& state) {
   auto impl = std::make_unique<Files::Impl>();
   impl->file_system = std::make_shared<FaultyFileSystem>(state);
-  impl->env = rocksdb::NewCompositeEnv(impl->file_system);
   return impl;
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 // Only for .cc files of this folder: it brings in RocksDB.
-#include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 
 #include <memory>
@@ -12,7 +11,6 @@ namespace bobbin::disk {
 
 struct Files::Impl {
   std::shared_ptr<rocksdb::FileSystem> file_system;
-  std::unique_ptr<rocksdb::Env> env;
 };
 
 }  // namespace bobbin::disk

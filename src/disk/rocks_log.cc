@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/log.h"
+#include "disk/blob_names.h"
 
 namespace bobbin::disk {
 
@@ -110,6 +111,11 @@ Error error_of(const rocksdb::Status& status, const std::string& folder, const R
   Error error;
   error.kind = kind_of(status, text);
   error.path = path_in(text, folder);
+  std::error_code missing;
+  // A manifest that is not there: what is wrong is the file that names it.
+  if (error.path.starts_with(folder + "/MANIFEST-") && !fs::exists(error.path, missing)) error.path = first_file(folder);
+  const bool is_blob = text.find("blob") != std::string::npos || text.find("Blob") != std::string::npos;
+  if (error.path.empty() && is_blob) error.path = last_blob_file();
   if (error.path.empty() && log != nullptr && error.kind == ErrorKind::corrupt)
     error.path = log->file_named(folder, "dropping");
   if (error.path.empty()) error.path = error.kind == ErrorKind::corrupt ? first_file(folder) : folder;

@@ -7,8 +7,6 @@
 
 #include <algorithm>
 
-#include "disk/rocks_files.h"
-
 namespace bobbin::disk {
 
 namespace {
@@ -21,6 +19,20 @@ constexpr size_t kIndexBlockBytes = 16 * 1024;
 constexpr double kBloomBitsPerKey = 10;
 constexpr size_t kVBucketPrefixBytes = 2;
 
+/// The vbucket, for every key that has something behind it.
+///
+/// The bare vbucket must not be in the domain: it is where the range of a flush begins, and RocksDB 7.8 keeps one
+/// set of insert hints for the memtable's keys and for its ranges, which are two lists. A hint from the one used
+/// in the other breaks both.
+class HintPrefix final : public rocksdb::SliceTransform {
+ public:
+  [[nodiscard]] const char* Name() const override { return "bobbin.HintPrefix"; }
+  [[nodiscard]] rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
+    return {key.data(), kVBucketPrefixBytes};
+  }
+  [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override { return key.size() > kVBucketPrefixBytes; }
+};
+
 rocksdb::ColumnFamilyOptions family_options(const ShardOptions& options, size_t block_bytes, bool has_bloom) {
   rocksdb::ColumnFamilyOptions family;
   family.write_buffer_size = options.resources->impl().write_buffer_bytes;
@@ -31,7 +43,7 @@ rocksdb::ColumnFamilyOptions family_options(const ShardOptions& options, size_t 
   family.bottommost_compression = rocksdb::kLZ4Compression;
   // A commit comes sorted and names its vbuckets in runs; where the last insert into a vbucket was is where
   // the next search begins.
-  family.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kVBucketPrefixBytes));
+  family.memtable_insert_with_hint_prefix_extractor = std::make_shared<HintPrefix>();
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = options.resources->impl().cache;
   table.cache_index_and_filter_blocks = true;
@@ -69,7 +81,6 @@ rocksdb::DBOptions database_options(const ShardOptions& options, std::shared_ptr
   rocksdb::DBOptions database;
   database.create_if_missing = options.create;
   database.create_missing_column_families = options.create;
-  if (options.files) database.env = options.files->impl().env.get();
   database.info_log = std::move(log);
   database.write_buffer_manager = options.resources->impl().memtables;
   database.max_background_jobs = static_cast<int>(options.background_jobs);

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "disk/blob_names.h"
 #include "disk/rocks_options.h"
 #include "disk/shard_impl.h"
 
@@ -45,6 +46,8 @@ Result<std::unique_ptr<Shard>> Shard::open(const ShardOptions& options) {
   impl->filters = std::make_shared<FilterState>(options.freshness, options.clock, options.tombstone_age_s,
                                                 options.vbuckets);
   rocksdb::DBOptions database = database_options(options, impl->log);
+  impl->env = make_blob_naming_env(options.files.get());
+  database.env = impl->env.get();
   database.listeners.push_back(std::make_shared<SealOnError>(*impl));
   const auto families = column_families(options, impl->filters);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;

@@ -26,6 +26,8 @@ struct Shard::Impl {
   ShardOptions options;
   std::shared_ptr<RocksLog> log;
   std::shared_ptr<FilterState> filters;
+  // Outlives db.
+  std::unique_ptr<rocksdb::Env> env;
   std::unique_ptr<rocksdb::DB> db;
   // Owned by db; gone with it.
   rocksdb::ColumnFamilyHandle* rows = nullptr;
