@@ -60,7 +60,8 @@ rocksdb::ColumnFamilyOptions family(const Settings& settings, bool index) {
   table.cache_index_and_filter_blocks = true;
   table.block_size = settings.number("block", 8192);
   if (!index && settings.number("bloom", 10) != 0)
-    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(static_cast<double>(settings.number("bloom", 10))));
+    table.filter_policy.reset(
+        rocksdb::NewBloomFilterPolicy(static_cast<double>(settings.number("bloom", 10))));
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
@@ -121,8 +122,9 @@ BareShard::BareShard(const std::string& path, const Settings& settings, uint32_t
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
     options.recycle_log_file_num = settings.number("recycle", 0);
   }
-  const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
-      {rocksdb::kDefaultColumnFamilyName, {}}, {"docs", family(settings, false)}, {"seqnos", family(settings, true)}};
+  const std::vector<rocksdb::ColumnFamilyDescriptor> families = {{rocksdb::kDefaultColumnFamilyName, {}},
+                                                                 {"docs", family(settings, false)},
+                                                                 {"seqnos", family(settings, true)}};
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   must(rocksdb::DB::Open(options, path, families, &handles, &db));

@@ -1,9 +1,10 @@
-// Shard::commit beside a bare RocksDB loop with the same layout, taking turns; the median of each and the ratio.
+// Shard::commit beside a bare RocksDB loop with the same layout, taking turns; the median of each and the
+// ratio.
 //
 //   disk_flush [name=value]...
 //
-// keys=fresh|overwritten range=50000 count=1000000 batch=1000 shards=2 value=100 sync=1 rounds=5 dir=. and what
-// disk_layout knows, for the bare loop.
+// keys=fresh|overwritten range=50000 count=1000000 batch=1000 shards=2 value=100 sync=1 rounds=5 dir=. and
+// what disk_layout knows, for the bare loop.
 
 #include <algorithm>
 #include <cstdio>
@@ -38,7 +39,8 @@ double on_each(uint32_t shards, const std::function<void(uint32_t)>& work) {
   return watch.seconds();
 }
 
-void write(Shard& shard, Keys keys, uint64_t count, const Settings& settings, uint32_t number, uint32_t shards) {
+void write(Shard& shard, Keys keys, uint64_t count, const Settings& settings, uint32_t number,
+           uint32_t shards) {
   const uint64_t batch = settings.number("batch", 1000);
   const std::string value(settings.number("value", 100), 'v');
   const Sync sync = settings.number("sync", 1) != 0 ? Sync::yes : Sync::no;
@@ -72,13 +74,15 @@ double run_bare(const std::string& dir, const Settings& settings, uint32_t shard
   for (uint32_t i = 0; i < shards; ++i)
     all.push_back(std::make_unique<BareShard>(dir + "/bare" + std::to_string(i), settings, i, shards));
   return on_each(shards, [&](uint32_t i) {
-    all[i]->write(keys_of(settings, i, shards), each, settings.number("batch", 1000), settings.number("sync", 1) != 0);
+    all[i]->write(keys_of(settings, i, shards), each, settings.number("batch", 1000),
+                  settings.number("sync", 1) != 0);
   });
 }
 
 double run_shards(const std::string& dir, const Settings& settings, uint32_t shards, uint64_t each) {
   // Memtables of the same size as the bare loop's.
-  const auto resources = std::make_shared<Resources>((settings.number("memtable_mb", 64) << 20U) * 8 * shards, shards);
+  const auto resources =
+      std::make_shared<Resources>((settings.number("memtable_mb", 64) << 20U) * 8 * shards, shards);
   std::vector<std::unique_ptr<Shard>> all;
   for (uint32_t i = 0; i < shards; ++i) {
     ShardOptions options;
@@ -94,8 +98,8 @@ double run_shards(const std::string& dir, const Settings& settings, uint32_t sha
     }
     all.push_back(std::move(*opened));
   }
-  return on_each(shards,
-                 [&](uint32_t i) { write(*all[i], keys_of(settings, i, shards), each, settings, i, shards); });
+  return on_each(
+      shards, [&](uint32_t i) { write(*all[i], keys_of(settings, i, shards), each, settings, i, shards); });
 }
 
 }  // namespace
@@ -111,7 +115,8 @@ int main(int argc, char** argv) {
     for (const bool is_bare : {round % 2 == 0, round % 2 != 0}) {
       std::filesystem::remove_all(dir);
       std::filesystem::create_directories(dir);
-      const double seconds = is_bare ? run_bare(dir, settings, shards, each) : run_shards(dir, settings, shards, each);
+      const double seconds =
+          is_bare ? run_bare(dir, settings, shards, each) : run_shards(dir, settings, shards, each);
       (is_bare ? bare : ours).push_back(static_cast<double>(each * shards) / seconds / 1000);
     }
     std::filesystem::remove_all(dir);

@@ -11,13 +11,13 @@
 // index_memtable= memtable_mb=64 memtable_bloom=0 block=8192 bloom=10 compression=lz4 bottom=lz4|zstd|none
 // jobs=4 recycle=0 blob_from=0
 
+#include "disk_layout.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <thread>
-
-#include "disk_layout.h"
 
 namespace {
 
@@ -40,8 +40,8 @@ double on_each(Shards& shards, const std::function<void(BareShard&, uint32_t)>& 
 }
 
 void report(const char* what, uint64_t count, double seconds) {
-  std::printf("%-24s %10.0f thousand/s  (%llu in %.2f s)\n", what, static_cast<double>(count) / seconds / 1000,
-              static_cast<unsigned long long>(count), seconds);
+  std::printf("%-24s %10.0f thousand/s  (%llu in %.2f s)\n", what,
+              static_cast<double>(count) / seconds / 1000, static_cast<unsigned long long>(count), seconds);
   std::fflush(stdout);
 }
 
@@ -67,8 +67,9 @@ void measure_space(Shards& shards, const Settings& settings) {
       shard.write(Keys("fresh", 0, i * each, i + 1), each, 1000, false);
   });
   report("overwritten", each * shards.size() * rounds, seconds);
-  std::printf("on disk %.0f MiB of %.0f MiB live\n", files(),
-              static_cast<double>(each * shards.size() * (18 + 31 + settings.number("value", 100))) / (1U << 20U));
+  std::printf(
+      "on disk %.0f MiB of %.0f MiB live\n", files(),
+      static_cast<double>(each * shards.size() * (18 + 31 + settings.number("value", 100))) / (1U << 20U));
   on_each(shards, [](BareShard& shard, uint32_t) { shard.compact(); });
   std::printf("compacted %.0f MiB\n", files());
 }
@@ -98,7 +99,8 @@ int main(int argc, char** argv) {
     measure_space(shards, settings);
   } else {
     fill(shards, settings);
-    if (mode == "iterate") report("key order", count, on_each(shards, [](BareShard& shard, uint32_t) { shard.iterate(); }));
+    if (mode == "iterate")
+      report("key order", count, on_each(shards, [](BareShard& shard, uint32_t) { shard.iterate(); }));
     if (mode == "stream") {
       report("seqno order", count, on_each(shards, [&](BareShard& shard, uint32_t i) {
                for (uint32_t vbucket = i; vbucket < kVBuckets; vbucket += shard_count)

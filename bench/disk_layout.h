@@ -39,7 +39,10 @@ class Stopwatch {
 class Keys {
  public:
   Keys(std::string_view order, uint64_t range, uint64_t first, uint64_t seed)
-      : repeats_(order == "overwritten"), range_(range), next_(first), random_(seed * 2654435761U + 88172645463325252U) {}
+      : repeats_(order == "overwritten"),
+        range_(range),
+        next_(first),
+        random_(seed * 2654435761U + 88172645463325252U) {}
   uint64_t next() {
     if (!repeats_) return next_++;
     random_ ^= random_ << 13;

@@ -41,7 +41,8 @@ class BlobNamingFileSystem final : public rocksdb::FileSystemWrapper {
   [[nodiscard]] const char* Name() const override { return "bobbin.BlobNamingFileSystem"; }
 
   IOStatus NewRandomAccessFile(const std::string& path, const rocksdb::FileOptions& options,
-                               std::unique_ptr<rocksdb::FSRandomAccessFile>* file, IODebugContext* dbg) override {
+                               std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                               IODebugContext* dbg) override {
     IOStatus status = target()->NewRandomAccessFile(path, options, file, dbg);
     if (status.ok() && path.ends_with(".blob")) *file = std::make_unique<BlobFile>(std::move(*file), path);
     return status;
@@ -55,6 +56,8 @@ std::unique_ptr<rocksdb::Env> make_blob_naming_env(Files* files) {
   return rocksdb::NewCompositeEnv(std::make_shared<BlobNamingFileSystem>(std::move(below)));
 }
 
-const std::string& last_blob_file() { return t_last_blob_file; }
+const std::string& last_blob_file() {
+  return t_last_blob_file;
+}
 
 }  // namespace bobbin::disk

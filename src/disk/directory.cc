@@ -44,8 +44,8 @@ class Directory::Opening {
 
   Result<std::unique_ptr<Directory>> run() {
     using Step = Result<void> (Opening::*)();
-    for (const Step step : {&Opening::lock, &Opening::read_layout, &Opening::read_clean_end, &Opening::open_shards,
-                            &Opening::compare_sequences, &Opening::note_opened}) {
+    for (const Step step : {&Opening::lock, &Opening::read_layout, &Opening::read_clean_end,
+                            &Opening::open_shards, &Opening::compare_sequences, &Opening::note_opened}) {
       if (auto done = (this->*step)(); !done) return base::fail(std::move(done.error()));
     }
     return std::move(directory_);
@@ -84,13 +84,15 @@ class Directory::Opening {
                               layout_path_ + ": missing, but there are shards: restore it from a backup"});
     }
     if (options_.read_only)
-      return base::fail(Error{ErrorKind::config, layout_path_, layout_path_ + ": missing: this is no data directory"});
+      return base::fail(
+          Error{ErrorKind::config, layout_path_, layout_path_ + ": missing: this is no data directory"});
     layout_.uuid = new_uuid();
     layout_.shards = options_.shards.value_or(kDefaultShards);
     layout_.vbuckets = options_.vbuckets.value_or(kDefaultVBuckets);
     if (layout_.shards == 0 || layout_.shards > layout_.vbuckets || layout_.vbuckets > 65536) {
-      return base::fail(Error{ErrorKind::config, options_.path,
-                              options_.path + ": there must be 1 to 65536 vbuckets, and 1 to as many shards"});
+      return base::fail(
+          Error{ErrorKind::config, options_.path,
+                options_.path + ": there must be 1 to 65536 vbuckets, and 1 to as many shards"});
     }
     return replace_file(layout_path_, encode_layout(layout_));
   }
@@ -167,10 +169,11 @@ class Directory::Opening {
       const Shard& shard = directory_->shard(number);
       const uint64_t before = (*sequences_)[number];
       if (shard.sequence() >= before) continue;
-      return base::fail(Error{ErrorKind::corrupt, shard.path(),
-                              shard.path() + ": damaged: it was closed at " + std::to_string(before) +
-                                  " and ends at " + std::to_string(shard.sequence()) +
-                                  ": its MANIFEST or a log file is cut off; restore the directory from a backup"});
+      return base::fail(
+          Error{ErrorKind::corrupt, shard.path(),
+                shard.path() + ": damaged: it was closed at " + std::to_string(before) + " and ends at " +
+                    std::to_string(shard.sequence()) +
+                    ": its MANIFEST or a log file is cut off; restore the directory from a backup"});
     }
     return {};
   }
@@ -190,10 +193,12 @@ class Directory::Opening {
   const std::string clean_path_;
   Layout layout_;
   std::optional<std::vector<uint64_t>> sequences_;
-  std::unique_ptr<Directory> directory_{new Directory()};
+  std::unique_ptr<Directory> directory_ = std::unique_ptr<Directory>(new Directory());
 };
 
-Result<std::unique_ptr<Directory>> Directory::open(const DirectoryOptions& options) { return Opening(options).run(); }
+Result<std::unique_ptr<Directory>> Directory::open(const DirectoryOptions& options) {
+  return Opening(options).run();
+}
 
 Directory::~Directory() = default;
 

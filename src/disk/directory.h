@@ -31,7 +31,8 @@ struct DirectoryOptions {
 inline constexpr uint32_t kDefaultShards = 2;
 inline constexpr uint32_t kDefaultVBuckets = 1024;
 
-/// A data directory: who it is, its lock, and its shards. Opened and closed by one thread; the rest is for any.
+/// A data directory: who it is, its lock, and its shards. Opened and closed by one thread; the rest is for
+/// any.
 ///
 ///   layout    format version, uuid, numbers of shards and vbuckets
 ///   lock      held while a process has the directory; names it

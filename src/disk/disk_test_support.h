@@ -51,12 +51,14 @@ inline void write_contents(const std::string& path, const std::string& bytes) {
 [[nodiscard]] inline std::vector<std::string> files_with(const std::string& folder, const std::string& part) {
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().filename().string().find(part) != std::string::npos) paths.push_back(entry.path().string());
+    if (entry.path().filename().string().find(part) != std::string::npos)
+      paths.push_back(entry.path().string());
   }
   return paths;
 }
 
-[[nodiscard]] inline Change document(uint16_t vbucket, std::string_view key, uint64_t seqno, std::string_view value) {
+[[nodiscard]] inline Change document(uint16_t vbucket, std::string_view key, uint64_t seqno,
+                                     std::string_view value) {
   Change change;
   change.vbucket = vbucket;
   change.key = key;
@@ -67,7 +69,8 @@ inline void write_contents(const std::string& path, const std::string& bytes) {
   return change;
 }
 
-[[nodiscard]] inline Change deletion(uint16_t vbucket, std::string_view key, uint64_t seqno, uint32_t time_s) {
+[[nodiscard]] inline Change deletion(uint16_t vbucket, std::string_view key, uint64_t seqno,
+                                     uint32_t time_s) {
   Change change = document(vbucket, key, seqno, {});
   change.record.kind = RecordKind::deletion;
   change.record.time_s = time_s;
@@ -135,7 +138,8 @@ class ShardFixture {
       for (const SeqnoItem& item : *run) {
         constexpr std::array<const char*, 4> kNames = {"set", "delete", "expire", "flush"};
         if (!text.empty()) text += " ";
-        text += std::string(kNames[static_cast<size_t>(item.kind)]) + ":" + std::to_string(item.seqno) + ":" + item.key;
+        text += std::string(kNames[static_cast<size_t>(item.kind)]) + ":" + std::to_string(item.seqno) + ":" +
+                item.key;
         if (item.kind == RecordKind::document) text += "=" + std::string(item.stored.record().value);
       }
     }

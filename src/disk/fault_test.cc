@@ -165,7 +165,8 @@ TEST_F(FaultTest, ADiskThatIsReallyFull) {
   std::string key;
   while (!error && written < 1000) {
     key = "key" + std::to_string(written + 1);
-    const auto committed = shard->commit(std::vector<Change>{document(1, key, written + 1, large)}, {}, Sync::yes);
+    const auto committed =
+        shard->commit(std::vector<Change>{document(1, key, written + 1, large)}, {}, Sync::yes);
     if (committed)
       ++written;
     else

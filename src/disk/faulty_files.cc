@@ -78,7 +78,9 @@ class FaultyFiles::State {
   }
   void folder_synced(const std::string& folder) {
     const base::MutexLock lock(mutex_);
-    const auto inside = [&](const std::string& path) { return fs::path(path).parent_path() == fs::path(folder); };
+    const auto inside = [&](const std::string& path) {
+      return fs::path(path).parent_path() == fs::path(folder);
+    };
     for (auto& [path, file] : files_)
       file.named = file.named || inside(path);
     std::erase_if(replaced_, [&](const auto& entry) { return inside(entry.first); });
@@ -180,7 +182,8 @@ class FaultyWritableFile final : public rocksdb::FSWritableFileOwnerWrapper {
 
 class FaultyRandomAccessFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {
  public:
-  FaultyRandomAccessFile(std::unique_ptr<rocksdb::FSRandomAccessFile> file, std::string path, SharedState state)
+  FaultyRandomAccessFile(std::unique_ptr<rocksdb::FSRandomAccessFile> file, std::string path,
+                         SharedState state)
       : FSRandomAccessFileOwnerWrapper(std::move(file)), path_(std::move(path)), state_(std::move(state)) {}
 
   IOStatus Read(uint64_t offset, size_t n, const IOOptions& options, Slice* result, char* scratch,
@@ -206,7 +209,8 @@ class FaultySequentialFile final : public rocksdb::FSSequentialFileOwnerWrapper 
   FaultySequentialFile(std::unique_ptr<rocksdb::FSSequentialFile> file, std::string path, SharedState state)
       : FSSequentialFileOwnerWrapper(std::move(file)), path_(std::move(path)), state_(std::move(state)) {}
 
-  IOStatus Read(size_t n, const IOOptions& options, Slice* result, char* scratch, IODebugContext* dbg) override {
+  IOStatus Read(size_t n, const IOOptions& options, Slice* result, char* scratch,
+                IODebugContext* dbg) override {
     const IOStatus status = state_->may(FileOperation::read, path_);
     if (!status.ok()) return status;
     return FSSequentialFileOwnerWrapper::Read(n, options, result, scratch, dbg);
@@ -257,7 +261,8 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     return status;
   }
   IOStatus NewRandomAccessFile(const std::string& path, const FileOptions& options,
-                               std::unique_ptr<rocksdb::FSRandomAccessFile>* file, IODebugContext* dbg) override {
+                               std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                               IODebugContext* dbg) override {
     IOStatus status = target()->NewRandomAccessFile(path, options, file, dbg);
     if (status.ok()) *file = std::make_unique<FaultyRandomAccessFile>(std::move(*file), path, state_);
     return status;
@@ -306,7 +311,8 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   }
 
  private:
-  void wrap(const std::string& path, uint64_t size, bool is_new, std::unique_ptr<rocksdb::FSWritableFile>* file) {
+  void wrap(const std::string& path, uint64_t size, bool is_new,
+            std::unique_ptr<rocksdb::FSWritableFile>* file) {
     state_->opened(path, size, is_new);
     *file = std::make_unique<FaultyWritableFile>(std::move(*file), path, state_);
   }
@@ -329,11 +335,23 @@ FaultyFiles::FaultyFiles(std::shared_ptr<State> state) : Files(make_impl(state))
 
 FaultyFiles::~FaultyFiles() = default;
 
-void FaultyFiles::inject(const Fault& fault) { state_->inject(fault); }
-void FaultyFiles::heal() { state_->heal(); }
-uint64_t FaultyFiles::hits() const { return state_->hits(); }
-uint64_t FaultyFiles::syncs() const { return state_->syncs(); }
-void FaultyFiles::cut_power() { state_->cut_power(); }
-bool FaultyFiles::drop_unsynced(uint64_t torn_bytes) { return state_->drop_unsynced(torn_bytes); }
+void FaultyFiles::inject(const Fault& fault) {
+  state_->inject(fault);
+}
+void FaultyFiles::heal() {
+  state_->heal();
+}
+uint64_t FaultyFiles::hits() const {
+  return state_->hits();
+}
+uint64_t FaultyFiles::syncs() const {
+  return state_->syncs();
+}
+void FaultyFiles::cut_power() {
+  state_->cut_power();
+}
+bool FaultyFiles::drop_unsynced(uint64_t torn_bytes) {
+  return state_->drop_unsynced(torn_bytes);
+}
 
 }  // namespace bobbin::disk

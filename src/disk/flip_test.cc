@@ -13,7 +13,9 @@ namespace fs = std::filesystem;
 
 constexpr int kKeys = 200;
 
-std::string key_of(int i) { return "key" + std::to_string(i); }
+std::string key_of(int i) {
+  return "key" + std::to_string(i);
+}
 std::string value_for(int i) {
   return i % 50 == 0 ? std::string(8000, static_cast<char>('a' + i % 26)) : "value" + std::to_string(i);
 }
@@ -82,7 +84,8 @@ int flip(const std::string& part, bool clean, int flips, const std::string& fold
   fill(original.path(), clean);
   std::vector<std::string> paths = files_with(original.path() + folder_part, part);
   // The largest: the others may be empty.
-  std::sort(paths.begin(), paths.end(), [](const auto& a, const auto& b) { return fs::file_size(a) > fs::file_size(b); });
+  std::sort(paths.begin(), paths.end(),
+            [](const auto& a, const auto& b) { return fs::file_size(a) > fs::file_size(b); });
   EXPECT_FALSE(paths.empty()) << part;
   if (paths.empty()) return 0;
   const std::string relative = fs::relative(paths.front(), original.path()).string();
@@ -91,34 +94,44 @@ int flip(const std::string& part, bool clean, int flips, const std::string& fold
   int told = 0;
   for (int i = 0; i < flips && !bytes.empty(); ++i) {
     const TemporaryFolder damaged;
-    fs::copy(original.path(), damaged.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    fs::copy(original.path(), damaged.path(),
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     std::string flipped = bytes;
     // First and last byte always, others at random.
     const size_t at = i == 0 ? 0 : i == 1 ? bytes.size() - 1 : random() % bytes.size();
     flipped[at] = static_cast<char>(flipped[at] ^ 1 << random() % 8);
     write_contents(damaged.path() + "/" + relative, flipped);
     const Outcome outcome = read_all(damaged.path());
-    EXPECT_FALSE(outcome.error.starts_with("WRONG")) << "byte " << at << " of " << bytes.size() << ": " << outcome.error;
+    EXPECT_FALSE(outcome.error.starts_with("WRONG"))
+        << "byte " << at << " of " << bytes.size() << ": " << outcome.error;
     if (outcome.error.empty()) continue;
     ++told;
     EXPECT_NE(outcome.error.find(damaged.path()), std::string::npos) << outcome.error;
-    EXPECT_NE(outcome.path.find(part), std::string::npos) << "byte " << at << ": " << outcome.path << ": " << outcome.error;
+    EXPECT_NE(outcome.path.find(part), std::string::npos)
+        << "byte " << at << ": " << outcome.path << ": " << outcome.error;
   }
   return told;
 }
 
-TEST(FlippedBit, InATable) { EXPECT_GT(flip(".sst", true, 20), 15); }
+TEST(FlippedBit, InATable) {
+  EXPECT_GT(flip(".sst", true, 20), 15);
+}
 
-TEST(FlippedBit, InABlobFile) { EXPECT_GT(flip(".blob", true, 12), 10); }
+TEST(FlippedBit, InABlobFile) {
+  EXPECT_GT(flip(".blob", true, 12), 10);
+}
 
-TEST(FlippedBit, InCurrent) { EXPECT_EQ(flip("CURRENT", true, 10), 10); }
+TEST(FlippedBit, InCurrent) {
+  EXPECT_EQ(flip("CURRENT", true, 10), 10);
+}
 
 // The end of the log may look torn, which is no error; so only what lies before the last record is flipped.
 TEST(FlippedBit, InTheLog) {
   const TemporaryFolder original;
   fill(original.path(), false);
   auto logs = files_with(original.path() + "/shard-0", ".log");
-  std::sort(logs.begin(), logs.end(), [](const auto& a, const auto& b) { return fs::file_size(a) > fs::file_size(b); });
+  std::sort(logs.begin(), logs.end(),
+            [](const auto& a, const auto& b) { return fs::file_size(a) > fs::file_size(b); });
   ASSERT_FALSE(logs.empty());
   const std::string bytes = contents(logs.front());
   ASSERT_GT(bytes.size(), 2000U);
@@ -126,7 +139,8 @@ TEST(FlippedBit, InTheLog) {
   std::mt19937_64 random(1);
   for (int i = 0; i < 20; ++i) {
     const TemporaryFolder damaged;
-    fs::copy(original.path(), damaged.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    fs::copy(original.path(), damaged.path(),
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     std::string flipped = bytes;
     const size_t at = random() % (bytes.size() / 2);
     flipped[at] = static_cast<char>(flipped[at] ^ 1 << i % 8);
@@ -138,9 +152,13 @@ TEST(FlippedBit, InTheLog) {
   }
 }
 
-TEST(FlippedBit, InTheManifest) { EXPECT_GT(flip("MANIFEST", true, 30), 20); }
+TEST(FlippedBit, InTheManifest) {
+  EXPECT_GT(flip("MANIFEST", true, 30), 20);
+}
 
-TEST(FlippedBit, InTheLayout) { EXPECT_EQ(flip("layout", true, 10, ""), 10); }
+TEST(FlippedBit, InTheLayout) {
+  EXPECT_EQ(flip("layout", true, 10, ""), 10);
+}
 
 TEST(CutOff, AManifestThatEndsEarlyIsDamageAfterACleanEnd) {
   const TemporaryFolder folder;

@@ -17,7 +17,9 @@ void add(std::string& text, std::string_view name, uint64_t value) {
   text.append(name).append(" ").append(std::to_string(value)).append("\n");
 }
 
-void seal(std::string& text) { add(text, "checksum", store::crc32(text)); }
+void seal(std::string& text) {
+  add(text, "checksum", store::crc32(text));
+}
 
 std::optional<uint64_t> number(std::string_view digits) {
   uint64_t value = 0;
@@ -27,7 +29,8 @@ std::optional<uint64_t> number(std::string_view digits) {
 }
 
 /// name -> value of the lines up to the checksum; empty when that is wrong or missing.
-std::optional<std::multimap<std::string, std::string>> lines_of(std::string_view text, std::string_view title) {
+std::optional<std::multimap<std::string, std::string>> lines_of(std::string_view text,
+                                                                std::string_view title) {
   const size_t at = text.rfind("checksum ");
   if (!text.starts_with(title) || at == std::string_view::npos || !text.ends_with('\n')) return std::nullopt;
   const auto checksum = number(text.substr(at + 9, text.size() - at - 10));
@@ -68,14 +71,15 @@ std::string encode_layout(const Layout& layout) {
 }
 
 Result<Layout> decode_layout(std::string_view text, const std::string& path) {
-  const auto damaged = base::fail(
-      Error{ErrorKind::corrupt, path, path + ": damaged: this is not what was written; restore it from a backup"});
+  const auto damaged = base::fail(Error{
+      ErrorKind::corrupt, path, path + ": damaged: this is not what was written; restore it from a backup"});
   const auto format = format_of(text);
   if (!format) return damaged;
   if (*format > kDirectoryFormat) {
     return base::fail(Error{ErrorKind::newer_version, path,
-                            path + ": written by a newer Bobbin (format " + std::to_string(*format) + ", this one knows " +
-                                std::to_string(kDirectoryFormat) + "): start that one"});
+                            path + ": written by a newer Bobbin (format " + std::to_string(*format) +
+                                ", this one knows " + std::to_string(kDirectoryFormat) +
+                                "): start that one"});
   }
   const auto lines = lines_of(text, kTitle);
   if (!lines) return damaged;
@@ -87,7 +91,8 @@ Result<Layout> decode_layout(std::string_view text, const std::string& path) {
   const auto shards = value("shards");
   const auto vbuckets = value("vbuckets");
   const auto complete = value("complete");
-  if (uuid == lines->end() || uuid->second.size() != kUuidDigits || !shards || !vbuckets || !complete) return damaged;
+  if (uuid == lines->end() || uuid->second.size() != kUuidDigits || !shards || !vbuckets || !complete)
+    return damaged;
   if (*shards == 0 || *shards > *vbuckets || *vbuckets > 65536) return damaged;
   return Layout{static_cast<uint32_t>(*format), uuid->second, static_cast<uint32_t>(*shards),
                 static_cast<uint32_t>(*vbuckets), *complete != 0};

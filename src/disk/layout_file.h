@@ -30,7 +30,8 @@ inline constexpr uint32_t kDirectoryFormat = 1;
 /// The format is looked at before everything else: a later version may change all but the first two lines.
 [[nodiscard]] Result<Layout> decode_layout(std::string_view text, const std::string& path);
 
-/// What is written when everything has been closed, and removed when it is opened: the sequence of each shard.
+/// What is written when everything has been closed, and removed when it is opened: the sequence of each
+/// shard.
 [[nodiscard]] std::string encode_clean_end(const std::vector<uint64_t>& sequences);
 /// Empty when it is not what the above writes: then the end counts as unclean.
 [[nodiscard]] std::optional<std::vector<uint64_t>> decode_clean_end(std::string_view text);

@@ -7,7 +7,9 @@ namespace {
 
 const Layout kLayout{kDirectoryFormat, "0123456789abcdef0123456789abcdef", 2, 1024, true};
 
-TEST(LayoutFile, ComesBackAsItWas) { EXPECT_EQ(*decode_layout(encode_layout(kLayout), "layout"), kLayout); }
+TEST(LayoutFile, ComesBackAsItWas) {
+  EXPECT_EQ(*decode_layout(encode_layout(kLayout), "layout"), kLayout);
+}
 
 TEST(LayoutFile, EveryFlippedBitIsNoticed) {
   const std::string text = encode_layout(kLayout);

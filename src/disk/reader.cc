@@ -15,7 +15,9 @@ constexpr int kSteps = 4;
 constexpr size_t kReadaheadBytes = 2 * 1024 * 1024;
 constexpr size_t kItemBytes = 100;
 
-std::string_view view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+std::string_view view(const rocksdb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
 
 std::string vbucket_prefix(uint16_t vbucket) {
   std::string prefix;
@@ -62,15 +64,26 @@ Result<bool> KeyReader::next() {
   return true;
 }
 
-uint16_t KeyReader::vbucket() const noexcept { return impl_->name.vbucket; }
-std::string_view KeyReader::key() const noexcept { return impl_->name.key; }
-const Record& KeyReader::record() const noexcept { return impl_->record; }
+uint16_t KeyReader::vbucket() const noexcept {
+  return impl_->name.vbucket;
+}
+std::string_view KeyReader::key() const noexcept {
+  return impl_->name.key;
+}
+const Record& KeyReader::record() const noexcept {
+  return impl_->record;
+}
 
 std::unique_ptr<KeyReader> Shard::read_keys(std::optional<uint16_t> vbucket, std::string_view after) const {
   rocksdb::ReadOptions options = walking();
   options.readahead_size = kReadaheadBytes;
-  auto impl = std::make_unique<KeyReader::Impl>(KeyReader::Impl{
-      *impl_, std::unique_ptr<rocksdb::Iterator>(impl_->db->NewIterator(options, impl_->docs)), {}, true, {}, {}});
+  auto impl = std::make_unique<KeyReader::Impl>(
+      KeyReader::Impl{*impl_,
+                      std::unique_ptr<rocksdb::Iterator>(impl_->db->NewIterator(options, impl_->docs)),
+                      {},
+                      true,
+                      {},
+                      {}});
   if (vbucket) {
     impl->prefix = vbucket_prefix(*vbucket);
     // Keys have no length limit of zero: the first that sorts behind `after` is `after` with a zero byte.
@@ -120,7 +133,8 @@ Result<std::vector<SeqnoItem>> SeqnoReader::next_run(size_t items, size_t bytes)
     auto run = impl_->read_index(items, bytes);
     if (!run || run->empty()) return run;
     if (auto read = impl_->read_documents(*run); !read) return base::fail(read.error());
-    std::erase_if(*run, [](const SeqnoItem& item) { return item.kind != RecordKind::flush && item.key.empty(); });
+    std::erase_if(*run,
+                  [](const SeqnoItem& item) { return item.kind != RecordKind::flush && item.key.empty(); });
     if (!run->empty()) return run;
   }
 }
@@ -154,7 +168,8 @@ Result<void> SeqnoReader::Impl::read_documents(std::vector<SeqnoItem>& run) {
   for (SeqnoItem& item : run) {
     if (item.kind != RecordKind::flush) order.push_back(&item);
   }
-  std::sort(order.begin(), order.end(), [](const SeqnoItem* a, const SeqnoItem* b) { return a->key < b->key; });
+  std::sort(order.begin(), order.end(),
+            [](const SeqnoItem* a, const SeqnoItem* b) { return a->key < b->key; });
   const std::string prefix = vbucket_prefix(vbucket);
   std::string name = prefix;
   if (!order.empty()) documents->Seek(name.append(order.front()->key));

@@ -30,8 +30,8 @@ class StoredRecord {
   std::string bytes_;
 };
 
-/// Walks documents in key order. One thread at a time; must go before its shard closes, and should go soon: it
-/// keeps the files of its moment from being deleted.
+/// Walks documents in key order. One thread at a time; must go before its shard closes, and should go soon:
+/// it keeps the files of its moment from being deleted.
 class KeyReader {
  public:
   struct Impl;
@@ -41,8 +41,8 @@ class KeyReader {
   KeyReader(const KeyReader&) = delete;
   KeyReader& operator=(const KeyReader&) = delete;
 
-  /// True with the next document or tombstone, false at the end, an error when something cannot be read. After
-  /// an error the reader is at its end.
+  /// True with the next document or tombstone, false at the end, an error when something cannot be read.
+  /// After an error the reader is at its end.
   [[nodiscard]] Result<bool> next();
   /// Of the last next() that was true, until the following one.
   [[nodiscard]] uint16_t vbucket() const noexcept;

@@ -23,7 +23,8 @@ std::string keys_of(KeyReader& reader) {
 TEST(KeyReader, GoesThroughOneVBucketOrAll) {
   ShardFixture shard;
   shard.open();
-  shard.commit({document(2, "x", 1, ""), document(0, "b", 1, ""), document(0, "a", 2, ""), deletion(1, "d", 1, 1)});
+  shard.commit(
+      {document(2, "x", 1, ""), document(0, "b", 1, ""), document(0, "a", 2, ""), deletion(1, "d", 1, 1)});
   EXPECT_EQ(keys_of(*shard->read_keys(std::nullopt)), "0:a 0:b 1:d 2:x");
   EXPECT_EQ(keys_of(*shard->read_keys(0)), "0:a 0:b");
   EXPECT_EQ(keys_of(*shard->read_keys(0, "a")), "0:b");

@@ -34,7 +34,8 @@ void append_seqno_key(std::string& out, uint16_t vbucket, uint64_t seqno) {
 
 void append_record(std::string& out, const Record& record) {
   out.push_back(static_cast<char>(kFormat));
-  out.push_back(static_cast<char>(static_cast<uint8_t>(record.kind) | (record.marks & kMaxMarks) << kMarksShift));
+  out.push_back(
+      static_cast<char>(static_cast<uint8_t>(record.kind) | (record.marks & kMaxMarks) << kMarksShift));
   put_number(out, record.seqno, kSeqnoBytes);
   put_number(out, record.cas, kCasBytes);
   put_number(out, record.revision, kSeqnoBytes);

@@ -16,11 +16,11 @@ namespace bobbin::disk {
 ///   default  'v' vbucket (2, sorts)                      -> vbucket state
 ///            'p' vbucket (2, sorts)                      -> purge seqno
 ///
-/// None of these has a checksum of its own. RocksDB puts one on every record of the write-ahead log and of the
-/// manifest, on every block of a table and on every value in a blob file, checks it at each read, and keeps the
-/// length of every key and value inside what the checksum covers; a second one would cost 4 bytes and a pass
-/// over each value, and could only find what goes wrong in memory between RocksDB and here. Decoding is strict
-/// all the same: whatever the bytes are, it answers a record or nothing.
+/// None of these has a checksum of its own. RocksDB puts one on every record of the write-ahead log and of
+/// the manifest, on every block of a table and on every value in a blob file, checks it at each read, and
+/// keeps the length of every key and value inside what the checksum covers; a second one would cost 4 bytes
+/// and a pass over each value, and could only find what goes wrong in memory between RocksDB and here.
+/// Decoding is strict all the same: whatever the bytes are, it answers a record or nothing.
 
 enum class RecordKind : uint8_t {
   document = 0,
@@ -39,7 +39,7 @@ struct Record {
   /// The meta commands' marks, as the store numbers them; 4 bits.
   uint8_t marks = 0;
   uint8_t datatype = 0;
-  uint64_t seqno = 0;     ///< 48 bits
+  uint64_t seqno = 0;  ///< 48 bits
   uint64_t cas = 0;
   uint64_t revision = 0;  ///< 48 bits
   uint32_t flags = 0;

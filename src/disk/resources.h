@@ -8,8 +8,8 @@ namespace bobbin::disk {
 /// The memory that all shards of a server share, with one budget: RocksDB's block cache, into which indexes,
 /// filters and the memtables are counted. Any thread. Outlives the shards that were opened with it.
 ///
-/// The budget bounds what is kept, not what is in use at one instant: blocks that a read or an iterator holds,
-/// and memtables on their way to disk, may exceed it for as long as that takes.
+/// The budget bounds what is kept, not what is in use at one instant: blocks that a read or an iterator
+/// holds, and memtables on their way to disk, may exceed it for as long as that takes.
 class Resources {
  public:
   struct Impl;

@@ -21,7 +21,8 @@ ErrorKind kind_of(const rocksdb::Status& status, const std::string& text) {
   if (says("Read-only file system") || says("Permission denied")) return ErrorKind::read_only;
   if (status.IsIOError() && (says("lock ") || says("While lock file"))) return ErrorKind::locked;
   // A file that should be there is not.
-  if (status.IsCorruption() || status.IsPathNotFound() || says("No such file or directory")) return ErrorKind::corrupt;
+  if (status.IsCorruption() || status.IsPathNotFound() || says("No such file or directory"))
+    return ErrorKind::corrupt;
   if (status.IsInvalidArgument() || status.IsNotSupported()) return ErrorKind::config;
   return ErrorKind::io;
 }
@@ -77,7 +78,8 @@ void RocksLog::Logv(rocksdb::InfoLogLevel level, const char* format, va_list arg
   std::array<char, 1024> line{};
   const int length = std::vsnprintf(line.data(), line.size(), format, arguments);
   if (length <= 0) return;
-  if (level >= rocksdb::ERROR_LEVEL && level < rocksdb::HEADER_LEVEL) base::log(base::LogLevel::debug, line.data());
+  if (level >= rocksdb::ERROR_LEVEL && level < rocksdb::HEADER_LEVEL)
+    base::log(base::LogLevel::debug, line.data());
   const base::MutexLock lock(mutex_);
   lines_.emplace_back(line.data());
   if (lines_.size() > kKeptLines) lines_.pop_front();
@@ -113,7 +115,8 @@ Error error_of(const rocksdb::Status& status, const std::string& folder, const R
   error.path = path_in(text, folder);
   std::error_code missing;
   // A manifest that is not there: what is wrong is the file that names it.
-  if (error.path.starts_with(folder + "/MANIFEST-") && !fs::exists(error.path, missing)) error.path = first_file(folder);
+  if (error.path.starts_with(folder + "/MANIFEST-") && !fs::exists(error.path, missing))
+    error.path = first_file(folder);
   const bool is_blob = text.find("blob") != std::string::npos || text.find("Blob") != std::string::npos;
   if (error.path.empty() && is_blob) error.path = last_blob_file();
   if (error.path.empty() && log != nullptr && error.kind == ErrorKind::corrupt)

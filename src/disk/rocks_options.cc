@@ -21,16 +21,18 @@ constexpr size_t kVBucketPrefixBytes = 2;
 
 /// The vbucket, for every key that has something behind it.
 ///
-/// The bare vbucket must not be in the domain: it is where the range of a flush begins, and RocksDB 7.8 keeps one
-/// set of insert hints for the memtable's keys and for its ranges, which are two lists. A hint from the one used
-/// in the other breaks both.
+/// The bare vbucket must not be in the domain: it is where the range of a flush begins, and RocksDB 7.8 keeps
+/// one set of insert hints for the memtable's keys and for its ranges, which are two lists. A hint from the
+/// one used in the other breaks both.
 class HintPrefix final : public rocksdb::SliceTransform {
  public:
   [[nodiscard]] const char* Name() const override { return "bobbin.HintPrefix"; }
   [[nodiscard]] rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
     return {key.data(), kVBucketPrefixBytes};
   }
-  [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override { return key.size() > kVBucketPrefixBytes; }
+  [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override {
+    return key.size() > kVBucketPrefixBytes;
+  }
 };
 
 rocksdb::ColumnFamilyOptions family_options(const ShardOptions& options, size_t block_bytes, bool has_bloom) {
@@ -72,10 +74,18 @@ Resources::Resources(uint64_t budget_bytes, uint32_t shards) : impl_(std::make_u
 
 Resources::~Resources() = default;
 
-uint64_t Resources::budget_bytes() const noexcept { return impl_->budget_bytes; }
-uint64_t Resources::used_bytes() const { return impl_->cache->GetUsage(); }
-uint64_t Resources::memtable_bytes() const { return impl_->memtables->memory_usage(); }
-uint64_t Resources::pinned_bytes() const { return impl_->cache->GetPinnedUsage(); }
+uint64_t Resources::budget_bytes() const noexcept {
+  return impl_->budget_bytes;
+}
+uint64_t Resources::used_bytes() const {
+  return impl_->cache->GetUsage();
+}
+uint64_t Resources::memtable_bytes() const {
+  return impl_->memtables->memory_usage();
+}
+uint64_t Resources::pinned_bytes() const {
+  return impl_->cache->GetPinnedUsage();
+}
 
 rocksdb::DBOptions database_options(const ShardOptions& options, std::shared_ptr<RocksLog> log) {
   rocksdb::DBOptions database;
@@ -85,9 +95,9 @@ rocksdb::DBOptions database_options(const ShardOptions& options, std::shared_ptr
   database.write_buffer_manager = options.resources->impl().memtables;
   database.max_background_jobs = static_cast<int>(options.background_jobs);
   database.allow_concurrent_memtable_write = false;
-  // A half-written last record is what a crash leaves, and never was acknowledged; anything else that does not
-  // read is damage and must be told. The other modes drop what follows without a word, or refuse the former.
-  // (RocksDB does not recycle log files in this mode.)
+  // A half-written last record is what a crash leaves, and never was acknowledged; anything else that does
+  // not read is damage and must be told. The other modes drop what follows without a word, or refuse the
+  // former. (RocksDB does not recycle log files in this mode.)
   database.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   database.track_and_verify_wals_in_manifest = true;
   database.paranoid_checks = true;

@@ -25,7 +25,7 @@ struct Resources::Impl {
 /// How a shard's RocksDB is set up; docs/disk.md has the measurements behind the figures.
 [[nodiscard]] rocksdb::DBOptions database_options(const ShardOptions& options, std::shared_ptr<RocksLog> log);
 /// default, docs, seqnos, in this order.
-[[nodiscard]] std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const ShardOptions& options,
-                                                                           const std::shared_ptr<FilterState>& filters);
+[[nodiscard]] std::vector<rocksdb::ColumnFamilyDescriptor> column_families(
+    const ShardOptions& options, const std::shared_ptr<FilterState>& filters);
 
 }  // namespace bobbin::disk

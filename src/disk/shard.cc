@@ -29,7 +29,8 @@ class SealOnError final : public rocksdb::EventListener {
 
 Result<void> check(const ShardOptions& options) {
   if (options.resources && options.vbuckets > 0 && options.vbuckets <= 65536) return {};
-  return base::fail(Error{ErrorKind::config, options.path, options.path + ": a shard has 1 to 65536 vbuckets"});
+  return base::fail(
+      Error{ErrorKind::config, options.path, options.path + ": a shard has 1 to 65536 vbuckets"});
 }
 
 }  // namespace
@@ -100,9 +101,13 @@ uint64_t Shard::purge_seqno(uint16_t vbucket) const noexcept {
   return vbucket < persisted.size() ? persisted[vbucket].load(std::memory_order_acquire) : 0;
 }
 
-uint64_t Shard::sequence() const noexcept { return impl_->db->GetLatestSequenceNumber(); }
+uint64_t Shard::sequence() const noexcept {
+  return impl_->db->GetLatestSequenceNumber();
+}
 
-const std::string& Shard::path() const noexcept { return impl_->options.path; }
+const std::string& Shard::path() const noexcept {
+  return impl_->options.path;
+}
 
 std::string row_key(char prefix, uint16_t vbucket) {
   std::string key(1, prefix);
@@ -117,7 +122,8 @@ Error Shard::Impl::error_of(const rocksdb::Status& status) const {
 
 Error Shard::Impl::undecodable(const char* what, rocksdb::ColumnFamilyHandle* family) const {
   return Error{ErrorKind::corrupt, options.path,
-               options.path + ": " + what + " in " + family->GetName() + " cannot be read, though its checksum is right"};
+               options.path + ": " + what + " in " + family->GetName() +
+                   " cannot be read, though its checksum is right"};
 }
 
 void Shard::Impl::seal_with(const Error& error) {

@@ -71,7 +71,7 @@ struct ShardStatistics {
   bool sealed = false;
   uint64_t commits = 0;
   uint64_t changes = 0;
-  uint64_t superseded = 0;        ///< changes that a later one of the same commit made needless
+  uint64_t superseded = 0;  ///< changes that a later one of the same commit made needless
   uint64_t committed_bytes = 0;
   uint64_t index_entries_dropped = 0;
   uint64_t tombstones_purged = 0;
@@ -96,14 +96,16 @@ class Shard {
 
   /// All of it or nothing, in one write. Changes of a vbucket come in seqno order; of several changes of one
   /// key only the last is written, to the index as well.
-  [[nodiscard]] Result<void> commit(std::span<const Change> changes, std::span<const VBucketState> states, Sync sync);
+  [[nodiscard]] Result<void> commit(std::span<const Change> changes, std::span<const VBucketState> states,
+                                    Sync sync);
   /// Empty as long as the shard can be written.
   [[nodiscard]] std::optional<Error> sealed() const;
 
   /// The document or tombstone.
   [[nodiscard]] Result<std::optional<StoredRecord>> get(uint16_t vbucket, std::string_view key) const;
   /// One answer for each name, in their order.
-  [[nodiscard]] std::vector<Result<std::optional<StoredRecord>>> get_many(std::span<const DocumentKey> names) const;
+  [[nodiscard]] std::vector<Result<std::optional<StoredRecord>>> get_many(
+      std::span<const DocumentKey> names) const;
 
   /// Documents and tombstones in key order: of one vbucket, or of all in their order. `after` is the last key
   /// that is not wanted. The view is that of this moment.

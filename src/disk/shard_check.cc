@@ -37,8 +37,8 @@ uint64_t bytes_of_files(const std::string& folder) {
   return bytes;
 }
 
-/// Compares the checksum of a whole file with the one that was recorded when it was written. It covers more than
-/// the checksums of blocks do: also what no read would touch.
+/// Compares the checksum of a whole file with the one that was recorded when it was written. It covers more
+/// than the checksums of blocks do: also what no read would touch.
 rocksdb::Status verify_file(const Shard::Impl& shard, const rocksdb::LiveFileStorageInfo& file) {
   const std::string path = file.directory + "/" + file.relative_filename;
   rocksdb::FileChecksumGenContext context;

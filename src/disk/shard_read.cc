@@ -12,9 +12,12 @@ using rocksdb::PinnableSlice;
 using rocksdb::Slice;
 using rocksdb::Status;
 
-std::string_view view(const Slice& slice) { return {slice.data(), slice.size()}; }
+std::string_view view(const Slice& slice) {
+  return {slice.data(), slice.size()};
+}
 
-Result<std::optional<StoredRecord>> stored(const Shard::Impl& shard, const Status& status, const Slice& bytes) {
+Result<std::optional<StoredRecord>> stored(const Shard::Impl& shard, const Status& status,
+                                           const Slice& bytes) {
   if (status.IsNotFound()) return std::optional<StoredRecord>();
   if (!status.ok()) return base::fail(shard.error_of(status));
   if (!decode_record(view(bytes))) return base::fail(shard.undecodable("a document", shard.docs));

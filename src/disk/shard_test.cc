@@ -47,8 +47,9 @@ TEST(Shard, KeysThatBeginAlikeAreNotConfused) {
   ShardFixture shard;
   shard.open();
   const std::string zero("abcdef\0", 7);
-  shard.commit({document(1, "abcdefg", 1, "1"), document(1, "abcdef", 2, "2"), document(1, "abcdefgh", 3, "3"),
-                document(1, "abc", 4, "4"), document(1, zero, 5, "5"), document(1, "abcdef", 6, "6")});
+  shard.commit({document(1, "abcdefg", 1, "1"), document(1, "abcdef", 2, "2"),
+                document(1, "abcdefgh", 3, "3"), document(1, "abc", 4, "4"), document(1, zero, 5, "5"),
+                document(1, "abcdef", 6, "6")});
   EXPECT_EQ(shard.value_of(1, "abcdefg"), "1");
   EXPECT_EQ(shard.value_of(1, "abcdef"), "6");
   EXPECT_EQ(shard.value_of(1, "abcdefgh"), "3");
@@ -60,8 +61,8 @@ TEST(Shard, AFlushTakesWhatCameBeforeItInTheSameCommitToo) {
   ShardFixture shard;
   shard.open();
   const std::string longest(kMaxKeyBytes, '\xff');
-  shard.commit({document(1, "old", 1, "x"), document(1, longest, 2, "x"), document(2, "neighbour", 1, "stays"),
-                document(0, longest, 1, "stays")});
+  shard.commit({document(1, "old", 1, "x"), document(1, longest, 2, "x"),
+                document(2, "neighbour", 1, "stays"), document(0, longest, 1, "stays")});
   shard.commit({document(1, "young", 3, "x"), flush_of(1, 4), document(1, "young", 5, "new")});
   for (int round = 0; round < 2; ++round) {
     EXPECT_EQ(shard.value_of(1, "old"), "");

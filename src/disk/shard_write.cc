@@ -25,7 +25,9 @@ uint64_t head_of(const Change& change) noexcept {
   return head;
 }
 
-bool same_document(const Change& a, const Change& b) noexcept { return a.vbucket == b.vbucket && a.key == b.key; }
+bool same_document(const Change& a, const Change& b) noexcept {
+  return a.vbucket == b.vbucket && a.key == b.key;
+}
 
 }  // namespace
 
@@ -51,9 +53,11 @@ Result<void> Shard::commit(std::span<const Change> changes, std::span<const VBuc
     return base::fail(std::move(error));
   }
   // An unsynced purge seqno could be lost while a compaction that relies on it is not.
-  if (sync == Sync::no && !purged.empty()) shard.filters->is_purge_wanted.store(true, std::memory_order_release);
+  if (sync == Sync::no && !purged.empty())
+    shard.filters->is_purge_wanted.store(true, std::memory_order_release);
   for (const auto& entry : purged) {
-    if (sync == Sync::yes) shard.filters->persisted[entry.first].store(entry.second, std::memory_order_release);
+    if (sync == Sync::yes)
+      shard.filters->persisted[entry.first].store(entry.second, std::memory_order_release);
   }
   shard.commits.fetch_add(1, std::memory_order_relaxed);
   shard.changes.fetch_add(changes.size(), std::memory_order_relaxed);
@@ -100,7 +104,8 @@ Status Shard::Impl::add_documents(std::span<const Change> run) {
     Record header = change.record;
     header.value = {};
     append_record(value, header);
-    const std::array<Slice, 2> parts = {Slice(value), Slice(change.record.value.data(), change.record.value.size())};
+    const std::array<Slice, 2> parts = {Slice(value),
+                                        Slice(change.record.value.data(), change.record.value.size())};
     Status status = batch.Put(docs, SliceParts(&key, 1), SliceParts(parts.data(), 2));
     if (!status.ok()) return status;
     scratch.clear();

@@ -12,21 +12,25 @@ using rocksdb::CompactionFilter;
 using rocksdb::Slice;
 using rocksdb::TableFileCreationReason;
 
-std::string_view view(const Slice& slice) { return {slice.data(), slice.size()}; }
+std::string_view view(const Slice& slice) {
+  return {slice.data(), slice.size()};
+}
 
 class StaleFilter final : public CompactionFilter {
  public:
   /// `may_look` is false where reading documents would be too slow: while a memtable is being written out.
-  StaleFilter(std::shared_ptr<FilterState> state, bool may_look) : state_(std::move(state)), may_look_(may_look) {}
+  StaleFilter(std::shared_ptr<FilterState> state, bool may_look)
+      : state_(std::move(state)), may_look_(may_look) {}
 
   [[nodiscard]] const char* Name() const override { return "bobbin.StaleFilter"; }
 
-  Decision FilterV2(int /*level*/, const Slice& key, ValueType type, const Slice& value, std::string* /*new_value*/,
-                    std::string* /*skip_until*/) const override {
+  Decision FilterV2(int /*level*/, const Slice& key, ValueType type, const Slice& value,
+                    std::string* /*new_value*/, std::string* /*skip_until*/) const override {
     const auto name = decode_seqno_key(view(key));
     const auto entry = decode_index_entry(view(value));
     // What cannot be read is kept, for whoever reads it to report.
-    if (type != ValueType::kValue || !name || !entry || entry->kind == RecordKind::flush) return Decision::kKeep;
+    if (type != ValueType::kValue || !name || !entry || entry->kind == RecordKind::flush)
+      return Decision::kKeep;
     if (!is_stale(*name, *entry)) return Decision::kKeep;
     state_->index_entries_dropped.fetch_add(1, std::memory_order_relaxed);
     return Decision::kRemove;
@@ -34,8 +38,8 @@ class StaleFilter final : public CompactionFilter {
 
  private:
   [[nodiscard]] bool is_stale(const SeqnoKey& name, const IndexEntry& entry) const {
-    const Freshness known = state_->freshness ? state_->freshness(name.vbucket, entry.key, name.seqno)
-                                              : Freshness::unknown;
+    const Freshness known =
+        state_->freshness ? state_->freshness(name.vbucket, entry.key, name.seqno) : Freshness::unknown;
     if (known != Freshness::unknown) return known == Freshness::superseded;
     if (is_tombstone(entry.kind) && is_purged(name)) return true;
     return may_look_ && has_newer_document(name, entry);
@@ -72,8 +76,8 @@ class PurgeFilter final : public CompactionFilter {
 
   [[nodiscard]] const char* Name() const override { return "bobbin.PurgeFilter"; }
 
-  Decision FilterV2(int /*level*/, const Slice& key, ValueType type, const Slice& value, std::string* /*new_value*/,
-                    std::string* /*skip_until*/) const override {
+  Decision FilterV2(int /*level*/, const Slice& key, ValueType type, const Slice& value,
+                    std::string* /*new_value*/, std::string* /*skip_until*/) const override {
     if (type != ValueType::kValue) return Decision::kKeep;
     const auto record = decode_record(view(value));
     if (!record || !is_tombstone(record->kind) || now_s_ < record->time_s) return Decision::kKeep;
@@ -119,7 +123,8 @@ class StaleFilterFactory final : public rocksdb::CompactionFilterFactory {
   [[nodiscard]] bool ShouldFilterTableFileCreation(TableFileCreationReason reason) const override {
     return reason == TableFileCreationReason::kCompaction || reason == TableFileCreationReason::kFlush;
   }
-  std::unique_ptr<CompactionFilter> CreateCompactionFilter(const CompactionFilter::Context& context) override {
+  std::unique_ptr<CompactionFilter> CreateCompactionFilter(
+      const CompactionFilter::Context& context) override {
     return std::make_unique<StaleFilter>(state_, context.reason == TableFileCreationReason::kCompaction);
   }
 
@@ -132,7 +137,8 @@ class PurgeFilterFactory final : public rocksdb::CompactionFilterFactory {
   explicit PurgeFilterFactory(std::shared_ptr<FilterState> state) : state_(std::move(state)) {}
 
   [[nodiscard]] const char* Name() const override { return "bobbin.PurgeFilterFactory"; }
-  std::unique_ptr<CompactionFilter> CreateCompactionFilter(const CompactionFilter::Context& /*context*/) override {
+  std::unique_ptr<CompactionFilter> CreateCompactionFilter(
+      const CompactionFilter::Context& /*context*/) override {
     return std::make_unique<PurgeFilter>(state_);
   }
 

@@ -21,7 +21,11 @@ namespace bobbin::disk {
 /// lacks a tombstone above the purge seqno that it tells, whenever the power goes.
 struct FilterState {
   FilterState(AskFreshness ask, const base::Clock* with_clock, uint32_t age_s, uint32_t vbuckets)
-      : freshness(std::move(ask)), clock(with_clock), tombstone_age_s(age_s), wanted(vbuckets), persisted(vbuckets) {}
+      : freshness(std::move(ask)),
+        clock(with_clock),
+        tombstone_age_s(age_s),
+        wanted(vbuckets),
+        persisted(vbuckets) {}
 
   const AskFreshness freshness;
   const base::Clock* const clock;
@@ -37,8 +41,10 @@ struct FilterState {
 };
 
 /// For `seqnos`: drops entries whose key has a newer document, when memtables are flushed and in compactions.
-[[nodiscard]] std::shared_ptr<rocksdb::CompactionFilterFactory> make_stale_filter(std::shared_ptr<FilterState> state);
+[[nodiscard]] std::shared_ptr<rocksdb::CompactionFilterFactory> make_stale_filter(
+    std::shared_ptr<FilterState> state);
 /// For `docs`: drops old tombstones, in compactions.
-[[nodiscard]] std::shared_ptr<rocksdb::CompactionFilterFactory> make_purge_filter(std::shared_ptr<FilterState> state);
+[[nodiscard]] std::shared_ptr<rocksdb::CompactionFilterFactory> make_purge_filter(
+    std::shared_ptr<FilterState> state);
 
 }  // namespace bobbin::disk

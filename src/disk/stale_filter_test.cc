@@ -3,7 +3,9 @@
 namespace bobbin::disk {
 namespace {
 
-uint64_t dropped(ShardFixture& shard) { return shard->statistics().index_entries_dropped; }
+uint64_t dropped(ShardFixture& shard) {
+  return shard->statistics().index_entries_dropped;
+}
 
 void overwrite(ShardFixture& shard, int times) {
   for (int i = 1; i <= times; ++i)

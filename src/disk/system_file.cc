@@ -95,7 +95,8 @@ Result<void> replace_file(const std::string& path, std::string_view bytes) {
     if (!write_all(file.get(), bytes)) return base::fail(system_error(errno, beside, "write it"));
     if (::fsync(file.get()) != 0) return base::fail(system_error(errno, beside, "sync it"));
   }
-  if (::rename(beside.c_str(), path.c_str()) != 0) return base::fail(system_error(errno, path, "rename a file to it"));
+  if (::rename(beside.c_str(), path.c_str()) != 0)
+    return base::fail(system_error(errno, path, "rename a file to it"));
   return sync_folder(folder_of(path));
 }
 
