@@ -3,6 +3,8 @@
 //
 //   disk_flush [name=value]...
 //
+// With space=1 also what the shards' files take afterwards, closed, and compacted.
+//
 // keys=fresh|overwritten range=50000 count=1000000 batch=1000 shards=2 value=100 sync=1 rounds=5 dir=. and
 // what disk_layout knows, for the bare loop.
 
@@ -23,6 +25,7 @@ using bobbin::bench::Keys;
 using bobbin::bench::kVBuckets;
 using bobbin::bench::Settings;
 using bobbin::bench::Stopwatch;
+using bobbin::bench::vbucket_of;
 using bobbin::disk::Change;
 using bobbin::disk::Resources;
 using bobbin::disk::Shard;
@@ -77,6 +80,19 @@ double run_bare(const std::string& dir, const Settings& settings, uint32_t shard
     all[i]->write(keys_of(settings, i, shards), each, settings.number("batch", 1000),
                   settings.number("sync", 1) != 0);
   });
+}
+
+void tell_space(const std::vector<std::unique_ptr<Shard>>& shards) {
+  const auto mib = [&] {
+    uint64_t bytes = 0;
+    for (const auto& shard : shards)
+      bytes += shard->statistics().file_bytes;
+    return static_cast<double>(bytes) / (1U << 20U);
+  };
+  const double before = mib();
+  for (const auto& shard : shards)
+    (void)shard->compact();
+  std::printf("files: %.0f MiB, compacted %.0f MiB\n", before, mib());
 }
 
 double run_shards(const std::string& dir, const Settings& settings, uint32_t shards, uint64_t each) {
