@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "disk_layout.h"
 
@@ -33,7 +34,7 @@ rocksdb::CompressionType compression(const std::string& name) {
 rocksdb::ColumnFamilyOptions family(const Settings& settings, bool index) {
   static const auto kCache = rocksdb::NewLRUCache(settings.number("cache_mb", 64) << 20U);
   rocksdb::ColumnFamilyOptions options;
-  options.write_buffer_size = settings.number("memtable_mb", 64) << 20U;
+  options.write_buffer_size = settings.number("memtable_mb", 16) << 20U;
   options.max_write_buffer_number = 4;
   options.level_compaction_dynamic_level_bytes = true;
   options.compression = compression(settings.text("compression", "lz4"));
@@ -54,6 +55,10 @@ rocksdb::ColumnFamilyOptions family(const Settings& settings, bool index) {
     options.enable_blob_files = true;
     options.min_blob_size = settings.number("blob_from", 0);
     options.enable_blob_garbage_collection = true;
+    options.blob_garbage_collection_age_cutoff =
+        static_cast<double>(settings.number("blob_cutoff", 25)) / 100;
+    options.blob_garbage_collection_force_threshold =
+        static_cast<double>(settings.number("blob_force", 100)) / 100;
   }
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = kCache;
@@ -183,6 +188,20 @@ void BareShard::put(const std::vector<Item>& items, bool sync) {
   rocksdb::WriteOptions options;
   options.sync = sync;
   must(db_->Write(options, &batch));
+}
+
+void BareShard::settle() {
+  must(db_->Flush({}, {docs_, index_}));
+  for (bool busy = true; busy;) {
+    busy = false;
+    for (rocksdb::ColumnFamilyHandle* family : {docs_, index_}) {
+      for (const char* property : {"rocksdb.num-running-compactions", "rocksdb.compaction-pending"}) {
+        uint64_t value = 0;
+        busy = busy || !db_->GetIntProperty(family, property, &value) || value != 0;
+      }
+    }
+    if (busy) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
 }
 
 void BareShard::compact() {

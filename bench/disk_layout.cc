@@ -6,10 +6,10 @@
 //       iterate  the documents in key order
 //       stream   every vbucket in seqno order
 //       get      at random, over a cache of a tenth (cache_mb)
-//       space    after `rounds` overwrites of `range` items, before and after compaction
+//       space    after `rounds` overwrites of `range` items: at once, when RocksDB has settled, compacted
 // Everywhere: dir=. shards=2 layout=A|B value=100 index=1 sorted=1 hint=1 memtable=skiplist|vector|hash
-// index_memtable= memtable_mb=64 memtable_bloom=0 block=8192 bloom=10 compression=lz4 bottom=lz4|zstd|none
-// jobs=4 recycle=0 blob_from=0
+// index_memtable= memtable_mb=16 memtable_bloom=0 block=8192 bloom=10 compression=lz4 bottom=lz4|zstd|none
+// jobs=4 recycle=0 blob_from=0 blob_cutoff=25 blob_force=100
 
 #include "disk_layout.h"
 
@@ -70,6 +70,8 @@ void measure_space(Shards& shards, const Settings& settings) {
   std::printf(
       "on disk %.0f MiB of %.0f MiB live\n", files(),
       static_cast<double>(each * shards.size() * (18 + 31 + settings.number("value", 100))) / (1U << 20U));
+  on_each(shards, [](BareShard& shard, uint32_t) { shard.settle(); });
+  std::printf("settled %.0f MiB\n", files());
   on_each(shards, [](BareShard& shard, uint32_t) { shard.compact(); });
   std::printf("compacted %.0f MiB\n", files());
 }

@@ -76,6 +76,8 @@ class BareShard {
 
   /// Writes `count` documents in batches; returns how many bytes the log got.
   void write(Keys keys, uint64_t count, uint64_t batch, bool sync);
+  /// Waits until RocksDB has nothing left to compact by itself.
+  void settle();
   void compact();
   /// Documents per vbucket in seqno order: (vbucket, read).
   uint64_t stream(uint32_t vbucket);

@@ -13,7 +13,8 @@ namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kSmallestWriteBuffer = 2 * kMiB;
-constexpr uint64_t kLargestWriteBuffer = 128 * kMiB;
+// Larger ones fall out of the processor's caches: inserting costs half as much again at 64 MiB.
+constexpr uint64_t kLargestWriteBuffer = 16 * kMiB;
 constexpr size_t kDocumentBlockBytes = 8 * 1024;
 constexpr size_t kIndexBlockBytes = 16 * 1024;
 constexpr double kBloomBitsPerKey = 10;

@@ -16,11 +16,13 @@ std::string_view view(const Slice& slice) {
   return {slice.data(), slice.size()};
 }
 
+constexpr uint32_t kLookAt = 4;
+
 class StaleFilter final : public CompactionFilter {
  public:
-  /// `may_look` is false where reading documents would be too slow: while a memtable is being written out.
-  StaleFilter(std::shared_ptr<FilterState> state, bool may_look)
-      : state_(std::move(state)), may_look_(may_look) {}
+  /// Of the entries that the store does not know, every `look_at`-th is looked up; none when it is 0.
+  StaleFilter(std::shared_ptr<FilterState> state, uint32_t look_at)
+      : state_(std::move(state)), look_at_(look_at) {}
 
   [[nodiscard]] const char* Name() const override { return "bobbin.StaleFilter"; }
 
@@ -42,7 +44,7 @@ class StaleFilter final : public CompactionFilter {
         state_->freshness ? state_->freshness(name.vbucket, entry.key, name.seqno) : Freshness::unknown;
     if (known != Freshness::unknown) return known == Freshness::superseded;
     if (is_tombstone(entry.kind) && is_purged(name)) return true;
-    return may_look_ && has_newer_document(name, entry);
+    return look_at_ != 0 && ++unknown_ % look_at_ == 0 && has_newer_document(name, entry);
   }
 
   /// Its document went because of this purge seqno, or will.
@@ -66,7 +68,8 @@ class StaleFilter final : public CompactionFilter {
   }
 
   std::shared_ptr<FilterState> state_;
-  bool may_look_;
+  uint32_t look_at_;
+  mutable uint32_t unknown_ = 0;  // a filter belongs to one thread
 };
 
 class PurgeFilter final : public CompactionFilter {
@@ -125,7 +128,12 @@ class StaleFilterFactory final : public rocksdb::CompactionFilterFactory {
   }
   std::unique_ptr<CompactionFilter> CreateCompactionFilter(
       const CompactionFilter::Context& context) override {
-    return std::make_unique<StaleFilter>(state_, context.reason == TableFileCreationReason::kCompaction);
+    // A lookup costs ten times what passing an entry on does: none while a memtable waits to be written out,
+    // some when RocksDB compacts by itself (an entry comes by once for each level), all when somebody asked
+    // for it.
+    if (context.reason != TableFileCreationReason::kCompaction)
+      return std::make_unique<StaleFilter>(state_, 0);
+    return std::make_unique<StaleFilter>(state_, context.is_manual_compaction ? 1 : kLookAt);
   }
 
  private:
