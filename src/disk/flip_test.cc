@@ -107,7 +107,8 @@ int flip(const std::string& part, bool clean, int flips, const std::string& fold
     if (outcome.error.empty()) continue;
     ++told;
     EXPECT_NE(outcome.error.find(damaged.path()), std::string::npos) << outcome.error;
-    EXPECT_NE(outcome.path.find(part), std::string::npos)
+    // A manifest that lost its end may name a table that is gone: then both are named, the table first.
+    EXPECT_NE(outcome.error.find(part), std::string::npos)
         << "byte " << at << ": " << outcome.path << ": " << outcome.error;
   }
   return told;

@@ -27,17 +27,6 @@ ErrorKind kind_of(const rocksdb::Status& status, const std::string& text) {
   return ErrorKind::io;
 }
 
-/// RocksDB starts with CURRENT, and that names the manifest: what it does not blame on a file is in these.
-std::string first_file(const std::string& folder) {
-  const std::string current = folder + "/CURRENT";
-  std::ifstream file(current, std::ios::binary);
-  std::string manifest;
-  std::getline(file, manifest);
-  std::error_code error;
-  const std::string path = folder + "/" + manifest;
-  return manifest.starts_with("MANIFEST-") && fs::exists(path, error) ? path : current;
-}
-
 const char* advice(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::corrupt:
@@ -108,11 +97,24 @@ std::string path_in(std::string_view text, std::string_view folder) {
   return path.size() > start.size() ? path : std::string();
 }
 
+std::string first_file(const std::string& folder) {
+  const std::string current = folder + "/CURRENT";
+  std::ifstream file(current, std::ios::binary);
+  std::string manifest;
+  std::getline(file, manifest);
+  std::error_code error;
+  const std::string path = folder + "/" + manifest;
+  return manifest.starts_with("MANIFEST-") && fs::exists(path, error) ? path : current;
+}
+
 Error error_of(const rocksdb::Status& status, const std::string& folder, const RocksLog* log) {
   const std::string text = status.ToString();
   Error error;
   error.kind = kind_of(status, text);
   error.path = path_in(text, folder);
+  // What it says of a table that is not there under either of two names, the second of which nobody uses any
+  // more.
+  if (error.path.ends_with(".ldb")) error.path.replace(error.path.size() - 3, 3, "sst");
   std::error_code missing;
   // A manifest that is not there: what is wrong is the file that names it.
   if (error.path.starts_with(folder + "/MANIFEST-") && !fs::exists(error.path, missing))

@@ -37,6 +37,10 @@ class RocksLog final : public rocksdb::Logger {
 /// The first path below `folder` in a text; empty when there is none.
 [[nodiscard]] std::string path_in(std::string_view text, std::string_view folder);
 
+/// Where a shard begins: its CURRENT, or, if that is right, the manifest that it names. To blame for what
+/// RocksDB does not blame on a file.
+[[nodiscard]] std::string first_file(const std::string& folder);
+
 /// A status as an Error: its kind from the code, the file from the status, else from the log, else by looking
 /// at what every shard starts with (CURRENT, then the manifest it names).
 [[nodiscard]] Error error_of(const rocksdb::Status& status, const std::string& folder, const RocksLog* log);

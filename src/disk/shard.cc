@@ -2,7 +2,9 @@
 
 #include <rocksdb/convenience.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/sst_file_reader.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "disk/blob_names.h"
@@ -33,6 +35,37 @@ Result<void> check(const ShardOptions& options) {
       Error{ErrorKind::config, options.path, options.path + ": a shard has 1 to 65536 vbuckets"});
 }
 
+/// The first table in the folder that cannot even be opened; empty when all can.
+std::string damaged_table(const std::string& folder, rocksdb::Env* env) {
+  rocksdb::Options options;
+  options.env = env;
+  std::error_code error;
+  for (auto entry = std::filesystem::directory_iterator(folder, error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    if (entry->path().extension() != ".sst") continue;
+    rocksdb::SstFileReader table(options);
+    if (!table.Open(entry->path().string()).ok()) return entry->path().string();
+  }
+  return {};
+}
+
+/// Why a shard did not open, with the file that is to blame: RocksDB calls damage in what it reads of each
+/// table at the start, such as its properties, damage of the manifest.
+Error opening_error(const Shard::Impl& shard, const rocksdb::Status& status) {
+  Error error = shard.error_of(status);
+  const std::string& folder = shard.options.path;
+  // Without `create`, "does not exist" is damage: the directory says that the shard was there.
+  const bool is_missing = error.kind == ErrorKind::config;
+  if (!is_missing && (error.kind != ErrorKind::corrupt || !error.path.starts_with(folder + "/MANIFEST")))
+    return error;
+  error.kind = ErrorKind::corrupt;
+  error.path = is_missing ? std::string() : damaged_table(folder, shard.env.get());
+  if (error.path.empty()) error.path = first_file(folder);
+  error.message = error.path + ": damaged or missing (" + status.ToString() +
+                  "); restore it, or the whole directory, from a backup";
+  return error;
+}
+
 }  // namespace
 
 Shard::Shard(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -56,16 +89,7 @@ Result<std::unique_ptr<Shard>> Shard::open(const ShardOptions& options) {
   const rocksdb::Status status =
       options.read_only ? rocksdb::DB::OpenForReadOnly(database, options.path, families, &handles, &db)
                         : rocksdb::DB::Open(database, options.path, families, &handles, &db);
-  if (!status.ok()) {
-    // Without create, "does not exist" is damage: the directory says that the shard was there.
-    Error error = impl->error_of(status);
-    if (error.kind == ErrorKind::config) {
-      error.kind = ErrorKind::corrupt;
-      error.path = path_in(error.message, options.path).empty() ? options.path + "/CURRENT" : error.path;
-      error.message = error.path + ": damaged or missing (" + status.ToString() + ")";
-    }
-    return base::fail(std::move(error));
-  }
+  if (!status.ok()) return base::fail(opening_error(*impl, status));
   impl->db.reset(db);
   impl->rows = handles[0];
   impl->docs = handles[1];
