@@ -90,7 +90,7 @@ class FaultyFiles::State {
     files_.erase(path);
     replaced_.erase(path);
   }
-  void renamed(const std::string& from, const std::string& to, std::optional<std::string> before) {
+  void renamed(const std::string& from, const std::string& to, const std::optional<std::string>& before) {
     const base::MutexLock lock(mutex_);
     const auto moved = files_.find(from);
     if (moved != files_.end()) {
@@ -98,7 +98,7 @@ class FaultyFiles::State {
       files_[to].named = true;  // what it takes back is in replaced_
       files_.erase(from);
     }
-    replaced_.try_emplace(to, std::move(before));
+    replaced_.try_emplace(to, before);
   }
 
   bool drop_unsynced(uint64_t torn_bytes) {
@@ -188,13 +188,13 @@ class FaultyRandomAccessFile final : public rocksdb::FSRandomAccessFileOwnerWrap
 
   IOStatus Read(uint64_t offset, size_t n, const IOOptions& options, Slice* result, char* scratch,
                 IODebugContext* dbg) const override {
-    const IOStatus status = state_->may(FileOperation::read, path_);
+    IOStatus status = state_->may(FileOperation::read, path_);
     if (!status.ok()) return status;
     return FSRandomAccessFileOwnerWrapper::Read(offset, n, options, result, scratch, dbg);
   }
   IOStatus MultiRead(rocksdb::FSReadRequest* requests, size_t count, const IOOptions& options,
                      IODebugContext* dbg) override {
-    const IOStatus status = state_->may(FileOperation::read, path_);
+    IOStatus status = state_->may(FileOperation::read, path_);
     if (!status.ok()) return status;
     return FSRandomAccessFileOwnerWrapper::MultiRead(requests, count, options, dbg);
   }
@@ -211,7 +211,7 @@ class FaultySequentialFile final : public rocksdb::FSSequentialFileOwnerWrapper 
 
   IOStatus Read(size_t n, const IOOptions& options, Slice* result, char* scratch,
                 IODebugContext* dbg) override {
-    const IOStatus status = state_->may(FileOperation::read, path_);
+    IOStatus status = state_->may(FileOperation::read, path_);
     if (!status.ok()) return status;
     return FSSequentialFileOwnerWrapper::Read(n, options, result, scratch, dbg);
   }
@@ -236,7 +236,7 @@ class FaultyFolder final : public rocksdb::FSDirectoryWrapper {
 
  private:
   IOStatus noted(IOStatus status) {
-    const IOStatus injected = state_->may(FileOperation::sync, path_);
+    IOStatus injected = state_->may(FileOperation::sync, path_);
     if (!injected.ok()) return injected;
     if (status.ok()) state_->folder_synced(path_);
     return status;
@@ -306,7 +306,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
       before = bytes.str();
     }
     status = target()->RenameFile(from, to, options, dbg);
-    if (status.ok()) state_->renamed(from, to, std::move(before));
+    if (status.ok()) state_->renamed(from, to, before);
     return status;
   }
 

@@ -1,5 +1,8 @@
 #include "disk/shard.h"
 
+#include <atomic>
+#include <thread>
+
 #include "disk/disk_test_support.h"
 
 namespace bobbin::disk {
@@ -188,6 +191,34 @@ TEST(Shard, MemoryIsCountedAgainstTheBudget) {
   shard.commit({document(1, "a", 1, std::string(3000, 'x'))});
   EXPECT_GE(shard.options().resources->used_bytes(), before);
   EXPECT_GT(shard.options().resources->memtable_bytes(), 3000U);
+}
+
+// The promise is about threads: sanitizers look on.
+TEST(Shard, IsReadWhileItIsCommittedToAndCompacted) {
+  ShardFixture shard;
+  shard.open();
+  std::atomic<bool> done{false};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&, i] {
+      while (!done.load()) {
+        const std::string text = i == 0 ? shard.value_of(1, "k7") : shard.history(1);
+        EXPECT_FALSE(text.starts_with("error"));
+        EXPECT_FALSE(shard->statistics().sealed);
+        EXPECT_FALSE(shard->sealed());
+      }
+    });
+  }
+  for (uint64_t seqno = 1; seqno <= 300; ++seqno) {
+    shard.commit({document(1, "k" + std::to_string(seqno % 10), seqno, "v")});
+    if (seqno % 100 == 0) {
+      EXPECT_TRUE(shard->compact());
+    }
+  }
+  done.store(true);
+  for (std::thread& reader : readers)
+    reader.join();
+  EXPECT_EQ(shard->statistics().commits, 300U);
 }
 
 }  // namespace
