@@ -23,7 +23,7 @@ disable_evictions = true
 ```
 
 `bobbin serve --config FILE --check` says whether all of it is valid; if not, it names every wrong line, flag
-and variable, and ends with 2.
+and variable, and ends with 2. An unknown flag, or a file that is not TOML, is told first and by itself.
 
 * A **size** is a number of bytes, or a number with `K`, `M`, `G` or `T` (also `KB`, `KiB` …): powers of 1024.
 * A **duration** is a number of seconds, or a number with `ms`, `s`, `m`, `h` or `d`.

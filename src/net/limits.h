@@ -6,7 +6,7 @@
 namespace bobbin::net {
 
 /// What connections may cost. Constant once the front end has started; each has a configuration key of the
-/// same name and a counter in net/counters.h that tells when it was reached.
+/// like name (docs/configuration.md); net/counters.h has what was reached and what is held now.
 struct Limits {
   /// Connections open at once, over all loops. At the limit the listeners pause; nobody is dropped.
   size_t max_connections = 10'000;

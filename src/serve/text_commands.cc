@@ -1,6 +1,7 @@
 #include "serve/text_commands.h"
 
 #include <array>
+#include <cassert>
 
 #include "serve/session.h"
 #include "serve/statistics.h"
@@ -175,7 +176,7 @@ constexpr TextCommand kCommands[] = {
     {"quit", Shape::nothing, handle_quit, false, "close the connection"},
 };
 
-// A verb's place in the tables, found by its first two bytes: no two verbs that share them are many.
+// A verb's place in the tables, found by its first byte, its last and its length: few verbs share all three.
 struct VerbIndex {
   static constexpr size_t kSlots = 256;
   static constexpr uint8_t kNone = 0xff;
@@ -195,6 +196,7 @@ struct VerbIndex {
         return;
       }
     }
+    assert(false && "more verbs share a slot than it has places");
   }
   VerbIndex() {
     for (auto& places : rows)
