@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "net/inquiring_read.h"
+
 namespace bobbin::net {
 SocketConnection::Milliseconds SocketConnection::steady_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -28,6 +30,7 @@ SocketConnection::SocketConnection(Loop& loop, uint64_t id, StreamSocket socket,
 
 void SocketConnection::start(std::unique_ptr<Receiver> receiver) {
   receiver_ = std::move(receiver);
+  inquire(descriptor_);
   loop_.counters_.connections_opened.add(1);
   if (loop_.limits().idle_timeout.count() > 0) loop_.need_sweep();
   receiver_->on_open(*this);
@@ -42,8 +45,8 @@ void SocketConnection::read() {
   landing_ = !landing.empty();
   set_state(landing_ ? ConnectionState::landing
                      : (unread_.empty() ? ConnectionState::idle : ConnectionState::waiting));
-  const auto target = landing_ ? asio::mutable_buffer(landing.data(), landing.size())
-                               : asio::mutable_buffer(buffer_.data(), buffer_.size());
+  const ReadTarget target =
+      landing_ ? ReadTarget(landing.data(), landing.size()) : ReadTarget(buffer_.data(), buffer_.size());
   reading_ = true;
   ++operations_;
   socket_.async_read_some(target, [this](ErrorCode error, size_t n) { on_read(error, n); });
