@@ -160,9 +160,17 @@ class Bucket {
   /// the quota if it must.
   [[nodiscard]] Loaded load(std::string_view key, const LoadedRecord* record, LoadTicket ticket,
                             LoadPurpose purpose, base::Now now);
-  /// All that the disk has of the vbucket has been loaded (`complete`; value eviction must come to that), or
-  /// will not be.
+  /// All that the disk has of the vbucket has been loaded (`complete`), or will not be. With value eviction a
+  /// vbucket of which something cannot be read goes on as if it were warming up: what it does not know
+  /// blocks.
   void finish_warmup(uint16_t vbucket, bool complete);
+  /// From here on the vbucket can no longer be written to disk: changes are refused with `no_memory`, and it
+  /// is left out of flushes. What has expired is not found, and stays. Reads and loads go on.
+  void refuse_changes(uint16_t vbucket) noexcept;
+  /// The seqno of what the disk has last of this key; nothing where the table does not tell.
+  [[nodiscard]] std::optional<uint64_t> seqno_on_disk(uint16_t vbucket, std::string_view key) const noexcept;
+  /// Everything that is charged, as in Statistics; cheap.
+  [[nodiscard]] uint64_t used_bytes() const noexcept { return account_.used_bytes(); }
 
   /// Another reader of a vbucket's changes, from here on. It pins what it has not taken, until it lags by
   /// more than BucketOptions::cursor_lag_bytes: then take_changes answers `lost`.

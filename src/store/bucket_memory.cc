@@ -97,7 +97,7 @@ uint32_t Bucket::free_garbage(uint32_t documents) {
 
 void Bucket::cut_off_everything(base::Now now) {
   for (uint32_t i = 0; i < options_.vbuckets; ++i) {
-    if (vbuckets_[i].is_empty_hint()) continue;
+    if (vbuckets_[i].is_left_out_of_flushes()) continue;
     HashTable table = std::move(vbuckets_[i].cut_off(now).table);
     if (table.size() == 0) continue;
     const base::MutexLock lock(garbage_mutex_);

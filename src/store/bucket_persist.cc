@@ -109,6 +109,17 @@ void Bucket::finish_warmup(uint16_t vbucket, bool complete) {
   }
 }
 
+void Bucket::refuse_changes(uint16_t vbucket) noexcept {
+  vbuckets_[vbucket].refuse_changes();
+}
+
+std::optional<uint64_t> Bucket::seqno_on_disk(uint16_t vbucket, std::string_view key) const noexcept {
+  // An index entry may be of a vbucket that the key does not belong to only where the disk is damaged.
+  const Key at = locate(key);
+  if (&at.vbucket != &vbuckets_[vbucket]) return std::nullopt;
+  return at.vbucket.seqno_on_disk(key, at.hash);
+}
+
 ChangeLog::CursorId Bucket::open_cursor(uint16_t vbucket, std::string_view name) {
   return vbuckets_[vbucket].open_cursor(name);
 }

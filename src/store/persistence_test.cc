@@ -342,5 +342,68 @@ TEST_F(FullEviction, NothingIsGivenOutBeforeItIsReserved) {
   EXPECT_TRUE(restored.set("k", "new").ok());
 }
 
+TEST_F(ValueEviction, AVBucketThatCannotBeWrittenRefusesChangesAndLosesNothing) {
+  set("clean", kLong);
+  set("short-lived", kLong, in(10));
+  flush_to_disk();
+  for (uint32_t vb = 0; vb < bucket().vbucket_count(); ++vb)
+    bucket().refuse_changes(static_cast<uint16_t>(vb));
+  EXPECT_EQ(set("new", "x").status, StoreStatus::no_memory);
+  EXPECT_EQ(set("clean", "x").status, StoreStatus::no_memory);
+  EXPECT_EQ(bucket().remove("clean", {}, now()).status, RemoveStatus::no_memory);
+  EXPECT_EQ(bucket().touch("clean", in(5), now()).status, TouchStatus::no_memory);
+  bucket().flush(now());
+  evict();
+  EXPECT_EQ(get("clean"), kLong);
+  clock().advance_s(11);
+  EXPECT_EQ(get("short-lived"), "<miss>");
+  EXPECT_EQ(bucket().sweep_expired(100, now()).expired, 0U);
+  evict();
+  EXPECT_EQ(get("short-lived"), "<miss>");
+  EXPECT_EQ(bucket().dirty_bytes(), 0U);
+}
+
+TEST_F(FullEviction, AVBucketThatCannotBeWrittenEvictsAndFindsAgain) {
+  set("clean", kLong);
+  set("short-lived", kLong, in(10));
+  flush_to_disk();
+  for (uint32_t vb = 0; vb < bucket().vbucket_count(); ++vb)
+    bucket().refuse_changes(static_cast<uint16_t>(vb));
+  clock().advance_s(11);
+  evict();
+  EXPECT_EQ(bucket().statistics().items_on_disk_only, 2U);
+  EXPECT_EQ(get("clean"), kLong);
+  EXPECT_EQ(get("short-lived"), "<miss>");
+  EXPECT_EQ(bucket().dirty_bytes(), 0U);
+}
+
+TEST_F(FullEviction, TheTableTellsTheSeqnoOnDiskWhereItKnows) {
+  const auto told = [&](std::string_view key) {
+    return bucket().seqno_on_disk(bucket().vbucket_of(key), key);
+  };
+  const uint64_t first = set("k", "1").seqno;
+  EXPECT_EQ(told("k"), std::nullopt);
+  flush_to_disk();
+  EXPECT_EQ(told("k"), first);
+  set("k", "2");
+  EXPECT_EQ(told("k"), std::nullopt);
+  const uint64_t tombstone = remove("k").seqno;
+  flush_to_disk();
+  EXPECT_EQ(told("k"), tombstone);
+  EXPECT_EQ(get("absent"), "<miss>");
+  EXPECT_EQ(told("absent"), std::nullopt);
+}
+
+TEST_F(ValueEviction, WhatCannotBeReadKeepsAVBucketAskingTheDisk) {
+  set("k", kLong);
+  flush_to_disk();
+  crash();
+  const uint16_t vb = bucket().vbucket_of("k");
+  bucket().finish_warmup(vb, false);
+  EXPECT_TRUE(bucket().fetch("k", now()).would_block);
+  EXPECT_EQ(bucket().statistics().items, 1U);
+  EXPECT_EQ(get("k"), kLong);
+}
+
 }  // namespace
 }  // namespace bobbin::store

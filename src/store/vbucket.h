@@ -186,8 +186,8 @@ class alignas(64) VBucket {
     ChangeChunks changes;
   };
   [[nodiscard]] CutOff cut_off(base::Now now) noexcept;
-  /// Whether there is nothing to take out, as a hint.
-  [[nodiscard]] bool is_empty_hint() const noexcept;
+  /// Whether there is nothing to take out, as a hint, or nothing may be.
+  [[nodiscard]] bool is_left_out_of_flushes() const noexcept;
 
   // Of persistent buckets; vbucket_persist.cc.
 
@@ -199,6 +199,8 @@ class alignas(64) VBucket {
   /// `found` is what the disk has, or a placeholder for nothing; taken over when it is installed.
   [[nodiscard]] Loaded load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now now) noexcept;
   void finish_warmup(bool complete) noexcept;
+  void refuse_changes() noexcept;
+  [[nodiscard]] std::optional<uint64_t> seqno_on_disk(std::string_view key, uint64_t hash) const noexcept;
   /// One step of removing the placeholders of a vbucket that does not need them; true when there may be more.
   bool drop_placeholders(uint32_t& cursor, Victims& victims) noexcept;
   [[nodiscard]] ChangeLog::CursorId open_cursor(std::string_view name);

@@ -1,7 +1,6 @@
 // What moves between the memory of a persistent vbucket and its disk: loads, warmup, eviction.
 
 #include <algorithm>
-#include <cassert>
 
 #include "store/expiry.h"
 #include "store/memory.h"
@@ -104,11 +103,11 @@ Loaded VBucket::load_dead(const Document& record, uint64_t hash, base::Now now, 
 void VBucket::finish_warmup(bool complete) noexcept {
   const base::MutexLock lock(mutex_);
   PersistentState& mine = *persistent_;
+  if (!complete && mine.shared.policy == EvictionPolicy::value) return;
   mine.warming = false;
   // Where full eviction has been at work meanwhile, the table has not everything.
   if (complete && mine.unlinked_seqno == 0) mine.knows_all_keys = true;
   if (mine.shared.policy == EvictionPolicy::value) {
-    assert(complete);
     mine.knows_all_keys = true;
     mine.on_disk_only = 0;
   }
@@ -178,7 +177,7 @@ uint32_t VBucket::reclaim_persistent(Reclaim mode, uint32_t documents, uint32_t 
                          BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) -> Document* {
     ++examined;
     if (victims.full()) return document;
-    if (is_expired(document->expiry_, now_s)) {
+    if (is_expired(document->expiry_, now_s) && !mine.refuses) {
       // Its memory comes back when its end is on disk.
       Document* const stays =
           bury(document, ChangeKind::expiration, {uint64_t{now_s} * 1'000'000'000}, after);

@@ -98,10 +98,25 @@ void VBucket::persisted(const FlushBatch& batch, uint64_t priors_found) noexcept
   }
 }
 
-bool VBucket::is_empty_hint() const noexcept {
+bool VBucket::is_left_out_of_flushes() const noexcept {
   if (persistent_ == nullptr) return items_hint() == 0;
   const base::MutexLock lock(mutex_);
-  return persistent_->flush_seqno == seqno_ && table_.size() == 0;
+  return persistent_->refuses || (persistent_->flush_seqno == seqno_ && table_.size() == 0);
+}
+
+void VBucket::refuse_changes() noexcept {
+  const base::MutexLock lock(mutex_);
+  persistent_->refuses = true;
+}
+
+std::optional<uint64_t> VBucket::seqno_on_disk(std::string_view key, uint64_t hash) const noexcept {
+  const base::MutexLock lock(mutex_);
+  const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
+  // A placeholder that no tombstone left behind has none.
+  if (!slot || slot.document()->seqno() == 0) return std::nullopt;
+  // What the key had on disk before it got dirty is not known.
+  if (slot.document()->seqno() > persistent_->persisted_seqno) return std::nullopt;
+  return slot.document()->seqno();
 }
 
 void VBucket::mark_dirty(Aftermath& after) noexcept {

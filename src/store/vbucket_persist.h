@@ -51,7 +51,7 @@ struct PersistentState {
 
   /// Whether a change with the next seqno may be made.
   [[nodiscard]] bool admits(uint64_t high_seqno) noexcept {
-    return high_seqno < reserved_seqno && log.reserve();
+    return high_seqno < reserved_seqno && !refuses && log.reserve();
   }
   /// A key that goes leaves a placeholder where its absence from the table would say nothing.
   [[nodiscard]] bool leaves_placeholders() const noexcept {
@@ -77,6 +77,8 @@ struct PersistentState {
   uint64_t persisted_seqno = 0;
   /// No seqno above it is given out.
   uint64_t reserved_seqno = kUnlimited;
+  /// Nothing can be written to disk any more.
+  bool refuses = false;
   /// Of the last flush.
   uint64_t flush_seqno = 0;
   /// The highest seqno that full eviction has taken out of the table: see LoadTicket.

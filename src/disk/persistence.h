@@ -1,0 +1,126 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "disk/directory.h"
+#include "disk/error.h"
+#include "store/bucket.h"
+
+namespace bobbin::disk {
+
+struct PersistenceOptions {
+  /// Its `freshness` and `clock` are filled in.
+  DirectoryOptions directory;
+  /// Its type is persistent; vbuckets and flush_shards are those of the directory.
+  store::BucketOptions bucket;
+  /// How long a change may wait for company before a flusher takes it. Nobody waits while somebody asked for
+  /// a commit (after_commit), is out of memory, or dirty bytes have passed half of `max_dirty_bytes`.
+  std::chrono::milliseconds linger{20};
+  /// A commit ends with the vbucket that makes it as large as this.
+  uint64_t commit_bytes = 4 << 20;
+  /// Above this much that is not on disk, writers are to wait for a commit: with the linger and the time of a
+  /// commit, this bounds what an acknowledgement from memory may lose.
+  uint64_t max_dirty_bytes = 64 << 20;
+  /// Threads that read the disk for those who wait.
+  uint32_t readers = 4;
+  const base::Clock* clock = nullptr;
+};
+
+/// Keys on their way from the disk, for somebody who waits. Holds what was found in memory until it is
+/// destroyed, which is to be after the operation that would have blocked has run again.
+class Fetching {
+ public:
+  virtual ~Fetching() = default;
+  /// Once `done` was called: a key could not be read (the error is logged). Not for keys that do not exist.
+  [[nodiscard]] virtual bool failed() const noexcept = 0;
+};
+
+struct WarmupProgress {
+  uint64_t items_total = 0;   ///< live documents, as the states of the vbuckets say
+  uint64_t items_loaded = 0;  ///< metadata in memory
+  uint64_t values_loaded = 0;
+  uint64_t vbuckets_total = 0;
+  uint64_t vbuckets_done = 0;
+  uint64_t elapsed_us = 0;  ///< until now, or of the whole once it is finished
+  bool finished = false;
+  bool failed = false;  ///< something could not be read: those vbuckets answer would_block for unknown keys
+};
+
+struct PersistenceStatistics {
+  ShardStatistics shards;  ///< the sum
+  WarmupProgress warmup;
+  uint64_t commits = 0;
+  uint64_t commit_failures = 0;
+  uint64_t flushed_items = 0;
+  uint64_t flushed_bytes = 0;
+  uint64_t last_commit_us = 0;
+  uint64_t longest_commit_us = 0;  ///< since the start
+  uint64_t oldest_dirty_us = 0;  ///< age of the oldest change that is not on disk: an upper bound, 0 for none
+  uint64_t max_dirty_bytes = 0;
+  uint64_t fetches = 0;        ///< reads of the disk
+  uint64_t fetch_waiters = 0;  ///< keys that somebody waited for: more than reads where a read served several
+  uint64_t fetch_failures = 0;
+  uint64_t fetches_pending = 0;
+};
+
+/// What keeps a bucket on disk: the directory, the bucket, and the threads between them: a flusher and a
+/// warmup for each shard, and a few readers. Opened, started and ended by one thread; the rest is for any
+/// thread, and never waits for the disk.
+class Persistence {
+ public:
+  struct Impl;
+
+  /// Opens the directory and restores the vbuckets' states; reads no document.
+  [[nodiscard]] static Result<std::unique_ptr<Persistence>> open(PersistenceOptions options);
+  /// Ends the threads and the bucket, as after a crash: what is not on disk is lost. close() before it.
+  ~Persistence();
+  Persistence(const Persistence&) = delete;
+  Persistence& operator=(const Persistence&) = delete;
+
+  /// Writes the states that make the vbuckets writable, then starts the threads. A directory that cannot be
+  /// written is not an error here: the bucket is read-only then, and failure() says why.
+  void start();
+  /// Nothing changes the bucket any more: brings everything to disk, ends the threads, notes a clean end. An
+  /// error: not all is on disk.
+  [[nodiscard]] Result<void> close();
+
+  [[nodiscard]] store::Bucket& bucket() noexcept;
+  [[nodiscard]] const Directory& directory() const noexcept;
+
+  /// Reads keys into the bucket; one read for all who wait for a key. `done` is called once, on a reader's
+  /// thread, when all of them were looked up; it must not block, and may come before this returns. The keys
+  /// are copied.
+  [[nodiscard]] std::shared_ptr<Fetching> fetch(std::span<const std::string_view> keys,
+                                                std::function<void()> done);
+
+  /// Calls `waker` once, on the flusher's thread, after the next commit of the vbucket's shard that ends
+  /// after this call, or when it turns out that there will be none (failure()). Whoever waits for a seqno
+  /// asks first, then looks at Bucket::persisted_seqno, and asks again. Makes the flusher hurry. `waker` must
+  /// not block or ask again from within.
+  void after_commit(uint16_t vbucket, std::function<void()> waker);
+
+  /// Writers are to wait for a commit before they go on.
+  [[nodiscard]] bool over_dirty_limit() const noexcept;
+  /// A shard can no longer be written: the first error. Its vbuckets refuse changes; reads go on.
+  [[nodiscard]] std::optional<Error> failure() const;
+  /// As failure(), of one vbucket, and cheap.
+  [[nodiscard]] bool writable(uint16_t vbucket) const noexcept;
+
+  [[nodiscard]] WarmupProgress warmup() const;
+  [[nodiscard]] PersistenceStatistics statistics() const;
+
+ private:
+  explicit Persistence(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bobbin::disk
