@@ -74,16 +74,21 @@ const Record& KeyReader::record() const noexcept {
   return impl_->record;
 }
 
+std::unique_ptr<KeyReader::Impl> Shard::Impl::read_documents() const {
+  rocksdb::ReadOptions ahead = walking();
+  ahead.readahead_size = kReadaheadBytes;
+  return std::make_unique<KeyReader::Impl>(KeyReader::Impl{
+      *this, std::unique_ptr<rocksdb::Iterator>(db->NewIterator(ahead, docs)), {}, true, {}, {}});
+}
+
+std::unique_ptr<KeyReader> Shard::read_keys_from(uint16_t first_vbucket) const {
+  auto impl = impl_->read_documents();
+  impl->documents->Seek(vbucket_prefix(first_vbucket));
+  return std::make_unique<KeyReader>(std::move(impl));
+}
+
 std::unique_ptr<KeyReader> Shard::read_keys(std::optional<uint16_t> vbucket, std::string_view after) const {
-  rocksdb::ReadOptions options = walking();
-  options.readahead_size = kReadaheadBytes;
-  auto impl = std::make_unique<KeyReader::Impl>(
-      KeyReader::Impl{*impl_,
-                      std::unique_ptr<rocksdb::Iterator>(impl_->db->NewIterator(options, impl_->docs)),
-                      {},
-                      true,
-                      {},
-                      {}});
+  auto impl = impl_->read_documents();
   if (vbucket) {
     impl->prefix = vbucket_prefix(*vbucket);
     // Keys have no length limit of zero: the first that sorts behind `after` is `after` with a zero byte.

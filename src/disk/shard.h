@@ -111,6 +111,8 @@ class Shard {
   /// that is not wanted. The view is that of this moment.
   [[nodiscard]] std::unique_ptr<KeyReader> read_keys(std::optional<uint16_t> vbucket,
                                                      std::string_view after = {}) const;
+  /// The same for this vbucket and all behind it.
+  [[nodiscard]] std::unique_ptr<KeyReader> read_keys_from(uint16_t first_vbucket) const;
   /// What the vbucket's index has from `from` to `to`, both included, as it is at this moment.
   [[nodiscard]] std::unique_ptr<SeqnoReader> read_seqnos(uint16_t vbucket, uint64_t from, uint64_t to) const;
 

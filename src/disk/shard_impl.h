@@ -69,6 +69,7 @@ struct Shard::Impl {
   [[nodiscard]] rocksdb::Status add_states(std::span<const VBucketState> states);
   [[nodiscard]] rocksdb::Status add_purge_seqnos(std::vector<std::pair<uint16_t, uint64_t>>& purged);
   [[nodiscard]] Result<void> load_purge_seqnos();
+  [[nodiscard]] std::unique_ptr<KeyReader::Impl> read_documents() const;
 };
 
 }  // namespace bobbin::disk

@@ -1,0 +1,91 @@
+#include "disk/conversions.h"
+
+namespace bobbin::disk {
+
+namespace {
+
+constexpr uint8_t kStale = 1;
+constexpr uint8_t kTokenSent = 2;
+
+RecordKind kind_of(store::ChangeKind kind) noexcept {
+  switch (kind) {
+    case store::ChangeKind::deletion:
+      return RecordKind::deletion;
+    case store::ChangeKind::expiration:
+      return RecordKind::expiration;
+    case store::ChangeKind::flush:
+      return RecordKind::flush;
+    case store::ChangeKind::none:
+    case store::ChangeKind::mutation:
+      break;
+  }
+  return RecordKind::document;
+}
+
+}  // namespace
+
+Change change_of(uint16_t vbucket, const store::Change& change, uint32_t now_s) noexcept {
+  Change written;
+  written.vbucket = vbucket;
+  Record& record = written.record;
+  record.kind = kind_of(change.kind);
+  record.seqno = change.seqno;
+  record.cas = change.cas;
+  record.revision = change.revision;
+  if (change.doc == nullptr) return written;
+  written.key = change.doc->key();
+  if (record.kind != RecordKind::document) {
+    record.time_s = now_s;
+    return written;
+  }
+  record.marks = static_cast<uint8_t>((change.stale ? kStale : 0U) | (change.token_sent ? kTokenSent : 0U));
+  record.datatype = change.doc->datatype();
+  record.flags = change.doc->flags();
+  record.time_s = change.expiry;
+  record.value = change.doc->value();
+  return written;
+}
+
+VBucketState state_of(uint16_t vbucket, const store::VBucketState& state) {
+  VBucketState written;
+  written.vbucket = vbucket;
+  written.high_seqno = state.high_seqno;
+  written.max_cas = state.max_cas;
+  written.reserved_seqno = state.reserved_seqno;
+  written.reserved_cas = state.reserved_cas;
+  written.items = state.items;
+  written.failover.reserve(state.failover.size());
+  for (const store::FailoverEntry& entry : state.failover)
+    written.failover.push_back({entry.uuid, entry.seqno});
+  return written;
+}
+
+store::VBucketState state_of(const VBucketState& state) {
+  store::VBucketState restored;
+  restored.high_seqno = state.high_seqno;
+  restored.max_cas = state.max_cas;
+  restored.reserved_seqno = state.reserved_seqno;
+  restored.reserved_cas = state.reserved_cas;
+  restored.items = state.items;
+  restored.failover.reserve(state.failover.size());
+  for (const FailoverEntry& entry : state.failover)
+    restored.failover.push_back({entry.uuid, entry.seqno});
+  return restored;
+}
+
+store::LoadedRecord loaded_of(const Record& record, bool with_value) noexcept {
+  store::LoadedRecord loaded;
+  loaded.seqno = record.seqno;
+  loaded.cas = record.cas;
+  loaded.revision = record.revision;
+  loaded.flags = record.flags;
+  loaded.expiry = record.time_s;
+  loaded.datatype = record.datatype;
+  loaded.stale = (record.marks & kStale) != 0;
+  loaded.token_sent = (record.marks & kTokenSent) != 0;
+  loaded.value_size = static_cast<uint32_t>(record.value.size());
+  if (with_value) loaded.value = record.value;
+  return loaded;
+}
+
+}  // namespace bobbin::disk

@@ -1,0 +1,230 @@
+#include "disk/fetcher.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/log.h"
+#include "disk/conversions.h"
+
+namespace bobbin::disk {
+
+namespace {
+
+// Keys that a reader takes at once when many wait.
+constexpr size_t kLargestBatch = 32;
+// No memory is a moment's trouble or a lasting one.
+constexpr int kMemoryTries = 5;
+constexpr std::chrono::milliseconds kMemoryPause{5};
+
+}  // namespace
+
+/// Somebody who waits for keys, and the pins of those that have come. Readers write to a place of their own
+/// each, the last of them calls `done`.
+class Fetcher::Wait final : public Fetching {
+ public:
+  Wait(size_t keys, std::function<void()> done) : done_(std::move(done)), pins_(keys), missing_(keys) {}
+
+  [[nodiscard]] bool failed() const noexcept override { return failed_.load(std::memory_order_acquire); }
+
+  void arrived(size_t place, store::DocumentRef pin, bool failed) {
+    pins_[place] = std::move(pin);
+    if (failed) failed_.store(true, std::memory_order_release);
+    if (missing_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    // What the callback holds must not keep what holds the callback.
+    const std::function<void()> done = std::move(done_);
+    done_ = nullptr;
+    done();
+  }
+
+ private:
+  std::function<void()> done_;
+  std::vector<store::DocumentRef> pins_;
+  std::atomic<size_t> missing_;
+  std::atomic<bool> failed_{false};
+};
+
+Fetcher::Fetcher(store::Bucket& bucket, Directory& directory, const base::Clock& clock, uint32_t readers)
+    : bucket_(bucket),
+      directory_(directory),
+      clock_(clock),
+      readers_(std::max(readers, 1U)),
+      queues_(directory.shards()) {}
+
+Fetcher::~Fetcher() {
+  stop();
+}
+
+void Fetcher::start() {
+  for (uint32_t i = 0; i < readers_; ++i)
+    threads_.emplace_back([this] { run(); });
+}
+
+void Fetcher::stop() {
+  Wanted left;
+  {
+    const base::MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  for (std::thread& thread : threads_)
+    thread.join();
+  threads_.clear();
+  {
+    const base::MutexLock lock(mutex_);
+    left.swap(wanted_);
+    for (auto& queue : queues_)
+      queue.clear();
+    queued_ = 0;
+  }
+  for (auto& [key, waiters] : left) {
+    for (Waiter& waiter : waiters)
+      waiter.wait->arrived(waiter.place, {}, true);
+  }
+}
+
+std::shared_ptr<Fetching> Fetcher::fetch(std::span<const std::string_view> keys, std::function<void()> done) {
+  auto wait = std::make_shared<Wait>(keys.size(), std::move(done));
+  waiters_.fetch_add(keys.size(), std::memory_order_relaxed);
+  bool is_over = false;
+  {
+    const base::MutexLock lock(mutex_);
+    is_over = stopping_;
+    for (size_t i = 0; i < keys.size() && !is_over; ++i) {
+      const auto [at, is_new] = wanted_.try_emplace(std::string(keys[i]));
+      at->second.push_back({wait, i});
+      if (!is_new) continue;
+      queues_[directory_.shard_number(bucket_.vbucket_of(keys[i]))].push_back(at->first);
+      ++queued_;
+      changed_.notify_one();
+    }
+  }
+  for (size_t i = 0; i < keys.size() && is_over; ++i)
+    wait->arrived(i, {}, true);
+  return wait;
+}
+
+FetcherStatistics Fetcher::statistics() const {
+  FetcherStatistics numbers;
+  numbers.fetches = fetches_.load(std::memory_order_relaxed);
+  numbers.waiters = waiters_.load(std::memory_order_relaxed);
+  numbers.failures = failures_.load(std::memory_order_relaxed);
+  const base::MutexLock lock(mutex_);
+  numbers.pending = wanted_.size();
+  return numbers;
+}
+
+void Fetcher::run() {
+  for (auto keys = take(); !keys.empty(); keys = take())
+    read(keys);
+}
+
+std::vector<std::string_view> Fetcher::take() {
+  std::vector<std::string_view> keys;
+  const base::MutexLock lock(mutex_);
+  while (!stopping_ && queued_ == 0)
+    changed_.wait(mutex_);
+  if (stopping_) return keys;
+  while (queues_[next_queue_].empty())
+    next_queue_ = (next_queue_ + 1) % queues_.size();
+  std::deque<std::string_view>& queue = queues_[next_queue_];
+  // A fair share: while few wait, each gets a reader of its own.
+  const size_t share = std::clamp<size_t>(queued_ / readers_, 1, kLargestBatch);
+  while (!queue.empty() && keys.size() < share) {
+    keys.push_back(queue.front());
+    queue.pop_front();
+  }
+  queued_ -= keys.size();
+  next_queue_ = (next_queue_ + 1) % queues_.size();
+  return keys;
+}
+
+void Fetcher::read(std::span<const std::string_view> keys) {
+  std::vector<DocumentKey> names;
+  std::vector<store::LoadTicket> tickets;
+  for (const std::string_view key : keys) {
+    names.push_back({bucket_.vbucket_of(key), key});
+    tickets.push_back(bucket_.begin_load(names.back().vbucket));
+  }
+  Shard& shard = directory_.shard_of(names.front().vbucket);
+  fetches_.fetch_add(keys.size(), std::memory_order_relaxed);
+  std::vector<Result<std::optional<StoredRecord>>> found;
+  if (keys.size() == 1)
+    found.push_back(shard.get(names.front().vbucket, keys.front()));
+  else
+    found = shard.get_many(names);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    bool failed = false;
+    store::Loaded loaded = load(keys[i], found[i], tickets[i], failed);
+    if (loaded.status == store::LoadStatus::read_again)
+      loaded = read_again(names[i].vbucket, keys[i], failed);
+    finish(keys[i], std::move(loaded), failed);
+  }
+}
+
+store::Loaded Fetcher::read_again(uint16_t vbucket, std::string_view key, bool& failed) {
+  while (true) {
+    const store::LoadTicket ticket = bucket_.begin_load(vbucket);
+    fetches_.fetch_add(1, std::memory_order_relaxed);
+    store::Loaded loaded = load(key, directory_.shard_of(vbucket).get(vbucket, key), ticket, failed);
+    if (loaded.status != store::LoadStatus::read_again) return loaded;
+  }
+}
+
+store::Loaded Fetcher::load(std::string_view key, const Result<std::optional<StoredRecord>>& found,
+                            store::LoadTicket ticket, bool& failed) {
+  if (!found) {
+    failed = true;
+    log_failure(found.error().message);
+    return {};
+  }
+  std::optional<store::LoadedRecord> record;
+  if (*found && !is_tombstone((*found)->record().kind)) record = loaded_of((*found)->record(), true);
+  store::Loaded loaded;
+  for (int tries = 0; tries < kMemoryTries; ++tries) {
+    if (tries != 0) std::this_thread::sleep_for(kMemoryPause);
+    loaded = bucket_.load(key, record ? &*record : nullptr, ticket, store::LoadPurpose::fetch, clock_.now());
+    if (loaded.status != store::LoadStatus::no_memory) break;
+  }
+  if (loaded.status == store::LoadStatus::no_memory) {
+    failed = true;
+    log_failure("no memory for a document that somebody waits for");
+  } else if (loaded.status == store::LoadStatus::missing) {
+    failed = true;
+    const Shard& shard = directory_.shard_of(bucket_.vbucket_of(key));
+    log_failure(shard.path() + ": a document that was written is not there");
+  }
+  return loaded;
+}
+
+void Fetcher::finish(std::string_view key, store::Loaded loaded, bool failed) {
+  Wanted::node_type done;
+  {
+    const base::MutexLock lock(mutex_);
+    done = wanted_.extract(std::string(key));
+  }
+  Waiters& waiters = done.mapped();
+  if (failed) failures_.fetch_add(1, std::memory_order_relaxed);
+  for (size_t i = 1; i < waiters.size(); ++i)
+    waiters[i].wait->arrived(waiters[i].place, loaded.pin.share(), failed);
+  waiters.front().wait->arrived(waiters.front().place, std::move(loaded.pin), failed);
+}
+
+void Fetcher::log_failure(const std::string& message) {
+  const uint32_t now_s = clock_.now().unix_s();
+  uint64_t left_out = 0;
+  {
+    const base::MutexLock lock(mutex_);
+    // A line each second tells as much as one for each key of a damaged disk.
+    if (now_s == last_logged_s_) {
+      ++not_logged_;
+      return;
+    }
+    last_logged_s_ = now_s;
+    left_out = std::exchange(not_logged_, 0);
+  }
+  base::log(base::LogLevel::error,
+            "disk: " + message + (left_out == 0 ? "" : " (and " + std::to_string(left_out) + " more)"));
+}
+
+}  // namespace bobbin::disk

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "disk/directory.h"
+#include "disk/persistence.h"
+#include "store/bucket.h"
+
+namespace bobbin::disk {
+
+struct FetcherStatistics {
+  uint64_t fetches = 0;
+  uint64_t waiters = 0;
+  uint64_t failures = 0;
+  uint64_t pending = 0;
+};
+
+/// Threads that read the disk for those who wait: see Persistence::fetch. Any thread; one starts and ends it.
+///
+/// A key that is on its way is in a map, with all who wait for it: one read serves them. The queue is as long
+/// as there are such keys; who waits is bounded by what each session may wait for.
+class Fetcher {
+ public:
+  Fetcher(store::Bucket& bucket, Directory& directory, const base::Clock& clock, uint32_t readers);
+  /// As stop().
+  ~Fetcher();
+  Fetcher(const Fetcher&) = delete;
+  Fetcher& operator=(const Fetcher&) = delete;
+
+  void start();
+  /// Ends the threads after what they are reading. Who still waits is told that it failed.
+  void stop();
+
+  [[nodiscard]] std::shared_ptr<Fetching> fetch(std::span<const std::string_view> keys,
+                                                std::function<void()> done);
+  [[nodiscard]] FetcherStatistics statistics() const;
+
+ private:
+  class Wait;
+
+  /// Where a waiter wants its pin.
+  struct Waiter {
+    std::shared_ptr<Wait> wait;
+    size_t place = 0;
+  };
+  using Waiters = std::vector<Waiter>;
+  using Wanted = std::unordered_map<std::string, Waiters>;
+
+  void run();
+  /// Waits for keys, of one shard; empty when the thread is to end. They stay in the map.
+  [[nodiscard]] std::vector<std::string_view> take();
+  void read(std::span<const std::string_view> keys);
+  /// Reads and loads one key until it is there.
+  [[nodiscard]] store::Loaded read_again(uint16_t vbucket, std::string_view key, bool& failed);
+  /// Gives what the shard has to the bucket; an error is logged.
+  [[nodiscard]] store::Loaded load(std::string_view key, const Result<std::optional<StoredRecord>>& found,
+                                   store::LoadTicket ticket, bool& failed);
+  void finish(std::string_view key, store::Loaded loaded, bool failed);
+  void log_failure(const std::string& message);
+
+  store::Bucket& bucket_;
+  Directory& directory_;
+  const base::Clock& clock_;
+  const uint32_t readers_;
+
+  mutable base::Mutex mutex_;
+  std::condition_variable_any changed_;
+  // The queues show the keys of the map, whose nodes stay where they are.
+  Wanted wanted_ GUARDED_BY(mutex_);
+  std::vector<std::deque<std::string_view>> queues_ GUARDED_BY(mutex_);
+  size_t next_queue_ GUARDED_BY(mutex_) = 0;
+  size_t queued_ GUARDED_BY(mutex_) = 0;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  uint32_t last_logged_s_ GUARDED_BY(mutex_) = 0;
+  uint64_t not_logged_ GUARDED_BY(mutex_) = 0;
+
+  std::atomic<uint64_t> fetches_{0};
+  std::atomic<uint64_t> waiters_{0};
+  std::atomic<uint64_t> failures_{0};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace bobbin::disk

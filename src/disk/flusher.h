@@ -1,0 +1,135 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "disk/error.h"
+#include "disk/shard.h"
+#include "store/bucket.h"
+
+namespace bobbin::disk {
+
+struct FlusherOptions {
+  uint32_t shard = 0;
+  uint32_t shards = 1;
+  std::chrono::milliseconds linger{20};
+  uint64_t commit_bytes = 4 << 20;
+  /// Nobody lingers when the bucket has more that is not on disk.
+  uint64_t hurry_above_bytes = 32 << 20;
+};
+
+struct FlusherStatistics {
+  uint64_t commits = 0;
+  uint64_t commit_failures = 0;
+  uint64_t flushed_items = 0;
+  uint64_t flushed_bytes = 0;
+  uint64_t last_commit_us = 0;
+  uint64_t longest_commit_us = 0;
+  uint64_t oldest_dirty_us = 0;
+};
+
+/// Brings the changes of one shard's vbuckets to disk, in synced commits, and tells who waits for that.
+///
+/// It makes passes: takes the vbuckets that changed and their changes, a few megabytes at a time, commits
+/// them with their states, and only then reports them to the bucket. The first commit that fails is the last
+/// one: the vbuckets refuse changes from then on.
+///
+/// One thread starts and ends it; the rest is for any thread.
+class Flusher {
+ public:
+  Flusher(store::Bucket& bucket, Shard& shard, const base::Clock& clock, const FlusherOptions& options);
+  /// As stop(); what is not on disk is lost.
+  ~Flusher();
+  Flusher(const Flusher&) = delete;
+  Flusher& operator=(const Flusher&) = delete;
+
+  /// Makes the first pass, which makes the vbuckets writable, on the calling thread; then starts its own.
+  void start();
+  /// Ends the thread after what it is committing. Calls whoever waits.
+  void stop();
+  /// After stop(), and when nobody changes the bucket: brings the rest to disk, with states that say that
+  /// nothing was given out beyond it.
+  [[nodiscard]] Result<void> finish();
+
+  /// See Persistence::after_commit.
+  void after_commit(std::function<void()> waker);
+  [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::optional<Error> failure() const;
+  /// Of the bucket's dirty bytes, those that no commit will take any more.
+  [[nodiscard]] uint64_t stuck_bytes() const noexcept { return stuck_bytes_.load(std::memory_order_relaxed); }
+  [[nodiscard]] FlusherStatistics statistics() const;
+
+ private:
+  using SteadyClock = std::chrono::steady_clock;
+
+  /// Batches on their way into one commit.
+  struct Group {
+    std::vector<store::FlushBatch> batches;
+    std::vector<Change> changes;
+    /// Of these and the two below, one for each batch.
+    std::vector<VBucketState> states;
+    std::vector<uint64_t> priors;
+    /// Keys whose prior is unknown, and whose batch that is.
+    std::vector<DocumentKey> unknown;
+    std::vector<size_t> unknown_of;
+    uint64_t bytes = 0;
+    uint64_t items = 0;
+    void clear();
+  };
+  enum class Passed : uint8_t { nothing, something, no_memory };
+
+  [[nodiscard]] static uint64_t microseconds(SteadyClock::duration duration) {
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+  }
+  void run();
+  /// Called by the bucket.
+  void wake();
+  /// Sleeps until there is something to do; false when the thread is to end.
+  [[nodiscard]] bool wait_for_work();
+  /// Lets changes gather; false when the thread is to end.
+  [[nodiscard]] bool linger();
+  [[nodiscard]] bool is_in_hurry() const REQUIRES(mutex_);
+  [[nodiscard]] Passed pass();
+  /// Writes the group, and reports it.
+  void commit();
+  void add_to_commit(const store::FlushBatch& batch);
+  /// Finds out for how many changes of unknown keys the shard has a live document, and corrects the states.
+  void count_priors();
+  void refuse_changes();
+  void fail_with(const Error& error);
+  void call_waiters();
+
+  store::Bucket& bucket_;
+  Shard& shard_;
+  const base::Clock& clock_;
+  const FlusherOptions options_;
+
+  // The committing thread's.
+  Group group_;
+  bool closing_ = false;
+
+  mutable base::Mutex mutex_;
+  std::condition_variable_any changed_;
+  bool armed_ GUARDED_BY(mutex_) = false;
+  bool woken_ GUARDED_BY(mutex_) = false;
+  bool hurried_ GUARDED_BY(mutex_) = false;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::vector<std::function<void()>> waiters_ GUARDED_BY(mutex_);
+  std::optional<Error> failure_ GUARDED_BY(mutex_);
+  FlusherStatistics numbers_ GUARDED_BY(mutex_);
+  /// Since when there may be something that is not on disk.
+  std::optional<SteadyClock::time_point> dirty_since_ GUARDED_BY(mutex_);
+
+  std::atomic<bool> failed_{false};
+  std::atomic<uint64_t> stuck_bytes_{0};
+  std::thread thread_;
+};
+
+}  // namespace bobbin::disk

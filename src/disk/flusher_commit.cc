@@ -1,0 +1,129 @@
+// How a flusher writes what it has taken.
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "base/log.h"
+#include "disk/conversions.h"
+#include "disk/flusher.h"
+
+namespace bobbin::disk {
+
+namespace {
+
+// Keys that are looked up at once. Their values come along, so not many.
+constexpr size_t kLookups = 64;
+
+}  // namespace
+
+void Flusher::Group::clear() {
+  batches.clear();
+  changes.clear();
+  states.clear();
+  priors.clear();
+  unknown.clear();
+  unknown_of.clear();
+  bytes = 0;
+  items = 0;
+}
+
+void Flusher::add_to_commit(const store::FlushBatch& batch) {
+  const size_t number = group_.states.size();
+  const size_t unknown_before = group_.unknown.size();
+  const uint32_t now_s = clock_.now().unix_s();
+  batch.changes.changes.for_each([&](const store::Change& change) {
+    group_.changes.push_back(change_of(batch.vbucket, change, now_s));
+    if (change.kind == store::ChangeKind::flush) {
+      // What came before is in no count any more.
+      group_.unknown.resize(unknown_before);
+      group_.unknown_of.resize(unknown_before);
+    } else if (change.prior_unknown && batch.counts_priors) {
+      // There is one such change of a key in a batch at most: where its absence from the table would not say
+      // that it does not exist, what the first has left in the table supersedes it.
+      group_.unknown.push_back({batch.vbucket, change.doc->key()});
+      group_.unknown_of.push_back(number);
+    }
+  });
+  group_.items += batch.changes.items;
+  group_.states.push_back(state_of(batch.vbucket, batch.state));
+  group_.priors.push_back(0);
+  if (closing_) {
+    VBucketState& state = group_.states.back();
+    state.reserved_seqno = state.high_seqno;
+    state.reserved_cas = state.max_cas;
+  }
+}
+
+void Flusher::count_priors() {
+  // What the items count is a document's record, whether it has expired or not: its end is a change of its
+  // own.
+  const std::span<const DocumentKey> names(group_.unknown);
+  for (size_t begin = 0; begin < names.size(); begin += kLookups) {
+    const size_t count = std::min(kLookups, names.size() - begin);
+    const auto found = shard_.get_many(names.subspan(begin, count));
+    bool is_logged = false;
+    for (size_t i = 0; i < count; ++i) {
+      if (found[i]) {
+        const bool is_there = *found[i] && !is_tombstone((*found[i])->record().kind);
+        if (is_there) ++group_.priors[group_.unknown_of[begin + i]];
+      } else if (!std::exchange(is_logged, true)) {
+        // The write need not fail for it: one item too many is counted.
+        base::log(base::LogLevel::error, "disk: counting items: " + found[i].error().message);
+      }
+    }
+  }
+  for (size_t i = 0; i < group_.states.size(); ++i)
+    group_.states[i].items -= std::min(group_.states[i].items, group_.priors[i]);
+}
+
+void Flusher::commit() {
+  if (group_.batches.empty()) return;
+  const auto begun = SteadyClock::now();
+  for (const store::FlushBatch& batch : group_.batches)
+    add_to_commit(batch);
+  count_priors();
+  if (auto committed = shard_.commit(group_.changes, group_.states, Sync::yes); !committed)
+    return fail_with(committed.error());
+  for (size_t i = 0; i < group_.batches.size(); ++i)
+    bucket_.persisted(group_.batches[i], group_.priors[i]);
+  {
+    const base::MutexLock lock(mutex_);
+    ++numbers_.commits;
+    numbers_.flushed_items += group_.items;
+    numbers_.flushed_bytes += group_.bytes;
+    numbers_.last_commit_us = microseconds(SteadyClock::now() - begun);
+    numbers_.longest_commit_us = std::max(numbers_.longest_commit_us, numbers_.last_commit_us);
+  }
+  group_.clear();
+  call_waiters();
+}
+
+void Flusher::fail_with(const Error& error) {
+  base::log(base::LogLevel::error, "disk: " + error.message + ": its vbuckets are read-only from here on");
+  {
+    const base::MutexLock lock(mutex_);
+    failure_ = error;
+    ++numbers_.commit_failures;
+  }
+  failed_.store(true, std::memory_order_release);
+  refuse_changes();
+  // Nobody must wait for these to become fewer.
+  uint64_t stuck = group_.bytes;
+  for (uint32_t vbucket = options_.shard; vbucket < bucket_.vbucket_count(); vbucket += options_.shards)
+    stuck += bucket_.take_log(static_cast<uint16_t>(vbucket), clock_.now()).changes.bytes;
+  stuck_bytes_.store(stuck, std::memory_order_relaxed);
+  group_.clear();
+  call_waiters();
+}
+
+void Flusher::call_waiters() {
+  std::vector<std::function<void()>> waiters;
+  {
+    const base::MutexLock lock(mutex_);
+    waiters.swap(waiters_);
+  }
+  for (const auto& waiter : waiters)
+    waiter();
+}
+
+}  // namespace bobbin::disk

@@ -1,0 +1,185 @@
+#include "disk/persistence.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "disk/conversions.h"
+#include "disk/persistence_impl.h"
+
+namespace bobbin::disk {
+
+Persistence::Persistence(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Persistence::~Persistence() = default;
+
+Result<std::unique_ptr<Persistence>> Persistence::open(PersistenceOptions options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = std::move(options);
+  if (impl->options.clock != nullptr) impl->clock = impl->options.clock;
+  if (auto opened = impl->open_directory(); !opened) return base::fail(std::move(opened.error()));
+  if (auto made = impl->make_bucket(); !made) return base::fail(std::move(made.error()));
+  impl->make_threads();
+  return std::unique_ptr<Persistence>(new Persistence(std::move(impl)));
+}
+
+Freshness Persistence::Impl::freshness_of(uint16_t vbucket, std::string_view key, uint64_t seqno) const {
+  const store::Bucket* const bucket_or_null = asked.load(std::memory_order_acquire);
+  if (bucket_or_null == nullptr) return Freshness::unknown;
+  const std::optional<uint64_t> newest = bucket_or_null->seqno_on_disk(vbucket, key);
+  if (!newest) return Freshness::unknown;
+  return *newest > seqno ? Freshness::superseded : Freshness::current;
+}
+
+Result<void> Persistence::Impl::open_directory() {
+  options.directory.clock = clock;
+  options.directory.freshness = [this](uint16_t vbucket, std::string_view key, uint64_t seqno) {
+    return freshness_of(vbucket, key, seqno);
+  };
+  auto opened = Directory::open(options.directory);
+  if (!opened) return base::fail(std::move(opened.error()));
+  directory = std::move(*opened);
+  const uint32_t vbuckets = directory->vbuckets();
+  if (std::has_single_bit(vbuckets) && vbuckets <= kDefaultVBuckets) return {};
+  return base::fail(Error{ErrorKind::config, directory->path(),
+                          directory->path() + ": has " + std::to_string(vbuckets) +
+                              " vbuckets; a bucket has a power of two, up to 1024"});
+}
+
+Result<void> Persistence::Impl::make_bucket() {
+  options.bucket.type = store::BucketType::persistent;
+  options.bucket.vbuckets = directory->vbuckets();
+  options.bucket.flush_shards = directory->shards();
+  auto made = std::make_unique<store::Bucket>(options.bucket);
+  for (uint32_t shard = 0; shard < directory->shards(); ++shard) {
+    const auto states = directory->shard(shard).states();
+    if (!states) return base::fail(states.error());
+    for (const VBucketState& state : *states) {
+      made->restore(state.vbucket, state_of(state), clock->now());
+      items_at_start += state.items;
+    }
+  }
+  bucket = std::move(made);
+  asked.store(bucket.get(), std::memory_order_release);
+  return {};
+}
+
+void Persistence::Impl::make_threads() {
+  FlusherOptions flusher;
+  flusher.shards = directory->shards();
+  flusher.linger = options.linger;
+  flusher.commit_bytes = options.commit_bytes;
+  flusher.hurry_above_bytes = options.max_dirty_bytes / 2;
+  for (uint32_t i = 0; i < directory->shards(); ++i) {
+    flusher.shard = i;
+    flushers.push_back(std::make_unique<Flusher>(*bucket, directory->shard(i), *clock, flusher));
+    warmups.push_back(std::make_unique<Warmup>(*bucket, directory->shard(i), *clock, i, directory->shards()));
+  }
+  fetcher = std::make_unique<Fetcher>(*bucket, *directory, *clock, options.readers);
+}
+
+void Persistence::start() {
+  for (const auto& flusher : impl_->flushers)
+    flusher->start();
+  impl_->fetcher->start();
+  for (const auto& warmup : impl_->warmups)
+    warmup->start();
+  impl_->started.store(true);
+}
+
+Result<void> Persistence::close() {
+  if (impl_->closed.exchange(true)) return {};
+  // A load writes the end of what it finds expired: these go before the flushers.
+  for (const auto& warmup : impl_->warmups)
+    warmup->stop();
+  impl_->fetcher->stop();
+  std::optional<Error> first;
+  for (const auto& flusher : impl_->flushers)
+    flusher->stop();
+  for (const auto& flusher : impl_->flushers) {
+    auto finished = flusher->finish();
+    if (!finished && !first) first = std::move(finished.error());
+  }
+  auto closed = impl_->directory->close();
+  if (!closed && !first) first = std::move(closed.error());
+  if (first) return base::fail(std::move(*first));
+  return {};
+}
+
+store::Bucket& Persistence::bucket() noexcept {
+  return *impl_->bucket;
+}
+
+const Directory& Persistence::directory() const noexcept {
+  return *impl_->directory;
+}
+
+std::shared_ptr<Fetching> Persistence::fetch(std::span<const std::string_view> keys,
+                                             std::function<void()> done) {
+  return impl_->fetcher->fetch(keys, std::move(done));
+}
+
+void Persistence::after_commit(uint16_t vbucket, std::function<void()> waker) {
+  impl_->flusher_of(vbucket).after_commit(std::move(waker));
+}
+
+bool Persistence::over_dirty_limit() const noexcept {
+  uint64_t stuck = 0;
+  for (const auto& flusher : impl_->flushers)
+    stuck += flusher->stuck_bytes();
+  return impl_->bucket->dirty_bytes() > impl_->options.max_dirty_bytes + stuck;
+}
+
+std::optional<Error> Persistence::failure() const {
+  for (const auto& flusher : impl_->flushers) {
+    if (auto error = flusher->failure()) return error;
+  }
+  return std::nullopt;
+}
+
+bool Persistence::writable(uint16_t vbucket) const noexcept {
+  return !impl_->flusher_of(vbucket).failed();
+}
+
+WarmupProgress Persistence::warmup() const {
+  WarmupProgress progress;
+  progress.items_total = impl_->items_at_start;
+  progress.vbuckets_total = impl_->bucket->vbucket_count();
+  if (!impl_->started.load()) return progress;
+  progress.finished = true;
+  for (const auto& warmup : impl_->warmups) {
+    const WarmupNumbers numbers = warmup->numbers();
+    progress.items_loaded += numbers.items;
+    progress.values_loaded += numbers.values;
+    progress.vbuckets_done += numbers.vbuckets_done;
+    progress.finished = progress.finished && numbers.finished;
+    progress.failed = progress.failed || numbers.failed;
+    progress.elapsed_us = std::max(progress.elapsed_us, numbers.elapsed_us);
+  }
+  return progress;
+}
+
+PersistenceStatistics Persistence::statistics() const {
+  PersistenceStatistics numbers;
+  if (!impl_->closed.load()) numbers.shards = impl_->directory->statistics();
+  numbers.warmup = warmup();
+  for (const auto& flusher : impl_->flushers) {
+    const FlusherStatistics one = flusher->statistics();
+    numbers.commits += one.commits;
+    numbers.commit_failures += one.commit_failures;
+    numbers.flushed_items += one.flushed_items;
+    numbers.flushed_bytes += one.flushed_bytes;
+    numbers.last_commit_us = std::max(numbers.last_commit_us, one.last_commit_us);
+    numbers.longest_commit_us = std::max(numbers.longest_commit_us, one.longest_commit_us);
+    numbers.oldest_dirty_us = std::max(numbers.oldest_dirty_us, one.oldest_dirty_us);
+  }
+  numbers.max_dirty_bytes = impl_->options.max_dirty_bytes;
+  const FetcherStatistics fetched = impl_->fetcher->statistics();
+  numbers.fetches = fetched.fetches;
+  numbers.fetch_waiters = fetched.waiters;
+  numbers.fetch_failures = fetched.failures;
+  numbers.fetches_pending = fetched.pending;
+  return numbers;
+}
+
+}  // namespace bobbin::disk

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "disk/fetcher.h"
+#include "disk/flusher.h"
+#include "disk/persistence.h"
+#include "disk/warmup.h"
+
+namespace bobbin::disk {
+
+/// In the order in which they need each other: the last ends first.
+struct Persistence::Impl {
+  PersistenceOptions options;
+  base::SystemClock system_clock;
+  const base::Clock* clock = &system_clock;
+  // What RocksDB's threads ask; null until there is a bucket.
+  std::atomic<const store::Bucket*> asked{nullptr};
+  std::unique_ptr<store::Bucket> bucket;
+  std::unique_ptr<Directory> directory;
+  std::vector<std::unique_ptr<Flusher>> flushers;
+  std::unique_ptr<Fetcher> fetcher;
+  std::vector<std::unique_ptr<Warmup>> warmups;
+
+  uint64_t items_at_start = 0;
+  std::atomic<bool> started{false};
+  std::atomic<bool> closed{false};
+
+  [[nodiscard]] Freshness freshness_of(uint16_t vbucket, std::string_view key, uint64_t seqno) const;
+  [[nodiscard]] Result<void> open_directory();
+  [[nodiscard]] Result<void> make_bucket();
+  void make_threads();
+  [[nodiscard]] Flusher& flusher_of(uint16_t vbucket) const { return *flushers[vbucket % flushers.size()]; }
+};
+
+}  // namespace bobbin::disk

@@ -1,0 +1,173 @@
+#include "disk/warmup.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/log.h"
+#include "disk/conversions.h"
+
+namespace bobbin::disk {
+
+namespace {
+
+// Up to here memory is filled ahead of anybody who asks. A quarter is left for those who write, so that a
+// server that has just started need not evict what it has just read.
+constexpr uint64_t kLowWaterPercent = 75;
+// Documents between looks at the clock, the memory, and whether to stop.
+constexpr uint64_t kStep = 128;
+// Documents of one reader: it keeps the files of its moment, and tickets grow old.
+constexpr uint64_t kDocumentsPerReader = 4'000'000;
+
+}  // namespace
+
+Warmup::Warmup(store::Bucket& bucket, const Shard& shard, const base::Clock& clock, uint32_t number,
+               uint32_t shards)
+    : bucket_(bucket),
+      shard_(shard),
+      clock_(clock),
+      number_(number),
+      shards_(shards),
+      next_(number),
+      tickets_(bucket.vbucket_count()),
+      now_(clock.now()) {}
+
+Warmup::~Warmup() {
+  stop();
+}
+
+uint64_t Warmup::since_begun_us() const noexcept {
+  const auto passed = std::chrono::steady_clock::now() - begun_;
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(passed).count());
+}
+
+void Warmup::start() {
+  begun_ = std::chrono::steady_clock::now();
+  thread_ = std::thread([this] { run(); });
+}
+
+void Warmup::stop() {
+  stopping_.store(true, std::memory_order_relaxed);
+  if (thread_.joinable()) thread_.join();
+}
+
+WarmupNumbers Warmup::numbers() const noexcept {
+  WarmupNumbers numbers;
+  numbers.finished = finished_.load(std::memory_order_acquire);
+  numbers.items = items_told_.load(std::memory_order_relaxed);
+  numbers.values = values_told_.load(std::memory_order_relaxed);
+  numbers.vbuckets_done = vbuckets_done_.load(std::memory_order_relaxed);
+  numbers.failed = failed_.load(std::memory_order_relaxed);
+  const uint64_t took_us = took_us_.load(std::memory_order_relaxed);
+  numbers.elapsed_us = took_us != 0 ? took_us : since_begun_us();
+  return numbers;
+}
+
+void Warmup::publish_numbers() noexcept {
+  items_told_.store(items_, std::memory_order_relaxed);
+  values_told_.store(values_, std::memory_order_relaxed);
+}
+
+bool Warmup::is_full() {
+  has_room_ = bucket_.used_bytes() < bucket_.quota_bytes() / 100 * kLowWaterPercent;
+  return !has_room_ && bucket_.eviction_policy() == store::EvictionPolicy::full;
+}
+
+void Warmup::take_tickets() {
+  for (uint32_t vbucket = next_; vbucket < tickets_.size(); vbucket += shards_)
+    tickets_[vbucket] = bucket_.begin_load(static_cast<uint16_t>(vbucket));
+}
+
+void Warmup::finish(uint32_t vbucket, bool complete) {
+  bucket_.finish_warmup(static_cast<uint16_t>(vbucket), complete);
+  vbuckets_done_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Warmup::finish_until(uint32_t vbucket, bool complete) {
+  for (; next_ < vbucket; next_ += shards_)
+    finish(next_, complete);
+}
+
+void Warmup::run() {
+  Walked walked = Walked::to_a_rest;
+  while (walked == Walked::to_a_rest)
+    walked = walk();
+  if (walked == Walked::damaged) {
+    walk_one_by_one();
+  } else if (walked != Walked::stopped) {
+    finish_until(bucket_.vbucket_count(), walked == Walked::to_the_end);
+  }
+  publish_numbers();
+  took_us_.store(std::max<uint64_t>(since_begun_us(), 1), std::memory_order_relaxed);
+  finished_.store(!stopping_.load(std::memory_order_relaxed), std::memory_order_release);
+}
+
+Warmup::Walked Warmup::walk() {
+  take_tickets();
+  const auto reader = shard_.read_keys_from(static_cast<uint16_t>(next_));
+  uint64_t documents = 0;
+  for (;;) {
+    const Result<bool> more = reader->next();
+    if (!more) return Walked::damaged;
+    if (!*more) return Walked::to_the_end;
+    if (reader->vbucket() != next_) {
+      finish_until(reader->vbucket(), true);
+      items_before_vbucket_ = items_;
+      if (documents >= kDocumentsPerReader) return Walked::to_a_rest;
+    }
+    ++documents;
+    load(*reader);
+    if (++seen_ % kStep != 0) continue;
+    publish_numbers();
+    now_ = clock_.now();
+    if (is_full()) return Walked::full;
+    if (stopping_.load(std::memory_order_relaxed)) return Walked::stopped;
+  }
+}
+
+void Warmup::walk_one_by_one() {
+  items_ = items_before_vbucket_;
+  // The damage may be in this vbucket or in one behind it, and another may begin in the same block.
+  for (bool full = false; next_ < bucket_.vbucket_count(); next_ += shards_) {
+    const Walked walked = full ? Walked::full : walk_one(static_cast<uint16_t>(next_));
+    if (walked == Walked::stopped) return;
+    full = walked == Walked::full;
+    finish(next_, walked == Walked::to_the_end);
+  }
+}
+
+Warmup::Walked Warmup::walk_one(uint16_t vbucket) {
+  tickets_[vbucket] = bucket_.begin_load(vbucket);
+  const auto reader = shard_.read_keys(vbucket);
+  for (;;) {
+    const Result<bool> more = reader->next();
+    if (!more) {
+      base::log(base::LogLevel::error, "disk: warmup of vbucket " + std::to_string(vbucket) +
+                                           ", which goes on without: " + more.error().message);
+      failed_.store(true, std::memory_order_relaxed);
+      return Walked::damaged;
+    }
+    if (!*more) return Walked::to_the_end;
+    load(*reader);
+    if (++seen_ % kStep != 0) continue;
+    publish_numbers();
+    now_ = clock_.now();
+    if (is_full()) return Walked::full;
+    if (stopping_.load(std::memory_order_relaxed)) return Walked::stopped;
+  }
+}
+
+void Warmup::load(const KeyReader& reader) {
+  const Record& record = reader.record();
+  if (is_tombstone(record.kind)) return;
+  const uint16_t vbucket = reader.vbucket();
+  const bool with_value = has_room_ || bucket_.eviction_policy() == store::EvictionPolicy::full;
+  const store::LoadedRecord loaded = loaded_of(record, with_value);
+  const store::LoadStatus status =
+      bucket_.load(reader.key(), &loaded, tickets_[vbucket], store::LoadPurpose::warmup, now_).status;
+  // What somebody has changed and evicted meanwhile is not worth another read: only full eviction takes
+  // documents out, and then the table has not everything anyway.
+  ++items_;
+  if (with_value && status == store::LoadStatus::installed) ++values_;
+}
+
+}  // namespace bobbin::disk

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "disk/reader.h"
+#include "disk/shard.h"
+#include "store/bucket.h"
+
+namespace bobbin::disk {
+
+struct WarmupNumbers {
+  uint64_t items = 0;
+  uint64_t values = 0;
+  uint64_t vbuckets_done = 0;
+  uint64_t elapsed_us = 0;
+  bool finished = false;
+  bool failed = false;
+};
+
+/// Brings what a shard has into memory, once, after a start: metadata and value of a document come from the
+/// same record, so one walk in key order does both. With value eviction every key comes, and values as long
+/// as there is room for them; with full eviction documents, as long as there is room.
+///
+/// One thread starts and ends it; the rest is for any thread.
+class Warmup {
+ public:
+  Warmup(store::Bucket& bucket, const Shard& shard, const base::Clock& clock, uint32_t number,
+         uint32_t shards);
+  /// As stop().
+  ~Warmup();
+  Warmup(const Warmup&) = delete;
+  Warmup& operator=(const Warmup&) = delete;
+
+  void start();
+  /// Ends the thread wherever it is.
+  void stop();
+  [[nodiscard]] WarmupNumbers numbers() const noexcept;
+
+ private:
+  enum class Walked : uint8_t { to_the_end, to_a_rest, full, stopped, damaged };
+
+  void run();
+  /// Loads from `next_` on, as far as one reader is to go.
+  [[nodiscard]] Walked walk();
+  /// Loads what can be read of each vbucket from `next_` on, each with a reader of its own.
+  void walk_one_by_one();
+  [[nodiscard]] Walked walk_one(uint16_t vbucket);
+  void load(const KeyReader& reader);
+  void take_tickets();
+  /// Finishes vbuckets before this one.
+  void finish_until(uint32_t vbucket, bool complete);
+  void finish(uint32_t vbucket, bool complete);
+  [[nodiscard]] bool is_full();
+  void publish_numbers() noexcept;
+  [[nodiscard]] uint64_t since_begun_us() const noexcept;
+
+  store::Bucket& bucket_;
+  const Shard& shard_;
+  const base::Clock& clock_;
+  const uint32_t number_;
+  const uint32_t shards_;
+
+  // The thread's.
+  /// The first vbucket of the shard that is not finished.
+  uint32_t next_;
+  /// By vbucket.
+  std::vector<store::LoadTicket> tickets_;
+  base::Now now_;
+  uint64_t seen_ = 0;
+  uint64_t items_ = 0;
+  uint64_t items_before_vbucket_ = 0;
+  uint64_t values_ = 0;
+  bool has_room_ = true;
+
+  std::atomic<bool> stopping_{false};
+  std::atomic<uint64_t> items_told_{0};
+  std::atomic<uint64_t> values_told_{0};
+  std::atomic<uint64_t> vbuckets_done_{0};
+  std::atomic<bool> finished_{false};
+  std::chrono::steady_clock::time_point begun_;
+  /// 0 while it runs.
+  std::atomic<uint64_t> took_us_{0};
+  std::atomic<bool> failed_{false};
+  std::thread thread_;
+};
+
+}  // namespace bobbin::disk
