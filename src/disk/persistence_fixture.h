@@ -92,19 +92,11 @@ class PersistenceFixture {
   }
   store::StoreResult put(store::StoreMode mode, std::string_view key, std::string_view value,
                          const store::StoreOptions& how = {}, uint32_t expiry = 0, uint32_t flags = 0) {
-    store::Draft draft;
-    // Nobody is out of memory for good: what is dirty is on its way to disk.
-    for (int i = 0; i < 20'000 && !draft; ++i) {
-      auto made = bucket().draft(key, flags, expiry, static_cast<uint32_t>(value.size()), now());
-      if (made)
-        draft = std::move(*made);
-      else
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    auto draft = bucket().draft(key, flags, expiry, static_cast<uint32_t>(value.size()), now());
     if (!draft) return {store::StoreStatus::no_memory};
-    if (!value.empty()) std::memcpy(draft.value().data(), value.data(), value.size());
+    if (!value.empty()) std::memcpy(draft->value().data(), value.data(), value.size());
     return until_known(
-        key, [&] { return bucket().store(draft, mode, how, now()); },
+        key, [&] { return bucket().store(*draft, mode, how, now()); },
         [](const store::StoreResult& result) { return result.status == store::StoreStatus::would_block; });
   }
   store::StoreResult set(std::string_view key, std::string_view value, uint32_t expiry = 0,
