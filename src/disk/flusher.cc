@@ -12,6 +12,9 @@ namespace {
 
 // How long to wait when there was no memory to take changes.
 constexpr std::chrono::milliseconds kMemoryPause{10};
+// Between looks at how much is dirty.
+constexpr std::chrono::milliseconds kShortestLook{1};
+constexpr std::chrono::milliseconds kLongestLook{10};
 // How often finish() tries to get memory.
 constexpr int kMemoryTries = 100;
 
@@ -131,7 +134,7 @@ bool Flusher::linger() {
   const base::MutexLock lock(mutex_);
   const auto until = dirty_since_.value_or(SteadyClock::now()) + options_.linger;
   // Nobody tells when much has become dirty: look a few times.
-  const auto step = std::max<SteadyClock::duration>(options_.linger / 4, std::chrono::milliseconds(1));
+  const auto step = std::clamp<SteadyClock::duration>(options_.linger / 4, kShortestLook, kLongestLook);
   while (!is_in_hurry()) {
     const auto now = SteadyClock::now();
     if (now >= until) break;

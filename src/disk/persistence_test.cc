@@ -308,6 +308,9 @@ TEST_P(PersistenceTest, StatisticsCount) {
   for (uint64_t i = 0; i < 100; ++i)
     (void)set(key_of(i), "v");
   flush_to_disk();
+  // The flusher has told its waiters before it looks what is left.
+  for (int i = 0; i < 10'000 && there().statistics().oldest_dirty_us != 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const PersistenceStatistics numbers = there().statistics();
   EXPECT_GE(numbers.commits, 3U);
   EXPECT_EQ(numbers.flushed_items, 100U);

@@ -25,7 +25,6 @@ Warmup::Warmup(store::Bucket& bucket, const Shard& shard, const base::Clock& clo
     : bucket_(bucket),
       shard_(shard),
       clock_(clock),
-      number_(number),
       shards_(shards),
       next_(number),
       tickets_(bucket.vbucket_count()),

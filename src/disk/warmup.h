@@ -64,7 +64,6 @@ class Warmup {
   store::Bucket& bucket_;
   const Shard& shard_;
   const base::Clock& clock_;
-  const uint32_t number_;
   const uint32_t shards_;
 
   // The thread's.
