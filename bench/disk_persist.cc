@@ -198,14 +198,17 @@ void warm_up(const Settings& settings, const std::string& dir) {
     const auto there = open(options);
     there->start();
     const double opened = opening.seconds();
+    const double cpu_before = cpu_seconds();
     while (!there->warmup().finished)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     const auto warm = there->warmup();
     const double seconds = static_cast<double>(warm.elapsed_us) / 1e6;
-    std::printf("warmup: %llu documents, %llu values in %.2f s: %.2f million/s; opened in %.2f s\n",
-                static_cast<unsigned long long>(warm.items_loaded),
-                static_cast<unsigned long long>(warm.values_loaded), seconds,
-                static_cast<double>(warm.items_loaded) / seconds / 1e6, opened);
+    std::printf(
+        "warmup: %llu documents, %llu values in %.2f s: %.2f million/s; CPU %.2f us each; opened in %.2f s\n",
+        static_cast<unsigned long long>(warm.items_loaded),
+        static_cast<unsigned long long>(warm.values_loaded), seconds,
+        static_cast<double>(warm.items_loaded) / seconds / 1e6,
+        (cpu_seconds() - cpu_before) * 1e6 / static_cast<double>(warm.items_loaded), opened);
     if (auto closed = there->close(); !closed) give_up(closed.error().message);
   }
 }
