@@ -195,6 +195,27 @@ TEST_F(EndingTest, DrainLeavesNoReadBehindInALandingThatWasFilled) {
   EXPECT_EQ(std::count(state.value.begin(), state.value.end(), 'v'), 10'000);
 }
 
+TEST_F(EndingTest, WhatWaitedForRoomIsNotAnsweredAfterTheEnd) {
+  const std::string reply(32 << 20, 'r');  // half of it is more than the kernel takes
+  std::promise<Connection*> promise;
+  script_.on_open = [&](Connection& connection) { promise.set_value(&connection); };
+  script_.on_bytes = [&](Connection& connection, std::string_view) {
+    if (!connection.congested())
+      connection.out().append(base::PinnedBytes(reply, nullptr, [](void*) noexcept {}));
+    return 1;
+  };
+  Limits limits;
+  limits.max_unsent_bytes = reply.size();
+  start(limits);
+  TestSocket client = connect(4'096);
+  client.send_all("??");
+  wait_for([&] { return counters().unsent_pauses.get() > 0; });
+  Connection* connection = promise.get_future().get();
+  on_loop([&] { connection->close_when_sent(); });
+  // There is room again before everything is sent.
+  EXPECT_EQ(client.receive_to_end().size(), reply.size());
+}
+
 TEST_F(EndingTest, AConnectionThatEndsTakesNoMoreFrames) {
   // The producer never pauses, the peer reads as fast as it can: the connection must end all the same.
   std::promise<Spool> promise;

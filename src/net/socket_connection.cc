@@ -140,7 +140,7 @@ void SocketConnection::read_on() {
 
 void SocketConnection::resume() {
   paused_ = false;
-  if (!unread_.empty()) present({});
+  if (!unread_.empty() && !finishing_) present({});
   settle();
 }
 
