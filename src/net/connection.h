@@ -15,6 +15,12 @@ namespace bobbin::net {
 /// What a connection is doing, for statistics.
 enum class ConnectionState : uint8_t { idle, waiting, landing, writing, closing };
 
+/// What a suspended connection does with the replies that it has not sent.
+enum class Hold : uint8_t {
+  nothing,  ///< they go out as usual
+  replies,  ///< they stay, and what is spooled meanwhile behind them
+};
+
 /// One open connection, as seen from other threads.
 struct ConnectionStatus {
   uint64_t id = 0;  ///< unique in this process
@@ -22,7 +28,7 @@ struct ConnectionStatus {
   std::string peer;   ///< "tcp:127.0.0.1:4711", "tcp6:[::1]:4711" or "unix" (never the path)
   std::string local;  ///< the address it was accepted on
   ConnectionState state = ConnectionState::idle;
-  uint32_t idle_s = 0;  ///< seconds since it last sent something
+  uint32_t idle_s = 0;  ///< seconds since it last sent something, or was resumed
 };
 
 /// A stream connection, owned by its Loop, and what a receiver may do with it. Every call is for the loop's
@@ -52,6 +58,14 @@ class Connection {
   virtual void close_when_sent() = 0;
   /// Closes; what was not sent is dropped. The receiver is destroyed before the loop's next tick, not now.
   virtual void close_now(CloseReason reason) = 0;
+
+  /// For a receiver that has to wait for another thread, inside one of its calls: it is shown and asked for
+  /// nothing more, nor is anything read, until Spool::resume(). What it leaves unconsumed stays, however much
+  /// that is, and is then shown again from the start. With Hold::replies nothing in out() is sent before it
+  /// was resumed and did not suspend with Hold::replies again: flush() and close_when_sent() wait, too.
+  /// Of several calls the last counts. A suspended connection is neither idle nor, with Hold::replies,
+  /// stalled; it closes by close_now(), when its front end stops, and when drain_timeout is over.
+  virtual void suspend(Hold hold) = 0;
 
   /// For a connection that listens for long: idle_timeout no longer applies to it.
   void never_idle() noexcept { may_idle_out_ = false; }

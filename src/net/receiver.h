@@ -38,6 +38,10 @@ class Receiver {
   /// `n` ≥ 1 bytes arrived at the front of the landing.
   virtual void on_landed(Connection& /*connection*/, size_t /*n*/) {}
 
+  /// Once for any number of Spool::resume() since the last time, also for those that nobody waits for. Output
+  /// may be appended. Unless it suspends again, a suspended connection goes on after this.
+  virtual void on_resumed(Connection& /*connection*/) {}
+
   /// Nothing can be sent any more. The receiver is destroyed after this.
   virtual void on_closed(Connection& /*connection*/, CloseReason /*reason*/) {}
 };

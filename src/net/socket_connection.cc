@@ -33,14 +33,16 @@ void SocketConnection::start(std::unique_ptr<Receiver> receiver) {
   inquire(descriptor_);
   loop_.counters_.connections_opened.add(1);
   if (loop_.limits().idle_timeout.count() > 0) loop_.need_sweep();
+  in_receiver_ = true;
   receiver_->on_open(*this);
+  in_receiver_ = false;
   settle();
 }
 
 // --- reading ---
 
 void SocketConnection::read() {
-  if (reading_ || paused_ || ended_ || finishing_ || closed_) return;
+  if (reading_ || stopped() || ended_ || finishing_ || closed_) return;
   const std::span<char> landing = receiver_->landing();
   landing_ = !landing.empty();
   set_state(landing_ ? ConnectionState::landing
@@ -62,17 +64,24 @@ void SocketConnection::on_read(ErrorCode error, size_t n) {
     ended_ = ended_ || error;
     return;
   }
-  if (error == asio::error::operation_aborted) return settle();  // by drain()
+  if (error == asio::error::operation_aborted) return go_on();  // by drain() or suspend()
   if (error == asio::error::eof) return end_of_stream();
   if (error) return close_now(CloseReason::by_peer);
   last_received_ms_.store(steady_ms(), std::memory_order_relaxed);
   loop_.counters_.bytes_read.add(n);
+  if (stopped()) return keep_for_later(n);
   if (landing_) {
-    receiver_->on_landed(*this, n);
+    landed(n);
   } else {
     take_buffered(n);
   }
   settle();
+}
+
+void SocketConnection::landed(size_t n) {
+  in_receiver_ = true;
+  receiver_->on_landed(*this, n);
+  in_receiver_ = false;
 }
 
 // The first buffer is small so that an idle connection is; when it filled up there is more, which is read
@@ -91,38 +100,41 @@ void SocketConnection::take_buffered(size_t n) {
 
 void SocketConnection::present(std::span<const char> fresh) {
   size_t consumed = 0;
-  presenting_ = true;
+  in_receiver_ = true;
   if (unread_.empty()) {
     consumed = receiver_->on_bytes(*this, fresh, 0);
-    presenting_ = false;
+    in_receiver_ = false;
     if (closed_) return;
     unread_.assign(fresh.begin() + static_cast<ptrdiff_t>(consumed), fresh.end());
   } else {
     unread_.insert(unread_.end(), fresh.begin(), fresh.end());
     consumed = receiver_->on_bytes(*this, unread_, seen_);
-    presenting_ = false;
+    in_receiver_ = false;
     if (closed_) return;
     unread_.erase(unread_.begin(), unread_.begin() + static_cast<ptrdiff_t>(consumed));
   }
   if (unread_.empty() && unread_.capacity() > 0) std::vector<char>().swap(unread_);
-  // A receiver that stopped because of congestion has not looked at what it left.
-  seen_ = congested() ? 0 : unread_.size();
-  if (unread_.size() != counted_unread_) {
-    loop_.counters_.unread_bytes.add(unread_.size());
-    loop_.counters_.unread_bytes.sub(counted_unread_);
-    counted_unread_ = unread_.size();
-  }
+  // A receiver that stopped because of congestion, or to wait, has not looked at what it left.
+  seen_ = congested() || suspended_ ? 0 : unread_.size();
+  count_unread();
+}
+
+void SocketConnection::count_unread() {
+  if (unread_.size() == counted_unread_) return;
+  loop_.counters_.unread_bytes.add(unread_.size());
+  loop_.counters_.unread_bytes.sub(counted_unread_);
+  counted_unread_ = unread_.size();
 }
 
 // After every call of the receiver: sends its replies and decides what to wait for.
 void SocketConnection::settle() {
   if (closed_) return;
-  if (!finishing_ && congested()) {
+  if (!finishing_ && !paused_ && congested()) {
     paused_ = true;
     loop_.counters_.unsent_pauses.add(1);
   }
   flush_later();
-  if (closed_ || finishing_ || paused_) return;
+  if (closed_ || finishing_ || stopped()) return;
   if (unread_.size() > loop_.limits().max_unread_bytes) return close_now(CloseReason::unread);
   if (ended_) return close_when_sent();
   if (draining_) return drain_later();
@@ -133,20 +145,14 @@ void SocketConnection::settle() {
 }
 
 void SocketConnection::read_on() {
-  if (!std::exchange(read_due_, false) || closed_ || finishing_ || paused_) return;
+  if (!std::exchange(read_due_, false) || closed_ || finishing_ || stopped()) return;
   if (draining_) return drain_later();
   read();
 }
 
-void SocketConnection::resume() {
-  paused_ = false;
-  if (!unread_.empty() && !finishing_) present({});
-  settle();
-}
-
 void SocketConnection::end_of_stream() {
   ended_ = true;
-  if (!paused_) close_when_sent();
+  go_on();
 }
 
 void SocketConnection::drain() {
@@ -175,11 +181,13 @@ bool SocketConnection::delivered() {
 
 // In a tick of its own, so that timers and other connections have theirs.
 void SocketConnection::drain_later() {
+  if (std::exchange(drain_posted_, true)) return;
   ++operations_;
   asio::post(socket_.get_executor(), [this] {
     --operations_;
+    drain_posted_ = false;
     if (closed_) return dispose_if_done();
-    if (!finishing_) read_what_had_arrived();
+    if (!finishing_ && !stopped() && !reading_) read_what_had_arrived();
   });
 }
 
@@ -197,7 +205,7 @@ void SocketConnection::read_what_had_arrived() {
   if (landing.empty()) {
     present(target.first(n));
   } else {
-    receiver_->on_landed(*this, n);
+    landed(n);
   }
   settle();
 }
@@ -210,7 +218,7 @@ void SocketConnection::close_when_sent() {
   if (spool_state_ != nullptr) take_spooled();  // accepted before the end
   finishing_ = true;
   // Called by the receiver: the bytes that it is looking at must stay, and settle() will flush.
-  if (!presenting_) flush();
+  if (!in_receiver_) flush();
 }
 
 void SocketConnection::sent_everything() {
@@ -288,9 +296,9 @@ bool SocketConnection::sweep() {
   const Limits& limits = loop_.limits();
   if (lingering_ && over(last_progress_ms_, kLingerTimeout)) {
     close_now(CloseReason::by_receiver);
-  } else if (blocked_ && over(last_progress_ms_, limits.stall_timeout)) {
+  } else if (blocked_ && !holding_ && over(last_progress_ms_, limits.stall_timeout)) {
     close_now(CloseReason::stalled);
-  } else if (own_output_ == nullptr && !paused_ && !continuing_ && may_idle_out_ &&
+  } else if (own_output_ == nullptr && !stopped() && !continuing_ && may_idle_out_ &&
              over(last_received_ms_, limits.idle_timeout)) {
     close_now(CloseReason::idle);
   }

@@ -23,7 +23,7 @@ class SocketConnection final : public Connection {
   SocketConnection(Loop& loop, uint64_t id, StreamSocket socket, std::string peer, std::string local);
 
   void start(std::unique_ptr<Receiver> receiver);
-  /// The loop has been told that the spool has frames.
+  /// The loop has been told that the spool has frames, or that the receiver shall go on.
   void drain_spool();
   /// The tick ends: writes what flush_later() left.
   void flush_now();
@@ -37,6 +37,7 @@ class SocketConnection final : public Connection {
   void flush() override;
   void close_when_sent() override;
   void close_now(CloseReason reason) override;
+  void suspend(Hold hold) override;
   [[nodiscard]] ConnectionStatus status() const override;
 
  private:
@@ -47,8 +48,15 @@ class SocketConnection final : public Connection {
   void on_read(ErrorCode error, size_t n);
   void take_buffered(size_t n);
   void present(std::span<const char> fresh);
+  void count_unread();
+  void landed(size_t n);
   void settle();
-  void resume();
+  /// Nothing is shown to the receiver: by its own wish or for want of room.
+  [[nodiscard]] bool stopped() const noexcept { return paused_ || suspended_; }
+  void keep_for_later(size_t n);
+  void go_on();
+  void resumed();
+  void set_hold(Hold hold);
   void drain_later();
   void read_what_had_arrived();
   [[nodiscard]] size_t arrived();
@@ -90,23 +98,27 @@ class SocketConnection final : public Connection {
   uint64_t written_total_ = 0;
   size_t counted_unsent_ = 0;
   size_t counted_unread_ = 0;
+  size_t landed_ = 0;       // of a landing, bytes that came while stopped
   size_t drain_bytes_ = 0;  // of what had arrived when the drain began, not read yet
 
   std::atomic<Milliseconds> last_received_ms_;
   Milliseconds last_progress_ms_ = 0;  // since when the peer has taken nothing; 0 while it takes what comes
   uint8_t operations_ = 0;             // handlers that will still run
   bool reading_ = false;
-  bool landing_ = false;     // the read in progress goes to the receiver's landing
-  bool blocked_ = false;     // the kernel takes nothing; a wait for that is outstanding
-  bool flush_due_ = false;   // the loop will call flush_now()
-  bool read_due_ = false;    // read_on() goes on reading
-  bool borrowed_ = false;    // own_output_ goes back to the loop
-  bool continuing_ = false;  // a continuation is posted
-  bool presenting_ = false;  // the receiver is looking at unread bytes
-  bool paused_ = false;      // congested: nothing is read or presented
-  bool ended_ = false;       // the peer will send no more
-  bool finishing_ = false;   // close when everything is sent
+  bool landing_ = false;      // the read in progress goes to the receiver's landing
+  bool blocked_ = false;      // the kernel takes nothing; a wait for that is outstanding
+  bool flush_due_ = false;    // the loop will call flush_now()
+  bool read_due_ = false;     // read_on() goes on reading
+  bool borrowed_ = false;     // own_output_ goes back to the loop
+  bool continuing_ = false;   // a continuation is posted
+  bool in_receiver_ = false;  // settle() follows
+  bool paused_ = false;       // congested: nothing is read or presented
+  bool suspended_ = false;    // the receiver waits for a resume: nothing is read or presented
+  bool holding_ = false;      // nothing is sent, either
+  bool ended_ = false;        // the peer will send no more
+  bool finishing_ = false;    // close when everything is sent
   bool draining_ = false;
+  bool drain_posted_ = false;
   bool lingering_ = false;
   bool closed_ = false;
   bool disposing_ = false;

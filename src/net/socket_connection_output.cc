@@ -18,7 +18,7 @@ bool would_block(ErrorCode error) {
 
 void SocketConnection::flush() {
   assert_owner();
-  if (closed_ || blocked_ || continuing_) {
+  if (closed_ || blocked_ || continuing_ || holding_) {
     if (!closed_) keep_output();
     return;
   }
@@ -30,7 +30,7 @@ void SocketConnection::flush() {
 // all that this tick has for it and its neighbours, and not each time it has fallen asleep again.
 void SocketConnection::flush_later() {
   if (closed_) return;
-  if (blocked_ || continuing_) return keep_output();
+  if (blocked_ || continuing_ || holding_) return keep_output();
   if (out_->empty()) {
     if (!flush_due_) after_write();
     return;
@@ -135,11 +135,8 @@ void SocketConnection::after_write() {
       --operations_;
       continuing_ = false;
       if (closed_) return dispose_if_done();
-      if (ended_ && unread_.empty()) {
-        paused_ = false;
-        return close_when_sent();
-      }
-      resume();
+      paused_ = false;
+      go_on();
     });
   }
 }
@@ -187,10 +184,14 @@ void SocketConnection::count_unsent() {
 // --- the spool ---
 
 void SocketConnection::drain_spool() {
-  // An ending connection takes no more: a producer that never pauses would keep it open.
-  if (closed_ || finishing_) return;
+  if (closed_ || lingering_) return;
   assert_output_is_its_own();
-  if (take_spooled() > 0) flush_later();
+  // Before the frames, so that those that were appended before a resume are taken with it.
+  const bool resume = spool_state_->take_resume();
+  // An ending connection takes no more: a producer that never pauses would keep it open.
+  const size_t taken = finishing_ ? 0 : take_spooled();
+  if (resume) return resumed();
+  if (taken > 0) flush_later();
 }
 
 size_t SocketConnection::take_spooled() {

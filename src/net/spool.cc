@@ -28,6 +28,13 @@ Append SpoolState::append(std::string_view bytes, const base::PinnedBytes* copie
   return Append::accepted;
 }
 
+bool SpoolState::resume() {
+  const base::MutexLock lock(mutex_);
+  if (closed_) return false;
+  resumed_ = true;
+  return !std::exchange(signalled_, true);
+}
+
 size_t SpoolState::unwritten_bytes() const {
   const base::MutexLock lock(mutex_);
   return unwritten_bytes_;
@@ -44,6 +51,12 @@ size_t SpoolState::drain(Output& output) {
   const size_t size = waiting_.size();
   output.splice(waiting_);
   return size;
+}
+
+bool SpoolState::take_resume() {
+  const base::MutexLock lock(mutex_);
+  signalled_ = false;
+  return std::exchange(resumed_, false);
 }
 
 void SpoolState::written(size_t n) {
@@ -83,6 +96,10 @@ Append Spool::append_frame(std::string_view bytes, base::PinnedBytes* value,
   if (first) state_->loop().signal(state_);
   if (copy && result == Append::accepted) *value = {};
   return result;
+}
+
+void Spool::resume() {
+  if (state_ != nullptr && state_->resume()) state_->loop().signal(state_);
 }
 
 }  // namespace bobbin::net

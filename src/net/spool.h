@@ -29,6 +29,8 @@ class SpoolState {
   // Any thread. `first` is set when the loop has to be told.
   Append append(std::string_view bytes, const base::PinnedBytes* copied, base::PinnedBytes* pinned,
                 const std::function<void()>* waker, bool& first) EXCLUDES(mutex_);
+  /// Returns whether the loop has to be told.
+  [[nodiscard]] bool resume() EXCLUDES(mutex_);
   [[nodiscard]] Loop& loop() const noexcept { return loop_; }
   [[nodiscard]] size_t unwritten_bytes() const EXCLUDES(mutex_);
   [[nodiscard]] bool closed() const EXCLUDES(mutex_);
@@ -37,6 +39,8 @@ class SpoolState {
   [[nodiscard]] Connection* owner() const noexcept { return owner_; }
   /// Moves everything that waits behind `output`; returns how many bytes that was.
   size_t drain(Output& output) EXCLUDES(mutex_);
+  /// Whether resume() was called since the last time. Only for a loop that has been told: see drain_spool().
+  [[nodiscard]] bool take_resume() EXCLUDES(mutex_);
   /// `n` bytes of those drained reached the socket. Calls wakers when that made room.
   void written(size_t n) EXCLUDES(mutex_);
   void close() EXCLUDES(mutex_);
@@ -50,11 +54,13 @@ class SpoolState {
   Output waiting_ GUARDED_BY(mutex_);
   size_t unwritten_bytes_ GUARDED_BY(mutex_) = 0;  // waiting, or drained and not yet written
   bool signalled_ GUARDED_BY(mutex_) = false;      // the loop knows that something waits
+  bool resumed_ GUARDED_BY(mutex_) = false;        // the receiver has not been told
   bool closed_ GUARDED_BY(mutex_) = false;
   std::vector<std::function<void()>> wakers_ GUARDED_BY(mutex_);
 };
 
-/// A producer's handle: sends whole frames on one connection, from any thread, without ever waiting.
+/// A producer's handle: sends whole frames on one connection, and has its receiver go on, from any thread,
+/// without ever waiting.
 ///
 /// Copyable; copies send on the same connection, and the handle may outlive it. It may not outlive the loop:
 /// producers end before the front end is destroyed. Frames appended by one thread arrive in that order, none
@@ -83,6 +89,11 @@ class Spool {
                         const std::function<void()>& waker) {
     return append_frame(bytes, &value, &waker);
   }
+
+  /// Has the owner call Receiver::on_resumed, which is how a suspended receiver (Connection::suspend) goes
+  /// on; behind the frames that this thread has appended. May come before the suspend. Never blocks, makes no
+  /// system call but the loop's wake; nothing happens when the connection is gone.
+  void resume();
 
   /// The connection is gone.
   [[nodiscard]] bool closed() const { return state_ == nullptr || state_->closed(); }

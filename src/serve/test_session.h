@@ -39,11 +39,16 @@ class TestConnection final : public net::Connection {
   void flush() override {}
   void close_when_sent() override { closing_ = true; }
   void close_now(net::CloseReason) override { closing_ = true; }
+  void suspend(net::Hold hold) override {
+    suspended_ = true;
+    holding_ = hold == net::Hold::replies;
+  }
   [[nodiscard]] net::ConnectionStatus status() const override { return {}; }
 
   void feed(std::string_view bytes) {
     while (!bytes.empty() && !closing_) {
-      const std::span<char> landing = unread_.empty() ? receiver_->landing() : std::span<char>();
+      const std::span<char> landing =
+          unread_.empty() && !suspended_ ? receiver_->landing() : std::span<char>();
       if (landing.empty()) {
         unread_.append(std::exchange(bytes, {}));
         present();
@@ -57,25 +62,36 @@ class TestConnection final : public net::Connection {
     }
   }
 
+  /// As Spool::resume(), but at once.
+  void resume() {
+    suspended_ = false;
+    receiver_->on_resumed(*this);
+    if (!suspended_) holding_ = false;
+    seen_ = 0;
+    take_replies();
+    present();
+  }
+  [[nodiscard]] bool suspended() const noexcept { return suspended_; }
+
   [[nodiscard]] const std::string& replies() const noexcept { return replies_; }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
 
  private:
   void present() {
     bool paused = true;
-    while (paused && !closing_ && !unread_.empty()) {
+    while (paused && !closing_ && !suspended_ && !unread_.empty()) {
       // Memory of exactly this size: a look beyond the end is one that sanitizers see.
       const std::vector<char> shown(unread_.begin(), unread_.end());
       unread_.erase(0, receiver_->on_bytes(*this, shown, seen_));
       paused = congested();
-      seen_ = paused ? 0 : unread_.size();
+      seen_ = paused || suspended_ ? 0 : unread_.size();
       take_replies();
     }
   }
 
   void take_replies() {
     std::array<std::span<const char>, 16> runs;
-    while (!out_->empty()) {
+    while (!out_->empty() && !holding_) {
       size_t taken = 0;
       const size_t count = out_->gather(runs, out_->size());
       for (size_t i = 0; i < count; ++i) {
@@ -90,6 +106,8 @@ class TestConnection final : public net::Connection {
   std::string replies_;
   size_t seen_ = 0;
   bool closing_ = false;
+  bool suspended_ = false;
+  bool holding_ = false;
 };
 
 /// A bucket of its own with everything else that a session needs, a clock that stands still, and no threads.
