@@ -1,12 +1,14 @@
 #include "cli/load_config.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
 
 #include "cli/config_file.h"
 #include "cli/options.h"
+#include "cli/quantity.h"
 #include "cli/suggestion.h"
 
 namespace bobbin::cli {
@@ -116,6 +118,7 @@ class Loader {
 
   /// What no single option can tell. To be called last.
   void check_together() {
+    settle_memory();
     if (!errors_.empty()) return;
     const auto addresses = listen_addresses(config_);
     if (!addresses) {
@@ -187,6 +190,34 @@ class Loader {
     }
     prefixes_[option.key] = prefix;
     return true;
+  }
+
+  [[nodiscard]] bool given(std::string_view key) const { return prefixes_.contains(key); }
+
+  // Memory alone asks for a cache; a directory, or nothing at all, for a store that survives.
+  void settle_memory() {
+    config_.persistent = given("data") || !given("memory");
+    if (config_.persistent) {
+      if (!given("memory")) config_.memory_bytes = default_memory();
+      const size_t disk = disk_memory(config_);
+      if (disk > config_.memory_bytes / 2) {
+        errors_.push_back({fmt::format("{}the disk's part of the memory, {}, would be more than half of {}",
+                                       where(given("memory") ? "memory" : "disk_memory"), format_size(disk),
+                                       format_size(config_.memory_bytes))});
+      }
+      return;
+    }
+    for (const std::string_view key : {"durability", "eviction", "max_unsaved", "flush_linger", "disk_memory",
+                                       "disk_shards", "disk_readers"}) {
+      if (!given(key)) continue;
+      errors_.push_back({where(key) + "a cache, which --memory without --data asks for, has no disk"});
+    }
+  }
+
+  static size_t default_memory() {
+    const auto machine =
+        static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGE_SIZE));
+    return std::clamp(machine / 4, size_t{64} << 20, size_t{1} << 30);
   }
 
   std::string where(std::string_view key) const {

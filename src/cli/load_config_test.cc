@@ -71,6 +71,35 @@ log_level = "warning"
   EXPECT_EQ(config->log_level, base::LogLevel::warning);
 }
 
+TEST(LoadConfig, MemoryAloneAsksForACacheAndADirectoryForAStore) {
+  const auto nothing = ConfigCase{}.load();
+  EXPECT_TRUE(nothing->persistent);
+  EXPECT_EQ(nothing->data, "bobbin-data");
+  EXPECT_GE(nothing->memory_bytes, 64u << 20);
+  const auto memory = ConfigCase{.words = {"--memory", "32M"}}.load();
+  EXPECT_FALSE(memory->persistent);
+  EXPECT_EQ(memory->memory_bytes, 32u << 20);
+  const auto both = ConfigCase{.environment = {{"BOBBIN_DATA", "d"}}, .words = {"--memory", "32M"}}.load();
+  EXPECT_TRUE(both->persistent);
+  EXPECT_EQ(both->data, "d");
+  EXPECT_EQ(both->memory_bytes, 32u << 20);
+  EXPECT_TRUE((ConfigCase{.words = {"--data", "d"}}.load()->persistent));
+}
+
+TEST(LoadConfig, ACacheHasNoDisk) {
+  const auto config = ConfigCase{.words = {"--memory", "32M", "--durability", "disk"}}.load();
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error()[0].message,
+            "--durability: a cache, which --memory without --data asks for, has no disk");
+}
+
+TEST(LoadConfig, TheDiskCannotHaveMostOfTheMemory) {
+  const auto config = ConfigCase{.words = {"--memory", "64M", "--data", "d", "--disk-memory", "40M"}}.load();
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error()[0].message,
+            "--memory: the disk's part of the memory, 40M, would be more than half of 64M");
+}
+
 TEST(LoadConfig, ABareFlagIsTrueAndCanBeTakenBack) {
   const ConfigCase file{.file = "disable_evictions = true\n"};
   EXPECT_TRUE(ConfigCase{.words = {"--disable-evictions"}}.load()->disable_evictions);

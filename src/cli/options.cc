@@ -19,8 +19,12 @@ constexpr uint64_t kMonthMs = 30ull * 86'400'000;
 
 constexpr std::string_view kWhere = "Where it listens";
 constexpr std::string_view kCache = "What it stores";
+constexpr std::string_view kData = "How it survives";
 constexpr std::string_view kConnections = "What connections may cost";
 constexpr std::string_view kProcess = "The process";
+
+constexpr std::string_view kDurabilities[] = {"memory", "disk"};
+constexpr std::string_view kEvictions[] = {"value", "full"};
 
 // clang-format off
 constexpr std::array kOptions = {
@@ -46,14 +50,43 @@ constexpr std::array kOptions = {
          [](ServeConfig& c) -> Field { return &c.limits.backlog; }},
 
   Option{"memory", OptionType::size, kCache, kMiB, 1ull << 50,
-         "Memory for documents and the tables that find them; the process needs some on top for connections",
+         "Memory for documents, the tables that find them and the disk's caches; the process needs some on top for "
+         "connections. Given without --data, it is a cache: nothing is kept on disk, and when memory is used up, old "
+         "documents are evicted. With --data the default is 1G, or a quarter of the machine's memory if that is less",
          [](ServeConfig& c) -> Field { return &c.memory_bytes; }},
   Option{"max_item_size", OptionType::size, kCache, kKiB, 20 * kMiB,
          "The longest value that is accepted",
          [](ServeConfig& c) -> Field { return &c.max_item_bytes; }},
   Option{"disable_evictions", OptionType::boolean, kCache, 0, 0,
-         "When memory is used up, refuse new documents instead of evicting old ones",
+         "When the memory of a cache is used up, refuse new documents instead of evicting old ones",
          [](ServeConfig& c) -> Field { return &c.disable_evictions; }},
+
+  Option{"data", OptionType::path, kData, 0, 0,
+         "Keep everything in this directory, which is made if it is not there; one server at a time can have it",
+         [](ServeConfig& c) -> Field { return &c.data; }},
+  Option{"durability", OptionType::choice, kData, 0, 0,
+         "When a write is acknowledged: when it is in memory (a crash may lose the last of them, see "
+         "docs/durability.md), or when it is on disk",
+         [](ServeConfig& c) -> Field { return &c.durability; }, kDurabilities},
+  Option{"eviction", OptionType::choice, kData, 0, 0,
+         "What leaves memory when it is used up, and is read from disk when it is asked for: values (all keys stay in "
+         "memory, so that a miss is known at once), or full documents (for more keys than fit into memory)",
+         [](ServeConfig& c) -> Field { return &c.eviction; }, kEvictions},
+  Option{"max_unsaved", OptionType::size, kData, 64 * kKiB, 64 * kGiB,
+         "Bytes of changes that may wait for the disk; above it, writers wait for it too",
+         [](ServeConfig& c) -> Field { return &c.max_unsaved_bytes; }},
+  Option{"flush_linger", OptionType::duration, kData, 0, 60'000,
+         "How long a change may wait for others before it is written, so that they share a commit",
+         [](ServeConfig& c) -> Field { return &c.flush_linger; }},
+  Option{"disk_memory", OptionType::size, kData, 0, 64 * kGiB,
+         "The part of --memory that is for the disk's caches and write buffers; 0 takes an eighth, from 8M to 128M",
+         [](ServeConfig& c) -> Field { return &c.disk_memory_bytes; }},
+  Option{"disk_shards", OptionType::count, kData, 0, 64,
+         "Parts of a new data directory, each with a thread that writes; 0 takes 2, or what the directory has",
+         [](ServeConfig& c) -> Field { return &c.disk_shards; }},
+  Option{"disk_readers", OptionType::count, kData, 1, 256,
+         "Threads that read from disk what is not in memory",
+         [](ServeConfig& c) -> Field { return &c.disk_readers; }},
 
   Option{"max_connections", OptionType::count, kConnections, 1, 1'000'000,
          "Connections open at once; further ones wait in the backlog until one closes",
@@ -144,6 +177,8 @@ Wording wording(OptionType type) {
       return {"an address", "examples: 127.0.0.1, [::1]:11212, unix:/run/bobbin.sock"};
     case OptionType::path:
       return {"a path", "at least one character"};
+    case OptionType::choice:
+      break;  // named by the option
   }
   return {};
 }
@@ -189,8 +224,18 @@ struct StoreNumber {
   void operator()(std::vector<std::string>*) const {}
   void operator()(std::chrono::milliseconds* field) const { *field = std::chrono::milliseconds(number); }
   template <typename Number>
-  void operator()(Number* field) const {
+  void operator()(Number* field) const {  // enumerations too
     *field = static_cast<Number>(number);
+  }
+};
+
+/// The position of a choice.
+struct ChoiceNumber {
+  size_t operator()(const Durability* field) const { return static_cast<size_t>(*field); }
+  size_t operator()(const Eviction* field) const { return static_cast<size_t>(*field); }
+  template <typename Other>
+  size_t operator()(const Other* /*field*/) const {
+    return 0;
   }
 };
 
@@ -226,6 +271,16 @@ base::Result<void, base::Error> set_addresses(std::vector<std::string>& field,
   }
   field.assign(texts.begin(), texts.end());
   if (field.empty()) field = {"none"};
+  return {};
+}
+
+base::Result<void, base::Error> set_choice(const Field& field, const Option& option, std::string_view text) {
+  const auto found = std::find(option.choices.begin(), option.choices.end(), text);
+  if (found == option.choices.end()) {
+    return base::fail(
+        base::Error{fmt::format("\"{}\" is not one of {}", text, fmt::join(option.choices, ", "))});
+  }
+  std::visit(StoreNumber{static_cast<uint64_t>(found - option.choices.begin())}, field);
   return {};
 }
 
@@ -271,6 +326,8 @@ std::string_view value_name(OptionType type) {
       return "MODE";
     case OptionType::log_level:
       return "LEVEL";
+    case OptionType::choice:
+      return "NAME";
     case OptionType::boolean:
       return "";
   }
@@ -279,10 +336,14 @@ std::string_view value_name(OptionType type) {
 
 std::string current_text(const Option& option, const ServeConfig& config) {
   ServeConfig copy = config;
+  if (option.type == OptionType::choice) {
+    return std::string(option.choices[std::visit(ChoiceNumber{}, option.field(copy))]);
+  }
   return std::visit(FieldText{option.type}, option.field(copy));
 }
 
 std::string range_text(const Option& option) {
+  if (!option.choices.empty()) return fmt::format("{}", fmt::join(option.choices, ", "));
   const bool no_number = option.min == 0 && option.max == 0;
   if (no_number || option.type == OptionType::mode) return "";
   return fmt::format("{} to {}", format_number(option.type, option.min),
@@ -297,6 +358,7 @@ base::Result<void, base::Error> set_option(ServeConfig& config, const Option& op
   }
   const std::string& text = texts.front();
   if (option.type == OptionType::path) return set_path(*std::get<std::string*>(field), option, text);
+  if (option.type == OptionType::choice) return set_choice(field, option, text);
   const auto number = parse_number(option.type, text);
   if (!number) return not_a(option, text);
   const bool ranged = option.min != 0 || option.max != 0;

@@ -23,11 +23,13 @@ enum class OptionType {
   path,
   mode,  ///< octal file mode
   log_level,
+  choice,  ///< one of the option's `choices`
 };
 
 /// The field of a ServeConfig that an option sets.
-using Field = std::variant<uint16_t*, uint32_t*, size_t*, int*, bool*, std::string*,
-                           std::vector<std::string>*, std::chrono::milliseconds*, base::LogLevel*>;
+using Field =
+    std::variant<uint16_t*, uint32_t*, size_t*, int*, bool*, std::string*, std::vector<std::string>*,
+                 std::chrono::milliseconds*, base::LogLevel*, Durability*, Eviction*>;
 
 /// One option of `bobbin serve`: the row that flag, environment variable, file key, range check, help and
 /// documentation are made from.
@@ -39,6 +41,7 @@ struct Option {
   uint64_t max;            ///< fits into the field
   std::string_view help;   ///< one sentence without its full stop
   Field (*field)(ServeConfig& config);
+  std::span<const std::string_view> choices = {};  ///< by the value of the field
 };
 
 [[nodiscard]] std::span<const Option> serve_options();

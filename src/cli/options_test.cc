@@ -64,7 +64,7 @@ TEST(Options, EveryDefaultIsAcceptedAndSetsWhatIsThere) {
 TEST(Options, BothEndsOfEveryRangeAreAcceptedAndFitTheField) {
   for (const Option& option : serve_options()) {
     const std::string range = range_text(option);
-    if (range.empty()) continue;
+    if (range.empty() || !option.choices.empty()) continue;
     const size_t to = range.find(" to ");
     for (const std::string& end : {range.substr(0, to), range.substr(to + 4)}) {
       ServeConfig config;
@@ -72,6 +72,21 @@ TEST(Options, BothEndsOfEveryRangeAreAcceptedAndFitTheField) {
       EXPECT_EQ(current_text(option, config), end) << option.key;
     }
   }
+}
+
+TEST(Options, ChoicesAreNamed) {
+  for (const Option& option : serve_options()) {
+    EXPECT_EQ(option.choices.empty(), option.type != OptionType::choice) << option.key;
+    for (const std::string_view choice : option.choices) {
+      ServeConfig config;
+      ASSERT_TRUE(set_option(config, option, std::vector<std::string>{std::string(choice)})) << option.key;
+      EXPECT_EQ(current_text(option, config), choice) << option.key;
+    }
+  }
+  ServeConfig config;
+  const auto wrong = set(config, "durability", {"both"});
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().message, "\"both\" is not one of memory, disk");
 }
 
 TEST(Options, SetTheFieldTheyNameInItsUnit) {

@@ -14,11 +14,10 @@
 #include "base/log.h"
 #include "cli/quantity.h"
 #include "cli/serve_command.h"
+#include "cli/warmup_display.h"
 
 namespace bobbin::cli {
 namespace {
-
-constexpr int kCannotStart = 1;
 
 /// Descriptors besides those of connections: standard streams, listeners, wakes, a spare.
 constexpr rlim_t kOtherDescriptors = 64;
@@ -139,6 +138,9 @@ std::string try_it(const net::Address& address, bool is_default) {
 std::string greeting(const ServeConfig& config, const std::vector<net::Address>& addresses) {
   std::string text = fmt::format("bobbin {}: {} thread{}, {} for documents\n", BOBBIN_VERSION, config.threads,
                                  config.threads == 1 ? "" : "s", human_bytes(config.memory_bytes));
+  text += config.persistent ? fmt::format("data in {}, a write is acknowledged when it is {}\n", config.data,
+                                          config.durability == Durability::disk ? "on disk" : "in memory")
+                            : "a cache: nothing survives the end of this process (--data DIR keeps it)\n";
   for (const net::Address& address : addresses)
     text += fmt::format("listening on {}\n", address.text());
   if (!addresses.empty()) {
@@ -156,18 +158,24 @@ int run_server(ServeConfig config, const StartServer& start) {
   auto server = start(config);
   if (!server) {
     fmt::print(stderr, "bobbin: {}\n", server.error().message);
-    return kCannotStart;
+    return server.error().exit_code;
   }
   const PidFile pid_file(config.pid_file);
   if (!pid_file.ok()) {
     fmt::print(stderr, "bobbin: cannot write {}: {}\n", config.pid_file, std::strerror(errno));
-    return kCannotStart;
+    return kExitCannotStart;
   }
   fmt::print("{}", greeting(config, (*server)->addresses()));
   std::fflush(stdout);
+  std::optional<WarmupDisplay> warmup(std::in_place, **server);
   const int signal = wait_for_signal(std::atomic<bool>{false});
   base::log(base::LogLevel::info, fmt::format("{}: draining", strsignal(signal)));
   drain(**server);
+  warmup.reset();
+  if (const auto closed = (*server)->close(); !closed) {
+    base::log(base::LogLevel::error, "not everything is on disk: " + closed.error().message);
+    return exit_code_of(closed.error().kind);
+  }
   base::log(base::LogLevel::info, "ended");
   return 0;
 }

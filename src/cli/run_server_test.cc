@@ -68,20 +68,25 @@ void say(const char* line) {
 /// Listens nowhere; draining ends at once or, if told so, never.
 class FakeServer final : public RunningServer {
  public:
-  explicit FakeServer(bool drains) : drains_(drains) {}
+  explicit FakeServer(bool drains, bool closes = true) : drains_(drains), closes_(closes) {}
   [[nodiscard]] std::vector<net::Address> addresses() const override { return {{"127.0.0.1", 4711, ""}}; }
   void drain() override {
     say("draining\n");
     if (!drains_) std::promise<void>().get_future().wait();
     say("drained\n");
   }
+  disk::Result<void> close() override {
+    if (closes_) return {};
+    return base::fail(disk::Error{disk::ErrorKind::no_space, "shard-0", "shard-0: no space left"});
+  }
 
  private:
   const bool drains_;
+  const bool closes_;
 };
 
 StartServer fake(bool drains) {
-  return [drains](const ServeConfig&) -> base::Result<std::unique_ptr<RunningServer>, base::Error> {
+  return [drains](const ServeConfig&) -> base::Result<std::unique_ptr<RunningServer>, StartError> {
     return std::make_unique<FakeServer>(drains);
   };
 }
@@ -105,12 +110,30 @@ TEST(RunServer, ASecondSignalEndsItAtOnce) {
   EXPECT_EQ(child.exit_code(), 128 + SIGINT);
 }
 
+TEST(RunServer, TellsWhatIsNotOnDiskWhenItEnds) {
+  Child child([] {
+    return run_server({}, [](const ServeConfig&) -> base::Result<std::unique_ptr<RunningServer>, StartError> {
+      return std::make_unique<FakeServer>(true, false);
+    });
+  });
+  child.read_until("nc ");
+  child.signal(SIGTERM);
+  child.read_until("drained\n");
+  EXPECT_EQ(child.exit_code(), 5);
+}
+
+TEST(RunServer, EndsWithTheCodeOfWhatItCouldNotHave) {
+  EXPECT_EQ(exit_code_of(disk::ErrorKind::config), 2);
+  EXPECT_EQ(exit_code_of(disk::ErrorKind::corrupt), 4);
+  EXPECT_EQ(exit_code_of(disk::ErrorKind::no_space), 5);
+  EXPECT_EQ(exit_code_of(disk::ErrorKind::locked), 5);
+}
+
 TEST(RunServer, TellsWhyItCouldNotStart) {
   Child child([] {
-    return run_server({},
-                      [](const ServeConfig&) -> base::Result<std::unique_ptr<RunningServer>, base::Error> {
-                        return base::fail(base::Error{"127.0.0.1:11211: address in use"});
-                      });
+    return run_server({}, [](const ServeConfig&) -> base::Result<std::unique_ptr<RunningServer>, StartError> {
+      return base::fail(StartError{"127.0.0.1:11211: address in use"});
+    });
   });
   EXPECT_EQ(child.read_until("\n"), "bobbin: 127.0.0.1:11211: address in use\n");
   EXPECT_EQ(child.exit_code(), 1);

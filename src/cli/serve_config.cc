@@ -1,6 +1,16 @@
 #include "cli/serve_config.h"
 
+#include <algorithm>
+
 namespace bobbin::cli {
+
+size_t disk_memory(const ServeConfig& config) {
+  if (config.disk_memory_bytes != 0) return config.disk_memory_bytes;
+  // Most of the memory is better used by documents: what RocksDB caches, it has to decode again.
+  constexpr size_t kMost = size_t{128} << 20;
+  constexpr size_t kLeast = size_t{8} << 20;
+  return std::clamp(config.memory_bytes / 8, kLeast, kMost);
+}
 
 base::Result<std::vector<net::Address>, base::Error> listen_addresses(const ServeConfig& config) {
   std::vector<net::Address> addresses;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -12,6 +13,11 @@
 
 namespace bobbin::cli {
 
+/// When a write is acknowledged. The values are positions in the option's choices.
+enum class Durability : uint8_t { memory, disk };
+/// What goes when memory is used up: store::EvictionPolicy, as an option.
+enum class Eviction : uint8_t { value, full };
+
 /// Everything that `bobbin serve` can be told. The initial values are the defaults: help and documentation
 /// read them from here. Each field has a row in the table of options.cc that says how it is written.
 struct ServeConfig {
@@ -22,9 +28,21 @@ struct ServeConfig {
   uint32_t unix_mode = 0700;
   bool force_public = false;
 
-  size_t memory_bytes = size_t{64} << 20;
+  size_t memory_bytes = size_t{64} << 20;  ///< where none is given, of a cache; see load_config
   size_t max_item_bytes = size_t{1} << 20;
   bool disable_evictions = false;
+
+  /// Whether what is stored is kept in `data`. Not an option: follows from which of `data` and `memory` were
+  /// given.
+  bool persistent = true;
+  std::string data = "bobbin-data";
+  Durability durability = Durability::memory;
+  Eviction eviction = Eviction::value;
+  size_t max_unsaved_bytes = size_t{64} << 20;
+  std::chrono::milliseconds flush_linger{20};
+  size_t disk_memory_bytes = 0;  ///< 0: a share of memory_bytes
+  size_t disk_shards = 0;        ///< 0: those that the directory has
+  size_t disk_readers = 4;
 
   size_t threads = 0;  ///< 0: one per core
   net::Limits limits;
@@ -32,6 +50,9 @@ struct ServeConfig {
   base::LogLevel log_level = base::LogLevel::info;
   std::string pid_file;
 };
+
+/// The part of memory_bytes that RocksDB's caches and memtables may take.
+[[nodiscard]] size_t disk_memory(const ServeConfig& config);
 
 /// `listen` with its ports, then the Unix socket. Empty when there is nothing to listen on. An error names
 /// the entry that is no address.

@@ -14,6 +14,11 @@ class ServingServer final : public RunningServer {
   explicit ServingServer(std::unique_ptr<serve::Server> server) : server_(std::move(server)) {}
   [[nodiscard]] std::vector<net::Address> addresses() const override { return server_->addresses(); }
   void drain() override { server_->drain(); }
+  disk::Result<void> close() override { return server_->close(); }
+  [[nodiscard]] std::optional<disk::WarmupProgress> warmup() const override {
+    if (server_->disk() == nullptr) return std::nullopt;
+    return server_->disk()->warmup();
+  }
 
  private:
   std::unique_ptr<serve::Server> server_;
@@ -30,6 +35,7 @@ std::vector<serve::Setting> settings_of(const ServeConfig& config) {
   };
   std::vector<serve::Setting> settings{
       {"maxbytes", std::to_string(config.memory_bytes)},
+      {"bucket_type", config.persistent ? "persistent" : "cache"},
       {"maxconns", std::to_string(config.limits.max_connections)},
       {"tcpport", std::to_string(config.port)},
       {"udpport", "0"},
@@ -56,11 +62,45 @@ std::vector<serve::Setting> settings_of(const ServeConfig& config) {
   return settings;
 }
 
+disk::Result<std::unique_ptr<disk::Persistence>> open_disk(const ServeConfig& config,
+                                                           const store::BucketOptions& bucket) {
+  disk::PersistenceOptions options;
+  options.directory.path = config.data;
+  if (config.disk_shards != 0) options.directory.shards = static_cast<uint32_t>(config.disk_shards);
+  options.directory.memory_bytes = disk_memory(config);
+  options.bucket = bucket;
+  options.bucket.type = store::BucketType::persistent;
+  options.bucket.eviction =
+      config.eviction == Eviction::full ? store::EvictionPolicy::full : store::EvictionPolicy::value;
+  options.bucket.quota_bytes = config.memory_bytes - disk_memory(config);
+  options.linger = config.durability == Durability::disk ? std::chrono::milliseconds(0) : config.flush_linger;
+  // What is dirty cannot be evicted: most of the memory must be able to go.
+  options.max_dirty_bytes = std::min<uint64_t>(config.max_unsaved_bytes, options.bucket.quota_bytes / 4);
+  options.readers = static_cast<uint32_t>(config.disk_readers);
+  return disk::Persistence::open(std::move(options));
+}
+
 }  // namespace
 
-base::Result<std::unique_ptr<RunningServer>, base::Error> start_server(const ServeConfig& config) {
+int exit_code_of(disk::ErrorKind kind) {
+  switch (kind) {
+    case disk::ErrorKind::config:
+    case disk::ErrorKind::newer_version:
+      return kExitConfiguration;
+    case disk::ErrorKind::corrupt:
+      return kExitDamaged;
+    case disk::ErrorKind::io:
+    case disk::ErrorKind::no_space:
+    case disk::ErrorKind::read_only:
+    case disk::ErrorKind::locked:
+      break;
+  }
+  return kExitNoResources;
+}
+
+base::Result<std::unique_ptr<RunningServer>, StartError> start_server(const ServeConfig& config) {
   auto addresses = listen_addresses(config);
-  if (!addresses) return base::fail(std::move(addresses.error()));
+  if (!addresses) return base::fail(StartError{std::move(addresses.error().message)});
   serve::ServerOptions options;
   options.front_end.listen = std::move(*addresses);
   options.front_end.threads = config.threads;
@@ -72,8 +112,14 @@ base::Result<std::unique_ptr<RunningServer>, base::Error> start_server(const Ser
   std::random_device random;
   options.bucket.hash_seed = (uint64_t{random()} << 32) | random();
   options.settings = settings_of(config);
+  if (config.persistent) {
+    auto disk = open_disk(config, options.bucket);
+    if (!disk) return base::fail(StartError{disk.error().message, exit_code_of(disk.error().kind)});
+    options.disk = std::move(*disk);
+    options.durable_replies = config.durability == Durability::disk;
+  }
   auto server = serve::Server::start(std::move(options));
-  if (!server) return base::fail(std::move(server.error()));
+  if (!server) return base::fail(StartError{std::move(server.error().message)});
   return std::make_unique<ServingServer>(std::move(*server));
 }
 

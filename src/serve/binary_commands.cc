@@ -32,6 +32,10 @@ void handle_fetch(Session& session, const BinaryCommand& row, const BinaryReques
   options.cannot_win = true;
   if (touch) options.touch = store::absolute_expiry(wire::read_u32_extras(request.extras), session.now());
   auto found = session.bucket().fetch(request.key, options, session.now());
+  const Trouble trouble = trouble_of(session, found, request.key);
+  if (trouble == Trouble::again) return;
+  if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
+  if (found.published) session.changed(session.vbucket_of(request.key), found.doc->seqno());
   CommandCounters& counters = session.counters();
   counters.cmd_get.add(1);
   (found ? counters.get_hits : counters.get_misses).add(1);
@@ -63,7 +67,12 @@ void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& r
   store::FetchOptions options;
   options.cannot_win = true;
   options.touch = expiry;
+  options.needs_value = false;
   const auto found = session.bucket().fetch(request.key, options, session.now());
+  const Trouble trouble = trouble_of(session, found, request.key);
+  if (trouble == Trouble::again) return;
+  if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
+  if (found.published) session.changed(session.vbucket_of(request.key), found.doc->seqno());
   CommandCounters& counters = session.counters();
   counters.cmd_touch.add(1);
   (found ? counters.touch_hits : counters.touch_misses).add(1);
@@ -78,9 +87,12 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
   store::RemoveOptions options;
   if (request.header.cas != 0) options.cas_compare = request.header.cas;
   const auto result = session.bucket().remove(request.key, options, session.now());
+  const Trouble trouble = trouble_of(session, result.status, request.key);
+  if (trouble == Trouble::again) return;
   CommandCounters& counters = session.counters();
   switch (result.status) {
     case store::RemoveStatus::removed:
+      session.changed(session.vbucket_of(request.key), result.seqno);
       counters.delete_hits.add(1);
       session.log().deleted(request.key, "delete", session.id(), result.value_len);
       return reply_success(session, row, request);
@@ -89,9 +101,9 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
       return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
     case store::RemoveStatus::exists:
       return reply_binary_error(session, request.header, BinaryStatus::key_exists);
-    case store::RemoveStatus::would_block:  // cache buckets never do
+    case store::RemoveStatus::would_block:
     case store::RemoveStatus::no_memory:
-      return reply_binary_error(session, request.header, BinaryStatus::out_of_memory);
+      return reply_binary_error(session, request.header, status_of(trouble));
   }
 }
 
@@ -107,10 +119,13 @@ void handle_arithmetic(Session& session, const BinaryCommand& row, const BinaryR
     options.initial_expiry = store::absolute_expiry(extras.exptime, session.now());
   }
   const auto result = session.bucket().arithmetic(request.key, options, session.now());
+  const Trouble trouble = trouble_of(session, result.status, request.key);
+  if (trouble == Trouble::again) return;
   count_arithmetic(session, options.direction, result.status);
   switch (result.status) {
     case store::ArithmeticStatus::stored:
     case store::ArithmeticStatus::created: {
+      session.changed(session.vbucket_of(request.key), result.seqno);
       if (row.quiet) return;
       char* out = session.out().reserve(wire::kBinaryHeaderBytes + 8);
       session.out().commit(wire::write_binary_counter(out, request.header, result.value, result.cas));
@@ -122,14 +137,16 @@ void handle_arithmetic(Session& session, const BinaryCommand& row, const BinaryR
       return reply_binary_error(session, request.header, BinaryStatus::key_exists);
     case store::ArithmeticStatus::not_a_number:
       return reply_binary_error(session, request.header, BinaryStatus::non_numeric);
-    case store::ArithmeticStatus::would_block:  // cache buckets never do
+    case store::ArithmeticStatus::would_block:
     case store::ArithmeticStatus::no_memory:
-      return reply_binary_error(session, request.header, BinaryStatus::out_of_memory);
+      return reply_binary_error(session, request.header, status_of(trouble));
   }
 }
 
 void handle_flush(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
-  flush(session, wire::read_u32_extras(request.extras));
+  if (!flush(session, wire::read_u32_extras(request.extras))) {
+    return reply_binary_error(session, request.header, BinaryStatus::temporary_failure);
+  }
   reply_success(session, row, request);
 }
 

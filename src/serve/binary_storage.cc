@@ -50,15 +50,15 @@ BinaryStatus status_of(store::StoreStatus status, StoreMode mode) {
       return BinaryStatus::not_stored;
     case store::StoreStatus::too_large:
       return BinaryStatus::too_large;
-    case store::StoreStatus::would_block:  // cache buckets never do
+    case store::StoreStatus::would_block:
     case store::StoreStatus::no_memory:
-      return BinaryStatus::out_of_memory;
+      break;  // a trouble
   }
   return BinaryStatus::internal_error;
 }
 
 void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
-                  store::Draft draft) {
+                  store::Draft& draft) {
   const StoreMode asked = mode_of(row.opcode);
   const bool appends = asked == StoreMode::append || asked == StoreMode::prepend;
   // With a CAS, set, add and replace are all the same: store if the document has it.
@@ -67,9 +67,14 @@ void finish_store(Session& session, const BinaryCommand& row, const wire::Binary
   if (header.cas != 0) options.cas_compare = header.cas;
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
-  const auto result = session.bucket().store(std::move(draft), mode, options, session.now());
+  const uint16_t vbucket = session.vbucket_of(draft.key());
+  const auto result = session.bucket().store(draft, mode, options, session.now());
+  const Trouble trouble =
+      result.ok() ? Trouble::none : trouble_of(session, result.status, draft ? draft.key() : logged);
+  if (trouble == Trouble::again) return;
+  if (result.ok()) session.changed(vbucket, result.seqno);
   count_store(session, verb_of(mode), logged, header.cas != 0, result, value_bytes);
-  const BinaryStatus status = status_of(result.status, mode);
+  const BinaryStatus status = trouble == Trouble::none ? status_of(result.status, mode) : status_of(trouble);
   if (status != BinaryStatus::success) return reply_binary_error(session, header, status);
   if (row.quiet) return;
   char* out = session.out().reserve(wire::kBinaryHeaderBytes);
@@ -80,7 +85,7 @@ class BinaryUpload final : public Upload {
  public:
   BinaryUpload(Placed placed, const BinaryCommand& row, const wire::BinaryHeader& header)
       : Upload(std::move(placed)), row_(row), header_(header) {}
-  void finish(Session& session) override { finish_store(session, row_, header_, std::move(draft())); }
+  void finish(Session& session) override { finish_store(session, row_, header_, draft()); }
   void malformed(Session&) override {}  // nothing follows a value in this protocol
 
  private:
@@ -98,9 +103,10 @@ void handle_binary_store(Session& session, const BinaryCommand& row, const wire:
   auto placed = place_value(session, request.key, extras.flags, expiry, request.value_bytes, arrived,
                             mode_of(row.opcode) == StoreMode::set);
   if (!placed) {
-    const bool large = placed.error() == store::DraftError::too_large;
+    const Trouble trouble = placed.error();
+    if (trouble == Trouble::again) return;
     reply_binary_error(session, request.header,
-                       large ? BinaryStatus::too_large : BinaryStatus::out_of_memory);
+                       trouble == Trouble::none ? BinaryStatus::too_large : status_of(trouble));
     return session.swallow(request.value_bytes);
   }
   if (!arrived) {
@@ -108,7 +114,7 @@ void handle_binary_store(Session& session, const BinaryCommand& row, const wire:
   }
   session.take(request.value_bytes);
   request.value.copy(placed->draft.value().data(), request.value_bytes);
-  finish_store(session, row, request.header, std::move(placed->draft));
+  finish_store(session, row, request.header, placed->draft);
 }
 
 }  // namespace bobbin::serve

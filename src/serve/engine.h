@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "disk/persistence.h"
 #include "net/front_end.h"
 #include "serve/counters.h"
 #include "serve/live_log.h"
@@ -38,6 +39,8 @@ struct Engine {
   StatBaseline& baseline;
   UploadBudget& uploads;
   base::Now started;
+  disk::Persistence* disk = nullptr;  ///< null: the bucket is a cache
+  bool durable_replies = false;       ///< replies to writes wait until these are on disk
 };
 
 }  // namespace bobbin::serve

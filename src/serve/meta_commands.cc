@@ -53,6 +53,7 @@ store::FetchOptions fetch_options(const MetaRequest& request, base::Now now) {
   }
   if (request.has('E')) options.explicit_cas = request.new_cas;
   options.no_bump = request.has('u');
+  options.needs_value = request.has('v');
   return options;
 }
 
@@ -69,18 +70,21 @@ void count_meta_get(Session& session, const MetaRequest& request, const store::F
   if (found.expired) counters.get_expired.add(1);
   if (session.log().wants(kWatchFetchers)) {
     session.log().fetched(request.key, hit ? "found" : (found.expired ? "expired" : "not_found"),
-                          session.id(), hit ? found.doc->value().size() : 0);
+                          session.id(), hit ? found.doc->value_size() : 0);
   }
 }
 
 void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& request) {
   auto found = session.bucket().fetch(request.key, fetch_options(request, session.now()), session.now());
+  const Trouble trouble = trouble_of(session, found, request.key);
+  if (trouble == Trouble::again) return;
+  if (found.published) session.changed(session.vbucket_of(request.key), found.doc->seqno());
   count_meta_get(session, request, found);
-  if (found.no_memory) return session.reply(wire::kOutOfMemory);
+  if (trouble != Trouble::none) return session.reply(text_of(trouble));
   if (!found) return reply_code(session, shape, MetaCode::miss, request, {});
   MetaItem item;
   item.client_flags = found.doc->flags();
-  item.value_bytes = static_cast<uint32_t>(found.doc->value().size());
+  item.value_bytes = found.doc->value_size();
   item.cas = found.doc->cas();
   const bool before = comes_before(request, 't', found.vivified ? 'N' : 'T');
   item.ttl_s = ttl_of(before ? found.expiry_before : found.expiry, session.now());
@@ -111,7 +115,8 @@ store::StoreMode store_mode(const MetaRequest& request) {
   }
 }
 
-void finish_ms(Session& session, const MetaRequest& request, store::Draft draft) {
+// Leaves the draft as it was when it is to run again. `request.key` need not lie in it.
+void finish_ms(Session& session, const MetaRequest& request, store::Draft& draft) {
   const MetaShape& shape = wire::meta_shapes::kSet;
   store::StoreOptions options;
   const store::StoreMode mode = store_mode(request);
@@ -123,7 +128,10 @@ void finish_ms(Session& session, const MetaRequest& request, store::Draft draft)
   if (request.has('E')) options.explicit_cas = request.new_cas;
   if (request.has('N')) options.vivify_expiry = expiry_of(request.vivify_ttl, session.now());
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
-  const auto result = session.bucket().store(std::move(draft), mode, options, session.now());
+  const auto result = session.bucket().store(draft, mode, options, session.now());
+  const Trouble trouble = trouble_of(session, result.status, request.key);
+  if (trouble == Trouble::again) return;
+  if (result.ok()) session.changed(session.vbucket_of(request.key), result.seqno);
   count_store(session, verb_of(mode), request.key, request.has('C'), result, value_bytes);
   MetaItem item;
   item.cas = result.cas;
@@ -139,9 +147,9 @@ void finish_ms(Session& session, const MetaRequest& request, store::Draft draft)
       return reply_code(session, shape, MetaCode::not_found, request, item);
     case store::StoreStatus::too_large:
       return session.reply(wire::kTooLarge);
-    case store::StoreStatus::would_block:  // cache buckets never do
+    case store::StoreStatus::would_block:
     case store::StoreStatus::no_memory:
-      return session.reply(wire::kOutOfMemory);
+      return session.reply(text_of(trouble));
   }
 }
 
@@ -157,7 +165,7 @@ class MetaUpload final : public Upload {
   void finish(Session& session) override {
     const std::string key(draft().key());  // the draft takes its own along
     request_.key = key;
-    finish_ms(session, request_, std::move(draft()));
+    finish_ms(session, request_, draft());
   }
   void malformed(Session& session) override { refuse_chunk(session, false); }
 
@@ -175,14 +183,15 @@ void handle_ms(Session& session, const MetaShape&, const MetaRequest& request) {
   const bool sets = request.mode == MetaMode::set;
   auto placed = place_value(session, request.key, request.client_flags, expiry, size, arrived, sets);
   if (!placed) {
-    session.reply(placed.error() == store::DraftError::too_large ? wire::kTooLarge : wire::kOutOfMemory);
+    if (placed.error() == Trouble::again) return;
+    session.reply(placed.error() == Trouble::none ? wire::kTooLarge : text_of(placed.error()));
     return session.swallow(uint64_t{size} + wire::kLineEnd.size());
   }
   if (!arrived) return session.receive(std::make_unique<MetaUpload>(std::move(*placed), request), true);
   session.take(size + wire::kLineEnd.size());
   if (following.substr(size, wire::kLineEnd.size()) != wire::kLineEnd) return refuse_chunk(session, false);
   following.copy(placed->draft.value().data(), size);
-  finish_ms(session, request, std::move(placed->draft));
+  finish_ms(session, request, placed->draft);
 }
 
 void handle_md(Session& session, const MetaShape& shape, const MetaRequest& request) {
@@ -193,9 +202,12 @@ void handle_md(Session& session, const MetaShape& shape, const MetaRequest& requ
   if (request.has('E')) options.explicit_cas = request.new_cas;
   if (request.has('T')) options.expiry = expiry_of(request.ttl, session.now());
   const auto result = session.bucket().remove(request.key, options, session.now());
+  const Trouble trouble = trouble_of(session, result.status, request.key);
+  if (trouble == Trouble::again) return;
   CommandCounters& counters = session.counters();
   switch (result.status) {
     case store::RemoveStatus::removed:
+      session.changed(session.vbucket_of(request.key), result.seqno);
       counters.delete_hits.add(1);
       session.log().deleted(request.key, "md", session.id(), result.value_len);
       return reply_code(session, shape, MetaCode::header, request, {});
@@ -204,9 +216,9 @@ void handle_md(Session& session, const MetaShape& shape, const MetaRequest& requ
       return reply_code(session, shape, MetaCode::not_found, request, {});
     case store::RemoveStatus::exists:
       return reply_code(session, shape, MetaCode::exists, request, {});
-    case store::RemoveStatus::would_block:  // cache buckets never do
+    case store::RemoveStatus::would_block:
     case store::RemoveStatus::no_memory:
-      return session.reply(wire::kOutOfMemory);
+      return session.reply(text_of(trouble));
   }
 }
 
@@ -224,10 +236,13 @@ void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& requ
     options.initial_expiry = expiry_of(request.vivify_ttl, session.now());
   }
   const auto result = session.bucket().arithmetic(request.key, options, session.now());
+  const Trouble trouble = trouble_of(session, result.status, request.key);
+  if (trouble == Trouble::again) return;
   count_arithmetic(session, options.direction, result.status);
   switch (result.status) {
     case store::ArithmeticStatus::stored:
     case store::ArithmeticStatus::created:
+      session.changed(session.vbucket_of(request.key), result.seqno);
       break;
     case store::ArithmeticStatus::not_found:
       return reply_code(session, shape, MetaCode::not_found, request, {});
@@ -235,9 +250,9 @@ void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& requ
       return reply_code(session, shape, MetaCode::exists, request, {});
     case store::ArithmeticStatus::not_a_number:
       return session.reply(wire::kNonNumeric);
-    case store::ArithmeticStatus::would_block:  // cache buckets never do
+    case store::ArithmeticStatus::would_block:
     case store::ArithmeticStatus::no_memory:
-      return session.reply(wire::kOutOfMemory);
+      return session.reply(text_of(trouble));
   }
   std::array<char, wire::kMaxU64Chars> digits;
   const std::string_view number(
@@ -259,8 +274,11 @@ void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& requ
 
 void handle_me(Session& session, const MetaShape&, const MetaRequest& request) {
   const auto seen = session.bucket().peek(request.key, session.now());
-  // Cache buckets never block.
-  if (!seen || seen->would_block) return session.reply(wire::kMetaMiss);
+  if (seen && seen->would_block) {
+    if (!session.retry_after_reading(request.key)) session.reply(wire::kDiskUnreadable);
+    return;
+  }
+  if (!seen) return session.reply(wire::kMetaMiss);
   wire::MetaDebugItem item;
   item.ttl_s = ttl_of(seen->expiry, session.now());
   item.last_access_s = age_of(seen->last_access, session.now());

@@ -8,11 +8,23 @@ namespace bobbin::serve {
 
 Server::Server(ServerOptions&& options)
     : settings_(std::move(options.settings)),
-      bucket_(options.bucket),
+      disk_(std::move(options.disk)),
+      cache_(disk_ == nullptr ? std::make_unique<store::Bucket>(options.bucket) : nullptr),
+      bucket_(disk_ == nullptr ? *cache_ : disk_->bucket()),
       log_(clock_),
-      uploads_(options.bucket.quota_bytes / 2),
-      engine_{bucket_, clock_, log_, counters_, settings_, front_end_, baseline_, uploads_, clock_.now()},
-      sweeper_(bucket_, clock_) {
+      uploads_(bucket_.quota_bytes() / 2),
+      engine_{bucket_,
+              clock_,
+              log_,
+              counters_,
+              settings_,
+              front_end_,
+              baseline_,
+              uploads_,
+              clock_.now(),
+              disk_.get(),
+              options.durable_replies},
+      sweeper_(std::make_unique<store::Sweeper>(bucket_, clock_)) {
   for (size_t i = 0; i < std::max<size_t>(options.front_end.threads, 1); ++i) {
     counters_.push_back(std::make_unique<CommandCounters>());
   }
@@ -27,12 +39,23 @@ base::Result<std::unique_ptr<Server>, base::Error> Server::start(ServerOptions o
   });
   if (!opened) return base::fail(std::move(opened.error()));
   server->front_end_ = std::move(*opened);
-  server->sweeper_.start();
+  if (server->disk_ != nullptr) server->disk_->start();
+  server->sweeper_->start();
   server->front_end_->run();
   return server;
 }
 
+disk::Result<void> Server::close() {
+  front_end_->stop();
+  sweeper_.reset();
+  return disk_ == nullptr ? disk::Result<void>() : disk_->close();
+}
+
+// Those who wake connections end before the loops that own these.
 Server::~Server() {
+  if (front_end_ != nullptr) front_end_->stop();
+  sweeper_.reset();
+  disk_.reset();
   front_end_.reset();
 }
 

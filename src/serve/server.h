@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "disk/persistence.h"
 #include "net/front_end.h"
 #include "serve/engine.h"
 #include "store/bucket.h"
@@ -14,12 +15,16 @@ namespace bobbin::serve {
 
 struct ServerOptions {
   net::FrontEndOptions front_end;
-  store::BucketOptions bucket;
+  store::BucketOptions bucket;  ///< of a cache; not looked at with `disk`
+  /// Opened and not started: the persistent bucket that is served. Null serves a cache.
+  std::unique_ptr<disk::Persistence> disk;
+  /// Replies to writes wait until these are on disk. Only with `disk`.
+  bool durable_replies = false;
   std::vector<Setting> settings;  ///< for `stats settings`
 };
 
-/// A running server: the bucket, its sweeper, the live log and the front end, in the order in which they need
-/// each other. Its threads are its own; every call comes from another one.
+/// A running server: the bucket with its disk, its sweeper, the live log and the front end, in the order in
+/// which they need each other. Its threads are its own; every call comes from another one.
 class Server {
  public:
   /// Listens, and returns when clients can connect. The error names the address that cannot be used.
@@ -33,8 +38,12 @@ class Server {
   [[nodiscard]] std::vector<net::Address> addresses() const { return front_end_->addresses(); }
   /// Stops accepting, answers what has arrived, closes; blocks until that is done. Once.
   void drain() { front_end_->drain(); }
+  /// After drain(): brings everything to disk. An error: not all is there.
+  [[nodiscard]] disk::Result<void> close();
 
   [[nodiscard]] store::Bucket& bucket() noexcept { return bucket_; }
+  /// Null in front of a cache.
+  [[nodiscard]] disk::Persistence* disk() noexcept { return disk_.get(); }
   [[nodiscard]] const net::FrontEnd& front_end() const noexcept { return *front_end_; }
 
  private:
@@ -42,14 +51,16 @@ class Server {
 
   const base::SystemClock clock_;
   const std::vector<Setting> settings_;
-  store::Bucket bucket_;
+  std::unique_ptr<disk::Persistence> disk_;
+  const std::unique_ptr<store::Bucket> cache_;  // null with a disk, which has its own
+  store::Bucket& bucket_;
   LiveLog log_;
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   StatBaseline baseline_;
   UploadBudget uploads_;
   std::unique_ptr<net::FrontEnd> front_end_;  // set before its threads run; destroyed first, see ~Server
   const Engine engine_;
-  store::Sweeper sweeper_;
+  std::unique_ptr<store::Sweeper> sweeper_;
 };
 
 }  // namespace bobbin::serve

@@ -10,11 +10,14 @@ namespace bobbin::serve {
 
 void Session::on_open(net::Connection& connection) {
   connection_ = &connection;
+  if (engine_.disk != nullptr)
+    disk_ = std::make_unique<DiskWait>(*engine_.disk, connection, engine_.durable_replies);
   if (log().wants(kWatchConnections)) log().connection_opened(connection.status().peer, id());
 }
 
 void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
   upload_.reset();
+  disk_.reset();
   if (watching_) log().remove_closed();
   if (!log().wants(kWatchConnections)) return;
   static constexpr std::string_view kReasons[] = {"normal",       "normal",  "error",
@@ -31,9 +34,10 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
   while (consumed < bytes.size() && !connection.congested() && !quitting_ && !watching_) {
     const size_t n = step(bytes.substr(consumed), consumed == 0 ? seen : 0);
     ++now_.unix_ns;  // so that the mutations of one read have different CAS values, on whatever keys
-    if (n == 0) break;
     consumed += n;
+    if (n == 0 || retrying()) break;
   }
+  if (disk_ != nullptr) disk_->settle();
   return quitting_ || watching_ ? bytes.size() : consumed;
 }
 
@@ -59,13 +63,18 @@ size_t Session::handle_text(std::string_view bytes, size_t scanned) {
   }
   following_ = bytes.substr(cut.consumed);
   run_text_command(*this, cut.line);
-  return bytes.size() - following_.size();
+  return consumed_of(bytes);
 }
 
 size_t Session::handle_binary(std::string_view bytes) {
   following_ = bytes;
   run_binary_command(*this);
-  return bytes.size() - following_.size();
+  return consumed_of(bytes);
+}
+
+// Nothing of a request that runs again, unless it has said what of it.
+size_t Session::consumed_of(std::string_view bytes) const {
+  return retrying() && !suspended_ ? 0 : bytes.size() - following_.size();
 }
 
 void Session::reply_value(store::DocumentRef document) {
@@ -124,8 +133,10 @@ size_t Session::fill_upload(std::string_view bytes) {
 }
 
 void Session::finish_upload() {
-  const auto complete = std::exchange(upload_, nullptr);
+  auto complete = std::exchange(upload_, nullptr);
   complete->finish(*this);
+  upload_complete_ = retrying();
+  if (upload_complete_) upload_ = std::move(complete);
 }
 
 std::span<char> Session::landing() noexcept {
@@ -135,7 +146,16 @@ std::span<char> Session::landing() noexcept {
 void Session::on_landed(net::Connection&, size_t n) {
   now_ = engine_.clock.now();
   upload_->filled(n);
-  if (upload_->rest().empty() && !upload_line_end_) finish_upload();
+  if (!upload_->rest().empty() || upload_line_end_) return;
+  finish_upload();
+  if (disk_ != nullptr) disk_->settle();
+}
+
+void Session::on_resumed(net::Connection&) {
+  if (disk_ == nullptr || !disk_->resumed() || !upload_complete_) return;
+  now_ = engine_.clock.now();
+  finish_upload();
+  disk_->settle();
 }
 
 // --- retrievals that wait for the client to take their first part ---

@@ -8,6 +8,7 @@
 
 #include "net/connection.h"
 #include "net/receiver.h"
+#include "serve/disk_wait.h"
 #include "serve/engine.h"
 #include "serve/upload.h"
 #include "wire/dialect.h"
@@ -27,6 +28,7 @@ class Session final : public net::Receiver {
   size_t on_bytes(net::Connection& connection, std::span<const char> unread, size_t seen) override;
   std::span<char> landing() noexcept override;
   void on_landed(net::Connection& connection, size_t n) override;
+  void on_resumed(net::Connection& connection) override;
   void on_closed(net::Connection& connection, net::CloseReason reason) override;
 
   [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
@@ -58,6 +60,30 @@ class Session final : public net::Receiver {
   void suspend_retrieval(const wire::TextRequest& request, bool with_cas, bool touch, size_t left);
   /// Nothing more is read of this client; what it was answered is sent, then the connection closes.
   void quit();
+  /// What the bucket answered with would_block. True: the request, or the upload's finish, runs again when
+  /// `keys` (1 to DiskWait::kMaxKeys) have been read; return at once, having counted and answered nothing.
+  /// False: they cannot be read.
+  [[nodiscard]] bool retry_after_reading(std::span<const std::string_view> keys) {
+    return disk_->fetch(keys);
+  }
+  [[nodiscard]] bool retry_after_reading(std::string_view key) { return disk_->fetch({&key, 1}); }
+  /// The bucket had no memory to change this vbucket. True: as above, and it runs again when there may be.
+  [[nodiscard]] bool retry_when_there_is_room(uint16_t vbucket) {
+    return disk_ != nullptr && disk_->await_room(vbucket);
+  }
+  /// 0 where nothing depends on it, because the bucket forgets.
+  [[nodiscard]] uint16_t vbucket_of(std::string_view key) const {
+    return disk_ == nullptr ? uint16_t{0} : bucket().vbucket_of(key);
+  }
+  /// A command has changed a key: every one has to say so, for its reply to wait until that is on disk where
+  /// the server promises it.
+  void changed(uint16_t vbucket, uint64_t seqno) {
+    if (disk_ != nullptr) disk_->changed(vbucket, seqno);
+  }
+  /// False: a write has failed, and changes are refused with no_memory until the server is started again.
+  [[nodiscard]] bool is_writable(uint16_t vbucket) const {
+    return engine_.disk == nullptr || engine_.disk->writable(vbucket);
+  }
   /// From now on this connection only listens to the live log; what it sends is dropped.
   void watch(uint32_t kinds);
 
@@ -66,8 +92,10 @@ class Session final : public net::Receiver {
   size_t handle_text(std::string_view bytes, size_t scanned);
   size_t handle_binary(std::string_view bytes);
   size_t resume_retrieval(std::string_view bytes);
+  [[nodiscard]] size_t consumed_of(std::string_view bytes) const;
   size_t fill_upload(std::string_view bytes);
   void finish_upload();
+  [[nodiscard]] bool retrying() const noexcept { return disk_ != nullptr && disk_->retrying(); }
 
   struct Suspended {
     size_t left = 0;
@@ -87,6 +115,8 @@ class Session final : public net::Receiver {
   bool upload_line_end_ = false;
   uint64_t swallow_ = 0;
   std::unique_ptr<Upload> upload_;
+  bool upload_complete_ = false;    // it only has to be finished once more
+  std::unique_ptr<DiskWait> disk_;  // null in a cache
   std::optional<Suspended> suspended_;
 };
 

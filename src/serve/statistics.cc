@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "serve/disk_statistics.h"
 #include "serve/engine.h"
 #include "serve/storing.h"
 
@@ -90,6 +91,7 @@ class Report {
   template <typename Number>
   requires std::integral<Number>
   void operator()(std::string_view name, Number value) const { sink_(name, fmt::format_int(value).c_str()); }
+  [[nodiscard]] const StatSink& sink() const noexcept { return sink_; }
 
  private:
   const StatSink& sink_;
@@ -177,6 +179,11 @@ void report_general(const Engine& engine, const Report& stat) {
     stat(kCommandCounters[i].name, counts.commands[i]);
   report_traffic(engine, counts, stat);
   report_store(engine.bucket.statistics(), stat);
+  report_disk(engine, stat.sink());
+}
+
+void report_warming(const Engine& engine, const Report& stat) {
+  report_warmup(engine, stat.sink());
 }
 
 std::string_view state_name(net::ConnectionState state) {
@@ -253,8 +260,10 @@ void reset(const Engine& engine, const Report&) {
 }
 
 constexpr std::pair<std::string_view, void (*)(const Engine&, const Report&)> kGroups[] = {
-    {"", report_general},          {"items", report_items}, {"slabs", report_slabs}, {"sizes", report_sizes},
-    {"settings", report_settings}, {"conns", report_conns}, {"reset", reset},
+    {"", report_general},          {"items", report_items},
+    {"slabs", report_slabs},       {"sizes", report_sizes},
+    {"settings", report_settings}, {"conns", report_conns},
+    {"warmup", report_warming},    {"reset", reset},
 };
 
 }  // namespace

@@ -6,6 +6,28 @@
 
 namespace bobbin::serve {
 
+Trouble trouble_without_memory(Session& session, uint16_t vbucket) {
+  if (!session.is_writable(vbucket)) return Trouble::unwritable;
+  return session.retry_when_there_is_room(vbucket) ? Trouble::again : Trouble::no_memory;
+}
+
+Trouble trouble_of(Session& session, const store::Fetched& found, std::string_view key) {
+  if (found) [[likely]]
+    return Trouble::none;
+  if (found.would_block) return session.retry_after_reading(key) ? Trouble::again : Trouble::unreadable;
+  return found.no_memory ? trouble_without_memory(session, session.vbucket_of(key)) : Trouble::none;
+}
+
+std::string_view text_of(Trouble trouble) {
+  if (trouble == Trouble::unreadable) return wire::kDiskUnreadable;
+  return trouble == Trouble::unwritable ? wire::kDiskUnwritable : wire::kOutOfMemory;
+}
+
+wire::BinaryStatus status_of(Trouble trouble) {
+  return trouble == Trouble::no_memory ? wire::BinaryStatus::out_of_memory
+                                       : wire::BinaryStatus::temporary_failure;
+}
+
 std::string_view verb_of(store::StoreMode mode) {
   static constexpr std::string_view kVerbs[] = {"set", "add", "replace", "append", "prepend", "cas"};
   return kVerbs[static_cast<size_t>(mode)];
@@ -35,7 +57,7 @@ void count_store(Session& session, std::string_view command, std::string_view ke
       counters.store_too_large.add(1);
       status = "too_large";
       break;
-    case store::StoreStatus::would_block:  // cache buckets never do
+    case store::StoreStatus::would_block:  // nor could the disk be read
     case store::StoreStatus::no_memory:
       counters.store_no_memory.add(1);
       status = "no_memory";
@@ -62,16 +84,16 @@ void count_arithmetic(Session& session, store::Direction direction, store::Arith
       counters.cas_badval.add(1);
       break;
     case store::ArithmeticStatus::not_a_number:
-    case store::ArithmeticStatus::would_block:  // cache buckets never do
+    case store::ArithmeticStatus::would_block:
     case store::ArithmeticStatus::no_memory:
       break;
   }
 }
 
-base::Result<Placed, store::DraftError> place_value(Session& session, std::string_view key, uint32_t flags,
-                                                    uint32_t expiry, uint32_t value_bytes, bool arrived,
-                                                    bool invalidate) {
-  store::DraftError refusal = store::DraftError::no_memory;
+base::Result<Placed, Trouble> place_value(Session& session, std::string_view key, uint32_t flags,
+                                          uint32_t expiry, uint32_t value_bytes, bool arrived,
+                                          bool invalidate) {
+  Trouble refusal = Trouble::no_memory;
   UploadBudget::Share share;
   if (!arrived && value_bytes <= session.bucket().max_value_bytes()) {
     share = session.engine().uploads.take(value_bytes);
@@ -81,14 +103,17 @@ base::Result<Placed, store::DraftError> place_value(Session& session, std::strin
     if (draft) [[likely]] {
       return Placed{std::move(*draft), std::move(share)};
     }
-    refusal = draft.error();
+    refusal = draft.error() == store::DraftError::too_large
+                  ? Trouble::none
+                  : trouble_without_memory(session, session.vbucket_of(key));
+    if (refusal == Trouble::again) return base::fail(refusal);
   }
-  const bool large = refusal == store::DraftError::too_large;
+  const bool large = refusal == Trouble::none;
   (large ? session.counters().store_too_large : session.counters().store_no_memory).add(1);
   if (session.log().wants(kWatchMutations)) {
     session.log().stored(key, large ? "too_large" : "no_memory", "set", 0, session.id(), value_bytes);
   }
-  if (invalidate) session.bucket().remove(key, {}, session.now());
+  if (invalidate && !session.bucket().is_persistent()) session.bucket().remove(key, {}, session.now());
   return base::fail(refusal);
 }
 
@@ -97,14 +122,22 @@ void refuse_chunk(Session& session, bool noreply) {
   if (!noreply) session.reply(wire::kBadDataChunk);
 }
 
-void flush(Session& session, int64_t delay) {
+bool flush(Session& session, int64_t delay) {
+  if (session.engine().disk != nullptr && session.engine().disk->failure()) return false;
   session.counters().cmd_flush.add(1);
   const uint32_t when = delay <= 0 ? store::kExpiredAtOnce : store::absolute_expiry(delay, session.now());
   if (store::is_expired(when, session.now().unix_s())) {
     session.bucket().flush(session.now());
+    if (session.bucket().is_persistent()) {
+      for (uint32_t vbucket = 0; vbucket < session.bucket().vbucket_count(); ++vbucket) {
+        const auto number = static_cast<uint16_t>(vbucket);
+        session.changed(number, session.bucket().high_seqno(number));
+      }
+    }
   } else {
     session.bucket().flush_at(when, session.now());
   }
+  return true;
 }
 
 int64_t ttl_of(uint32_t expiry, base::Now now) {

@@ -5,10 +5,39 @@
 
 #include "serve/session.h"
 #include "store/bucket.h"
+#include "wire/binary_header.h"
 
 namespace bobbin::serve {
 
 // What the storage commands of all protocols share, so that they count and log alike.
+
+/// What keeps a command from its result.
+enum class Trouble : uint8_t {
+  none,
+  again,  ///< it runs again by itself: return at once
+  no_memory,
+  unreadable,  ///< the disk
+  unwritable,  ///< the disk: see Session::is_writable
+};
+
+/// There was no memory for a change of the vbucket.
+[[nodiscard]] Trouble trouble_without_memory(Session& session, uint16_t vbucket);
+
+/// Asked first for each answer of the bucket, before anything is counted: `status` is one of the store's.
+template <typename Status>
+[[nodiscard]] Trouble trouble_of(Session& session, Status status, std::string_view key) {
+  if (status == Status::would_block) [[unlikely]]
+    return session.retry_after_reading(key) ? Trouble::again : Trouble::unreadable;
+  if (status == Status::no_memory) [[unlikely]]
+    return trouble_without_memory(session, session.vbucket_of(key));
+  return Trouble::none;
+}
+/// The same for a fetch.
+[[nodiscard]] Trouble trouble_of(Session& session, const store::Fetched& found, std::string_view key);
+
+/// The texts of what cannot be helped; not for none and again.
+[[nodiscard]] std::string_view text_of(Trouble trouble);
+[[nodiscard]] wire::BinaryStatus status_of(Trouble trouble);
 
 /// The verb of a mode, as the live log names it: the same for every protocol.
 std::string_view verb_of(store::StoreMode mode);
@@ -21,14 +50,16 @@ void count_store(Session& session, std::string_view command, std::string_view ke
 void count_arithmetic(Session& session, store::Direction direction, store::ArithmeticStatus status);
 
 /// Memory for the value of a storage command; `arrived` says whether the value is in the read buffer as a
-/// whole. When there is none, the refusal is counted, and with `invalidate` the old document goes, as in
-/// memcached: a client whose set failed must not go on reading what it meant to replace.
-base::Result<Placed, store::DraftError> place_value(Session& session, std::string_view key, uint32_t flags,
-                                                    uint32_t expiry, uint32_t value_bytes, bool arrived,
-                                                    bool invalidate);
+/// whole. When there is none, the refusal is counted (a value that is too large as Trouble::none: it is no
+/// trouble of the server's); with `invalidate` the old document of a cache goes, as in memcached: a client
+/// whose set failed must not go on reading what it meant to replace.
+base::Result<Placed, Trouble> place_value(Session& session, std::string_view key, uint32_t flags,
+                                          uint32_t expiry, uint32_t value_bytes, bool arrived,
+                                          bool invalidate);
 
-/// flush_all with its delay: none, seconds from now, or a unix time. Negative is now.
-void flush(Session& session, int64_t delay);
+/// flush_all with its delay: none, seconds from now, or a unix time. Negative is now. False, and nothing is
+/// done, where a part of the bucket cannot be written.
+[[nodiscard]] bool flush(Session& session, int64_t delay);
 
 /// Counts a value that was not followed by a line end, where the protocol wants one, and answers that.
 void refuse_chunk(Session& session, bool noreply);

@@ -1,5 +1,6 @@
 #include "serve/text_commands.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 
@@ -65,9 +66,15 @@ void handle_gats(Session& session, const TextRequest& request) {
 
 void handle_delete(Session& session, const TextRequest& request) {
   const auto result = session.bucket().remove(request.key, {}, session.now());
+  const Trouble trouble = trouble_of(session, result.status, request.key);
+  if (trouble == Trouble::again) return;
+  if (trouble != Trouble::none) return reply_unless(request.noreply, session, text_of(trouble));
   const bool removed = result.status == store::RemoveStatus::removed;
   (removed ? session.counters().delete_hits : session.counters().delete_misses).add(1);
-  if (removed) session.log().deleted(request.key, "delete", session.id(), result.value_len);
+  if (removed) {
+    session.changed(session.vbucket_of(request.key), result.seqno);
+    session.log().deleted(request.key, "delete", session.id(), result.value_len);
+  }
   reply_unless(request.noreply, session, removed ? wire::kDeleted : wire::kNotFound);
 }
 
@@ -76,10 +83,13 @@ void change_number(Session& session, const TextRequest& request, store::Directio
   options.direction = direction;
   options.delta = request.number;
   const auto result = session.bucket().arithmetic(request.key, options, session.now());
+  const Trouble trouble = trouble_of(session, result.status, request.key);
+  if (trouble == Trouble::again) return;
   count_arithmetic(session, direction, result.status);
   switch (result.status) {
     case store::ArithmeticStatus::stored:
     case store::ArithmeticStatus::created: {
+      session.changed(session.vbucket_of(request.key), result.seqno);
       if (request.noreply) return;
       char* line = session.out().reserve(wire::kMaxNumberLineBytes);
       session.out().commit(wire::write_number_line(line, result.value));
@@ -90,9 +100,11 @@ void change_number(Session& session, const TextRequest& request, store::Directio
       return reply_unless(request.noreply, session, wire::kNotFound);
     case store::ArithmeticStatus::not_a_number:
       return reply_unless(request.noreply, session, wire::kNonNumeric);
-    case store::ArithmeticStatus::would_block:  // cache buckets never do
+    case store::ArithmeticStatus::would_block:
     case store::ArithmeticStatus::no_memory:
-      return reply_unless(request.noreply, session, "SERVER_ERROR out of memory in incr\r\n");
+      return reply_unless(
+          request.noreply, session,
+          trouble == Trouble::no_memory ? "SERVER_ERROR out of memory in incr\r\n" : text_of(trouble));
   }
 }
 
@@ -105,15 +117,20 @@ void handle_decr(Session& session, const TextRequest& request) {
 
 void handle_touch(Session& session, const TextRequest& request) {
   const uint32_t expiry = store::absolute_expiry(request.exptime, session.now());
-  const bool found = session.bucket().touch(request.key, expiry, session.now()).ok();
+  const auto result = session.bucket().touch(request.key, expiry, session.now());
+  const Trouble trouble = trouble_of(session, result.status, request.key);
+  if (trouble == Trouble::again) return;
+  if (trouble != Trouble::none) return reply_unless(request.noreply, session, text_of(trouble));
+  const bool found = result.ok();
+  if (result.seqno != 0) session.changed(session.vbucket_of(request.key), result.seqno);
   session.counters().cmd_touch.add(1);
   (found ? session.counters().touch_hits : session.counters().touch_misses).add(1);
   reply_unless(request.noreply, session, found ? wire::kTouched : wire::kNotFound);
 }
 
 void handle_flush_all(Session& session, const TextRequest& request) {
-  flush(session, request.exptime);
-  reply_unless(request.noreply, session, wire::kOk);
+  const bool done = flush(session, request.exptime);
+  reply_unless(request.noreply, session, done ? wire::kOk : wire::kDiskUnwritable);
 }
 
 void handle_version(Session& session, const TextRequest&) {
@@ -210,6 +227,28 @@ struct VerbIndex {
   }
 };
 
+// As trouble_of, for several keys of a retrieval. Those that are on disk only are read at once, together with
+// those among the following `words`.
+Trouble trouble_of_many(Session& session, std::span<const std::string_view> keys,
+                        std::span<const store::Fetched> found, wire::Words words) {
+  std::array<std::string_view, DiskWait::kMaxKeys> blocked;
+  size_t count = 0;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (found[i].would_block) blocked[count++] = keys[i];
+    if (found[i].no_memory) return trouble_of(session, found[i], keys[i]);
+  }
+  if (count == 0) [[likely]]
+    return Trouble::none;
+  store::FetchOptions look;
+  look.no_bump = true;
+  look.cannot_win = true;
+  for (std::string_view key = words.next(); !key.empty() && count < blocked.size(); key = words.next()) {
+    if (session.bucket().fetch(key, look, session.now()).would_block) blocked[count++] = key;
+  }
+  const auto keys_blocked = std::span<const std::string_view>(blocked).first(count);
+  return session.retry_after_reading(keys_blocked) ? Trouble::again : Trouble::unreadable;
+}
+
 }  // namespace
 
 std::span<const TextCommand> text_commands() {
@@ -258,6 +297,16 @@ void retrieve(Session& session, const TextRequest& request, bool with_cas, bool 
       }
     } else {
       session.bucket().fetch_many(std::span(keys).first(count), std::span(found).first(count), session.now());
+    }
+    const auto keys_found = std::span(found).first(count);
+    for (size_t i = 0; i < count; ++i) {
+      if (found[i].published) session.changed(session.vbucket_of(keys[i]), found[i].doc->seqno());
+    }
+    const Trouble trouble = trouble_of_many(session, std::span(keys).first(count), keys_found, words);
+    if (trouble != Trouble::none) [[unlikely]] {
+      if (trouble != Trouble::again) return session.reply(text_of(trouble));
+      const auto left = static_cast<size_t>(end_of_line - keys[0].data());
+      return session.suspend_retrieval(request, with_cas, touch, left);
     }
     for (size_t i = 0; i < count; ++i) {
       count_fetch(session, keys[i], found[i], touch);

@@ -24,29 +24,35 @@ std::string_view reply_for(store::StoreStatus status) {
       return wire::kNotFound;
     case store::StoreStatus::too_large:
       return wire::kTooLarge;
-    case store::StoreStatus::would_block:  // cache buckets never do
+    case store::StoreStatus::would_block:
     case store::StoreStatus::no_memory:
-      return wire::kOutOfMemory;
+      break;  // a trouble
   }
   return wire::kOutOfMemory;
 }
 
-void finish_store(Session& session, store::Draft draft, StoreMode mode, uint64_t cas, bool noreply) {
+// Leaves the draft as it was when it is to run again.
+void finish_store(Session& session, store::Draft& draft, StoreMode mode, uint64_t cas, bool noreply) {
   store::StoreOptions options;
   if (mode == StoreMode::cas) options.cas_compare = cas;
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   // The log names the key, which the draft takes along.
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
-  const auto result = session.bucket().store(std::move(draft), mode, options, session.now());
+  const uint16_t vbucket = session.vbucket_of(draft.key());
+  const auto result = session.bucket().store(draft, mode, options, session.now());
+  const Trouble trouble =
+      result.ok() ? Trouble::none : trouble_of(session, result.status, draft ? draft.key() : logged);
+  if (trouble == Trouble::again) return;
+  if (result.ok()) session.changed(vbucket, result.seqno);
   count_store(session, verb_of(mode), logged, mode == StoreMode::cas, result, value_bytes);
-  if (!noreply) session.reply(reply_for(result.status));
+  if (!noreply) session.reply(trouble == Trouble::none ? reply_for(result.status) : text_of(trouble));
 }
 
 class TextUpload final : public Upload {
  public:
   TextUpload(Placed placed, StoreMode mode, uint64_t cas, bool noreply)
       : Upload(std::move(placed)), mode_(mode), noreply_(noreply), cas_(cas) {}
-  void finish(Session& session) override { finish_store(session, std::move(draft()), mode_, cas_, noreply_); }
+  void finish(Session& session) override { finish_store(session, draft(), mode_, cas_, noreply_); }
   void malformed(Session& session) override { refuse_chunk(session, noreply_); }
 
  private:
@@ -63,8 +69,9 @@ void start_store(Session& session, const TextRequest& request, StoreMode mode) {
       place_value(session, request.key, request.flags, store::absolute_expiry(request.exptime, session.now()),
                   size, arrived, mode == StoreMode::set);
   if (!placed) {
+    if (placed.error() == Trouble::again) return;
     if (!request.noreply) {
-      session.reply(placed.error() == store::DraftError::too_large ? wire::kTooLarge : wire::kOutOfMemory);
+      session.reply(placed.error() == Trouble::none ? wire::kTooLarge : text_of(placed.error()));
     }
     return session.swallow(uint64_t{size} + wire::kLineEnd.size());
   }
@@ -77,7 +84,7 @@ void start_store(Session& session, const TextRequest& request, StoreMode mode) {
     return refuse_chunk(session, request.noreply);
   }
   following.copy(placed->draft.value().data(), size);
-  finish_store(session, std::move(placed->draft), mode, request.cas, request.noreply);
+  finish_store(session, placed->draft, mode, request.cas, request.noreply);
 }
 
 }  // namespace

@@ -78,7 +78,8 @@ StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& opti
     result = at.vbucket.publish(draft, at.hash, mode, options, now);
     if (result.ok()) note_expiry(result.expiry);
   }
-  if (draft && result.status != StoreStatus::would_block) draft = Draft();
+  const bool again = result.status == StoreStatus::would_block || result.status == StoreStatus::no_memory;
+  if (draft && !again) draft = Draft();
   return result;
 }
 

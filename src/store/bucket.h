@@ -50,7 +50,7 @@ class Bucket {
   [[nodiscard]] base::Result<Draft, DraftError> draft(std::string_view key, uint32_t flags, uint32_t expiry,
                                                       uint32_t value_len, base::Now now);
   /// Publishes a draft if the mode's condition holds. The draft is empty afterwards, unless the answer is
-  /// `would_block`: then it is as it was, for another try.
+  /// `would_block` or `no_memory`: then it is as it was, for another try.
   StoreResult store(Draft& draft, StoreMode mode, const StoreOptions& options, base::Now now);
   StoreResult store(Draft&& draft, StoreMode mode, const StoreOptions& options, base::Now now) {
     Draft given = std::move(draft);

@@ -59,7 +59,8 @@ class Running(ServeCase):
     def start(self, *words, **variables):
         """Starts `bobbin serve` and reads what it prints, up to the line that tries it over nc."""
         process = subprocess.Popen(
-            [BINARY, "serve", *words],
+            [os.path.abspath(BINARY), "serve", *words],
+            cwd=self.folder,  # where bobbin-data is made if the words name no other place
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -94,6 +95,26 @@ class Running(ServeCase):
                 self.assertEqual(client.read_to_end(), b"")
             _, err = process.communicate(timeout=PATIENCE_S)
             self.assertEqual(process.returncode, 0, err)
+
+    def test_what_was_stored_is_there_again_however_it_ended(self):
+        self.start_and_end("--data", "d", send=b"set a 7 0 3\r\nabc\r\n", number=signal.SIGTERM)
+        self.start_and_end("--data", "d", "--durability", "disk", send=b"set b 0 0 1\r\nb\r\n", number=signal.SIGKILL)
+        process, greeting = self.start("--port", "0", "--data", "d")
+        self.assertIn("\ndata in d, a write is acknowledged when it is in memory\n", greeting)
+        with Connection(("127.0.0.1", self.port_of(greeting))) as client:
+            client.send(b"get a b\r\nquit\r\n")
+            self.assertEqual(client.read_to_end(), b"VALUE a 7 3\r\nabc\r\nVALUE b 0 1\r\nb\r\nEND\r\n")
+        code, _, err = program.run("serve", "--port", "0", "--data", os.path.join(self.folder, "d"))
+        self.assertEqual(code, 5)
+        self.assertIn(str(process.pid).encode(), err)
+
+    def start_and_end(self, *words, send, number):
+        process, greeting = self.start("--port", "0", *words)
+        with Connection(("127.0.0.1", self.port_of(greeting))) as client:
+            self.assertEqual(client.ask(send), b"STORED\r\n")
+            process.send_signal(number)
+            process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, 0 if number == signal.SIGTERM else -number)
 
     def test_what_it_says_to_try_works(self):
         process, greeting = self.start("--port", "0")

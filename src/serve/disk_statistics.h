@@ -1,0 +1,15 @@
+#pragma once
+
+#include "serve/statistics.h"
+
+namespace bobbin::serve {
+
+// What persistent buckets have to tell, under the names of Couchbase's engine where it has the same thing
+// (ep-engine, docs/stats.org). Nothing in front of a cache. Any thread.
+
+/// Part of the general statistics: how much is not on disk yet, and what the disk does.
+void report_disk(const Engine& engine, const StatSink& sink);
+/// The group "warmup".
+void report_warmup(const Engine& engine, const StatSink& sink);
+
+}  // namespace bobbin::serve

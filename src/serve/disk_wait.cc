@@ -1,0 +1,151 @@
+#include "serve/disk_wait.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <utility>
+
+namespace bobbin::serve {
+namespace {
+
+// A commit frees memory, but others may take it first.
+constexpr uint8_t kRoomTries = 50;
+
+// A shard's bit. With more than 64 shards some share one, and are woken a little too often.
+uint64_t shard_bit(const disk::Persistence& disk, uint16_t vbucket) {
+  return uint64_t{1} << (disk.directory().shard_number(vbucket) % 64);
+}
+
+}  // namespace
+
+struct DiskWait::Wake {
+  explicit Wake(net::Spool connection) : spool(std::move(connection)) {}
+
+  net::Spool spool;
+  std::atomic<uint32_t> fetches_done{0};
+  std::atomic<uint64_t> asked{0};  // shards that will call after their next commit
+  uint32_t fetches_started = 0;    // the loop's
+};
+
+DiskWait::DiskWait(disk::Persistence& disk, net::Connection& connection, bool durable)
+    : disk_(disk), connection_(connection), durable_(durable) {}
+
+DiskWait::~DiskWait() = default;
+
+std::shared_ptr<DiskWait::Wake>& DiskWait::wake() {
+  if (wake_ == nullptr) wake_ = std::make_shared<Wake>(connection_.spool());
+  return wake_;
+}
+
+bool DiskWait::fetch(std::span<const std::string_view> keys) {
+  assert(!keys.empty() && keys.size() <= kMaxKeys && !retrying_);
+  if (std::exchange(fetch_failed_, false)) return false;
+  retrying_ = true;
+  ++wake()->fetches_started;
+  fetching_ = disk_.fetch(keys, [wake = wake_] {
+    wake->fetches_done.fetch_add(1, std::memory_order_release);
+    wake->spool.resume();
+  });
+  return true;
+}
+
+bool DiskWait::await_room(uint16_t vbucket) {
+  assert(!retrying_);
+  if (!disk_.writable(vbucket) || disk_.bucket().dirty_bytes() == 0 || room_tries_ == kRoomTries)
+    return false;
+  ++room_tries_;
+  retrying_ = true;
+  await_commit(vbucket);
+  return true;
+}
+
+void DiskWait::changed(uint16_t vbucket, uint64_t seqno) {
+  wrote_ = true;
+  last_written_ = vbucket;
+  if (!durable_) return;
+  if (!written_.empty() && written_.back().vbucket == vbucket) {
+    written_.back().seqno = std::max(written_.back().seqno, seqno);
+  } else {
+    written_.push_back({vbucket, seqno});
+  }
+}
+
+void DiskWait::await_commit(uint16_t vbucket) {
+  awaits_commit_ = true;
+  awaited_shard_ = shard_bit(disk_, vbucket);
+  call_after_commit(vbucket);
+}
+
+void DiskWait::call_after_commit(uint16_t vbucket) {
+  const uint64_t bit = shard_bit(disk_, vbucket);
+  if ((wake()->asked.fetch_or(bit, std::memory_order_acq_rel) & bit) != 0) return;
+  disk_.after_commit(vbucket, [wake = wake_, bit] {
+    wake->asked.fetch_and(~bit, std::memory_order_acq_rel);
+    wake->spool.resume();
+  });
+}
+
+bool DiskWait::fetch_pending() const noexcept {
+  return fetching_ != nullptr &&
+         wake_->fetches_done.load(std::memory_order_acquire) != wake_->fetches_started;
+}
+
+bool DiskWait::commit_pending() const noexcept {
+  return awaits_commit_ && (wake_->asked.load(std::memory_order_acquire) & awaited_shard_) != 0;
+}
+
+void DiskWait::forget_committed() {
+  const store::Bucket& bucket = disk_.bucket();
+  std::erase_if(written_, [&](const Written& written) {
+    return bucket.persisted_seqno(written.vbucket) >= written.seqno;
+  });
+}
+
+bool DiskWait::has_uncommitted() {
+  if (written_.empty()) return false;
+  forget_committed();
+  if (written_.empty()) return false;
+  for (const Written& written : written_)
+    call_after_commit(written.vbucket);
+  // What was committed before the question is not told any more.
+  forget_committed();
+  lost_ = std::any_of(written_.begin(), written_.end(),
+                      [&](const Written& written) { return !disk_.writable(written.vbucket); });
+  return !written_.empty();
+}
+
+bool DiskWait::suspend_if_waiting() {
+  const bool uncommitted = has_uncommitted();
+  if (lost_) {
+    // The replies say that it is stored, and it is not.
+    connection_.close_now(net::CloseReason::by_receiver);
+    return true;
+  }
+  if (!uncommitted && !fetch_pending() && !commit_pending()) return false;
+  connection_.suspend(uncommitted ? net::Hold::replies : net::Hold::nothing);
+  return true;
+}
+
+void DiskWait::settle() {
+  if (lost_) return;
+  if (!retrying_) {
+    fetching_.reset();
+    fetch_failed_ = false;
+    room_tries_ = 0;
+    if (std::exchange(wrote_, false) && disk_.over_dirty_limit() && disk_.writable(last_written_)) {
+      await_commit(last_written_);
+    }
+  }
+  // What was waited for may have come in the meantime; it is resumed then, and goes on in on_resumed.
+  if (retrying_ && !suspend_if_waiting()) connection_.suspend(net::Hold::nothing);
+  if (!retrying_) (void)suspend_if_waiting();
+}
+
+bool DiskWait::resumed() {
+  if (lost_ || suspend_if_waiting()) return false;
+  awaits_commit_ = false;
+  if (std::exchange(retrying_, false)) fetch_failed_ = fetching_ != nullptr && fetching_->failed();
+  return true;
+}
+
+}  // namespace bobbin::serve

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "disk/persistence.h"
+#include "net/connection.h"
+#include "net/spool.h"
+
+namespace bobbin::serve {
+
+/// How one session of a persistent bucket waits for the disk: for keys to be read, for room in memory, and
+/// for what it wrote to be committed. Nobody blocks: the connection is suspended, the pools' threads resume
+/// it through its spool. Owned by its session; every call is on the connection's loop.
+///
+/// A request that needs the disk is left unconsumed, having changed and counted nothing, and runs again from
+/// its bytes. So a handler need not remember anything.
+class DiskWait {
+ public:
+  /// Of one request, at most so many keys are read together: what is read for it stays in memory until it
+  /// has run again.
+  static constexpr size_t kMaxKeys = 64;
+
+  /// With `durable`, replies to writes leave when the writes are on disk.
+  DiskWait(disk::Persistence& disk, net::Connection& connection, bool durable);
+  ~DiskWait();
+  DiskWait(const DiskWait&) = delete;
+  DiskWait& operator=(const DiskWait&) = delete;
+
+  // For handlers, by way of their session.
+
+  /// True: the request runs again when `keys` (1 to kMaxKeys) have been read. False: that has been tried, and
+  /// the disk could not be read.
+  [[nodiscard]] bool fetch(std::span<const std::string_view> keys);
+  /// There was no memory for a change of this vbucket. True: the request runs again after a commit, which
+  /// lets memory go. False: that would not help.
+  [[nodiscard]] bool await_room(uint16_t vbucket);
+  /// The vbucket has a new change with this seqno.
+  void changed(uint16_t vbucket, uint64_t seqno);
+
+  // For the session.
+
+  /// The request that was just handled has to run again.
+  [[nodiscard]] bool retrying() const noexcept { return retrying_; }
+  /// The session has handled what it could: suspends the connection if something is to be waited for, and
+  /// otherwise lets go of what was read.
+  void settle();
+  /// The connection was resumed. True: what was waited for has come. False: it is suspended again, or closed.
+  [[nodiscard]] bool resumed();
+
+ private:
+  struct Wake;
+  struct Written {
+    uint16_t vbucket;
+    uint64_t seqno;
+  };
+
+  [[nodiscard]] std::shared_ptr<Wake>& wake();
+  void await_commit(uint16_t vbucket);
+  void call_after_commit(uint16_t vbucket);
+  [[nodiscard]] bool fetch_pending() const noexcept;
+  [[nodiscard]] bool commit_pending() const noexcept;
+  void forget_committed();
+  /// Whether a write is not on disk yet.
+  [[nodiscard]] bool has_uncommitted();
+  [[nodiscard]] bool suspend_if_waiting();
+
+  disk::Persistence& disk_;
+  net::Connection& connection_;
+  const bool durable_;
+  bool retrying_ = false;
+  bool fetch_failed_ = false;
+  bool lost_ = false;           // a write can never become durable: the connection is closed
+  bool awaits_commit_ = false;  // before anything else is handled
+  bool wrote_ = false;          // since the last settle
+  uint8_t room_tries_ = 0;
+  uint16_t last_written_ = 0;     // a vbucket
+  uint64_t awaited_shard_ = 0;    // whose commit that is: its bit
+  std::vector<Written> written_;  // not known to be on disk; only with durable_
+  std::shared_ptr<disk::Fetching> fetching_;
+  // Shared with the threads that will wake the connection, which may be gone by then. Null until needed.
+  std::shared_ptr<Wake> wake_;
+};
+
+}  // namespace bobbin::serve
