@@ -27,6 +27,7 @@ Flusher::Flusher(store::Bucket& bucket, Shard& shard, const base::Clock& clock, 
 
 Flusher::~Flusher() {
   stop();
+  end_waiting();
 }
 
 void Flusher::start() {
@@ -42,6 +43,13 @@ void Flusher::stop() {
     changed_.notify_all();
   }
   if (thread_.joinable()) thread_.join();
+}
+
+void Flusher::end_waiting() {
+  {
+    const base::MutexLock lock(mutex_);
+    ended_ = true;
+  }
   call_waiters();
 }
 
@@ -65,6 +73,7 @@ Result<void> Flusher::finish() {
        vbucket += options_.shards)
     group_.batches.push_back(bucket_.take_log(static_cast<uint16_t>(vbucket), clock_.now()));
   if (!failed()) commit();
+  end_waiting();
   if (auto error = failure()) return base::fail(std::move(*error));
   return {};
 }
@@ -72,7 +81,7 @@ Result<void> Flusher::finish() {
 void Flusher::after_commit(std::function<void()> waker) {
   {
     const base::MutexLock lock(mutex_);
-    if (!stopping_) {
+    if (!ended_) {
       waiters_.push_back(std::move(waker));
       changed_.notify_all();
       return;

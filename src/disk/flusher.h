@@ -45,14 +45,14 @@ struct FlusherStatistics {
 class Flusher {
  public:
   Flusher(store::Bucket& bucket, Shard& shard, const base::Clock& clock, const FlusherOptions& options);
-  /// As stop(); what is not on disk is lost.
+  /// As stop(); what is not on disk is lost. Calls whoever waits.
   ~Flusher();
   Flusher(const Flusher&) = delete;
   Flusher& operator=(const Flusher&) = delete;
 
   /// Makes the first pass, which makes the vbuckets writable, on the calling thread; then starts its own.
   void start();
-  /// Ends the thread after what it is committing. Calls whoever waits.
+  /// Ends the thread after what it is committing.
   void stop();
   /// After stop(), and when nobody changes the bucket: brings the rest to disk, with states that say that
   /// nothing was given out beyond it.
@@ -105,6 +105,8 @@ class Flusher {
   void refuse_changes();
   void fail_with(const Error& error);
   void call_waiters();
+  /// Calls them at once from here on: there will be no commit.
+  void end_waiting();
 
   store::Bucket& bucket_;
   Shard& shard_;
@@ -121,6 +123,7 @@ class Flusher {
   bool woken_ GUARDED_BY(mutex_) = false;
   bool hurried_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
+  bool ended_ GUARDED_BY(mutex_) = false;
   std::vector<std::function<void()>> waiters_ GUARDED_BY(mutex_);
   std::optional<Error> failure_ GUARDED_BY(mutex_);
   FlusherStatistics numbers_ GUARDED_BY(mutex_);

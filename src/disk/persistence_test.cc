@@ -322,5 +322,23 @@ TEST_P(PersistenceTest, StatisticsCount) {
   EXPECT_GE(numbers.shards.commits, numbers.commits);
 }
 
+// Where RocksDB's threads write a memtable out they look up nothing: they ask the bucket.
+TEST_P(PersistenceTest, TheBucketTellsWhichIndexEntriesAreSuperseded) {
+  options().directory.shards = 1;
+  options().directory.memory_bytes = 1 << 20;
+  options().linger = std::chrono::milliseconds(0);
+  start();
+  for (int round = 0; round < 3000 && there().statistics().shards.index_entries_dropped == 0; ++round) {
+    for (uint64_t i = 0; i < 50; ++i)
+      (void)set(key_of(i), kLong);
+    flush_to_disk();
+  }
+  EXPECT_GT(there().statistics().shards.index_entries_dropped, 0U);
+  close();
+  start();
+  for (uint64_t i = 0; i < 50; ++i)
+    EXPECT_EQ(get(key_of(i)), kLong) << i;
+}
+
 }  // namespace
 }  // namespace bobbin::disk
