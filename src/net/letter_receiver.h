@@ -59,9 +59,9 @@ class SuspendTest : public testing::Test {
  protected:
   friend class LetterReceiver;
 
-  void start(Limits limits = {}) {
+  void start(Limits limits = {}, const std::string& address = "127.0.0.1:0") {
     FrontEndOptions options;
-    options.listen.push_back(*Address::parse("127.0.0.1:0", 0));
+    options.listen.push_back(*Address::parse(address, 0));
     options.limits = limits;
     front_ = std::move(
         *FrontEnd::start(options, [this](size_t) { return std::make_unique<LetterReceiver>(*this); }));
@@ -171,6 +171,7 @@ inline std::span<char> LetterReceiver::landing() noexcept {
 
 inline void LetterReceiver::on_landed(Connection& connection, size_t n) {
   EXPECT_FALSE(waiting) << "landed while suspended";
+  EXPECT_FALSE(connection.congested()) << "landed without room";
   const bool first = filled_ < kValueBytes / 2;
   filled_ += n;
   if (filled_ == kValueBytes) {

@@ -60,10 +60,17 @@ TEST_F(SuspendEndingTest, QuitsAfterWhatItHolds) {
   peer_.spool.resume();
   EXPECT_EQ(second.receive_to_end(), "aX");
 
+  // With nothing to send.
+  TestSocket silent = connect();
+  silent.send_all("X");
+  wait_for_suspends(3);
+  peer_.spool.resume();
+  EXPECT_EQ(silent.receive_to_end(), "X");
+
   // By somebody else while it is suspended.
   TestSocket third = connect();
   third.send_all("aHb");
-  wait_for_suspends(3);
+  wait_for_suspends(4);
   on_loop([&] { peer_.connection->close_when_sent(); });
   EXPECT_EQ(counters().unsent_bytes.get(), 1U);
   peer_.spool.resume();
@@ -158,6 +165,25 @@ TEST_F(SuspendEndingTest, DrainWaitsForAResume) {
   wait_for_suspends(2);
   peer_.spool.resume();
   EXPECT_EQ(client.receive_to_end(), "v");
+}
+
+TEST_F(SuspendEndingTest, ADrainThatIsUnderWayWaitsToo) {
+  Limits limits;
+  limits.drain_timeout = std::chrono::minutes(10);
+  start(limits);
+  TestSocket client = connect();
+  on_loop([&] {
+    peer_.receiver->waiting = true;
+    peer_.receiver->answer = "r";
+    peer_.receiver->suspends_again = 1;
+    peer_.receiver->again = Hold::nothing;
+    loop().drain([] {});
+    peer_.spool.resume();  // suspends when the drain's next step is due already
+  });
+  EXPECT_EQ(client.receive(1), ".");
+  pass();
+  peer_.spool.resume();
+  EXPECT_EQ(client.receive_to_end(), "r");
 }
 
 TEST_F(SuspendEndingTest, ADrainIsBounded) {

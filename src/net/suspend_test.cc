@@ -258,22 +258,50 @@ TEST_F(SuspendTest, CongestedByWhatItHolds) {
   EXPECT_EQ(client.receive(3), "cHd");
 }
 
+TEST_F(SuspendTest, KeepsWhatLandsWithoutRoom) {
+  // The same for replies that come while the connection waits for its peer: more than there is room for.
+  Limits limits;
+  limits.max_unsent_bytes = 100'000;
+  start(limits);
+  TestSocket client = connect(4'096);
+  client.send_all("aV");
+  EXPECT_EQ(client.receive(1), "a");
+  const std::string big(LetterReceiver::kBigBytes, 'B');
+  on_loop([&] {
+    peer_.receiver->waiting = true;
+    peer_.receiver->answer = big;
+  });
+  peer_.spool.resume();
+  wait_for([&] { return counters().unsent_pauses.get() == 1; });
+  const uint64_t read = counters().bytes_read.get();
+  std::thread sender([&] { client.send_all(std::string(LetterReceiver::kValueBytes, 'v') + "b"); });
+  wait_for([&] { return counters().bytes_read.get() > read; });
+  EXPECT_EQ(client.receive(big.size()), big);
+  wait_for_suspends(1);
+  peer_.spool.resume();
+  EXPECT_EQ(client.receive(9), "vV200000b");
+  sender.join();
+}
+
 TEST_F(SuspendTest, IsNeitherStalledNorIdle) {
-  // Each with the first opportunity of both: what the kernel does not take is held.
-  std::atomic<bool> first{true};
+  // From its first moment: one that holds what the kernel does not take, one that has nothing to send.
+  std::atomic<int> opened{0};
   on_open_ = [&](Connection& connection) {
-    if (!first.exchange(false)) return;
-    connection.out().append(std::string(LetterReceiver::kBigBytes, 'B'));
-    connection.flush();
-    connection.suspend(Hold::replies);
+    const int n = ++opened;
+    if (n == 1) connection.out().append(std::string(LetterReceiver::kBigBytes, 'B'));
+    if (n == 1) connection.flush();
+    if (n <= 2) connection.suspend(Hold::replies);
   };
   Limits limits;
   limits.max_unsent_bytes = 64 << 20;
   limits.stall_timeout = std::chrono::milliseconds(20);
   limits.idle_timeout = std::chrono::milliseconds(20);
-  start(limits);
-  TestSocket client = connect(4'096);
+  // The kernel's buffer of a unix socket does not grow.
+  const std::string path = testing::TempDir() + "suspend_test." + std::to_string(getpid());
+  start(limits, "unix:" + path);
+  const TestSocket stalled = connect();
   EXPECT_GT(counters().unsent_bytes.get(), 0U);
+  const TestSocket silent = connect();
   for (uint64_t i = 1; i <= 3; ++i) {
     TestSocket idle = connect();
     EXPECT_EQ(idle.receive_to_end(), "");
@@ -281,7 +309,7 @@ TEST_F(SuspendTest, IsNeitherStalledNorIdle) {
   }
   EXPECT_EQ(counters().stalled_kicks.get(), 0U);
   wait_for([&] { return counters().connections_closed.get() == 3; });
-  EXPECT_EQ(loop().connection_count(), 1U);
+  EXPECT_EQ(loop().connection_count(), 2U);
 }
 
 }  // namespace
