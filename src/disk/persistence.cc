@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <thread>
 #include <utility>
 
 #include "disk/conversions.h"
@@ -79,8 +80,12 @@ void Persistence::Impl::make_threads() {
 }
 
 void Persistence::start() {
-  for (const auto& flusher : impl_->flushers)
-    flusher->start();
+  {
+    // Each writes and syncs: together, because a client may be waiting.
+    std::vector<std::jthread> starting;
+    for (const auto& flusher : impl_->flushers)
+      starting.emplace_back([&flusher] { flusher->start(); });
+  }
   impl_->fetcher->start();
   for (const auto& warmup : impl_->warmups)
     warmup->start();

@@ -110,6 +110,8 @@ rocksdb::DBOptions database_options(const ShardOptions& options, std::shared_ptr
   database.max_manifest_file_size = 16 * kMiB;
   database.manifest_preallocation_size = 256 * 1024;
   database.max_open_files = 1000;
+  // Threads that open tables, made at each start: few tables do not pay for sixteen of them.
+  database.max_file_opening_threads = 2;
   database.bytes_per_sync = kMiB;
   database.stats_dump_period_sec = 0;
   database.stats_persist_period_sec = 0;
