@@ -21,7 +21,7 @@ def _read_exactly(connection, wanted):
     return b"".join(pieces)
 
 
-def _fill(server, items):
+def fill(server, items):
     """Sets `items` keys of 16 bytes to values of 32, a pipelined batch at a time, and checks every answer."""
     value = b"v" * 32
     with server.connect() as connection:
@@ -33,33 +33,36 @@ def _fill(server, items):
                 raise Failed("a set was not answered with STORED")
 
 
-def _settled(server):
+def settled(server):
     """Waits until a table that is being resized is done, and the resident size has stopped changing."""
     before = server.resident_bytes()
     for _ in range(60):
         time.sleep(0.5)
         now = server.resident_bytes()
-        if server.stats().get("hash_is_expanding", "0") == "0" and abs(now - before) < 1 << 16:
+        stats = server.stats()
+        busy = stats.get("hash_is_expanding", "0") != "0" or stats.get("unsaved_bytes", "0") != "0"
+        if not busy and abs(now - before) < 1 << 16:
             return now
         before = now
     raise Failed("the resident size does not settle")
 
 
-def bytes_per_item(programs, kind):
-    with Server(programs, kind, memory_mib=ITEMS_MEMORY_MIB) as server:
-        empty = _settled(server)
-        _fill(server, ITEMS)
-        full = _settled(server)
+def bytes_per_item(programs, contestant):
+    durability = contestant.durability
+    with Server(programs, contestant.kind, memory_mib=ITEMS_MEMORY_MIB, durability=durability) as server:
+        empty = settled(server)
+        fill(server, ITEMS)
+        full = settled(server)
         stats = server.stats()
         if int(stats["curr_items"]) != ITEMS or int(stats["evictions"]) != 0:
             raise Failed(f"{stats['curr_items']} items and {stats['evictions']} evictions instead of {ITEMS} and 0")
     return {"bytes_per_item": (full - empty) / ITEMS, "empty_bytes": empty, "full_bytes": full}
 
 
-def bytes_per_connection(programs, kind):
+def bytes_per_connection(programs, contestant):
     """Each connection asks once before it is idle: buffers that a server keeps afterwards count."""
-    with Server(programs, kind, connections=IDLE_CONNECTIONS + 2_000) as server:
-        empty = _settled(server)
+    with Server(programs, contestant.kind, connections=IDLE_CONNECTIONS + 2_000) as server:
+        empty = settled(server)
         connections = []
         try:
             for _ in range(IDLE_CONNECTIONS):
@@ -68,7 +71,7 @@ def bytes_per_connection(programs, kind):
                 connection.sendall(b"version\r\n")
                 if not connection.recv(64).startswith(b"VERSION"):
                     raise Failed(f"connection {len(connections)} got no answer")
-            full = _settled(server)
+            full = settled(server)
             open_now = int(server.stats()["curr_connections"])
             if open_now < IDLE_CONNECTIONS:
                 raise Failed(f"only {open_now} connections are open")
@@ -78,9 +81,9 @@ def bytes_per_connection(programs, kind):
     return {"bytes_per_connection": (full - empty) / IDLE_CONNECTIONS, "empty_bytes": empty, "full_bytes": full}
 
 
-def start_ms(programs, kind):
+def start_ms(programs, contestant):
     """From just before the process is made to its first answer."""
-    with Server(programs, kind) as server:
+    with Server(programs, contestant.kind) as server:
         return {"start_ms": server.start_ms}
 
 

@@ -62,7 +62,7 @@ def _groups(raw):
     rates, costs = [], []
     for medians in medians_of(raw):
         scenario = medians.scenario
-        if not scenario.pinned:
+        if not scenario.pinned or scenario.keeps_data:
             continue  # compares each server with itself
         group = Group(scenario.title, medians, scenario.metric)
         (rates if group.larger_is_better else costs).append(group)

@@ -66,8 +66,12 @@ def amount(value, metric):
         return f"{value / 1e9:.2f} GB/s"
     if metric in ("requests_per_s", "keys_per_s"):
         return f"{value / 1e6:.2f} M/s" if value >= 1e6 else f"{value / 1e3:.1f} k/s"
+    if metric == "items_per_s":
+        return f"{value / 1e6:.2f} M/s"
     if metric == "start_ms":
         return f"{value:.1f} ms"
+    if metric == "ratio":
+        return f"{value:.2f}"
     return f"{value:,.0f}"
 
 
@@ -136,9 +140,22 @@ def _costs(all_medians):
     return rows
 
 
+def _kept(all_medians):
+    rows = [("kept on disk", "measured", "marks")]
+    for medians in all_medians:
+        amounts = [
+            f"{contestant.name} {amount(medians.of(contestant.name), medians.scenario.metric)}"
+            for contestant in medians.scenario.contestants
+            if medians.of(contestant.name) is not None
+        ]
+        rows.append((medians.scenario.title, ", ".join(amounts), _marks_text(medians)))
+    return rows
+
+
 def report(raw):
     """All tables, in Markdown."""
-    every = medians_of(raw)
+    kept = [m for m in medians_of(raw) if m.scenario.keeps_data]
+    every = [m for m in medians_of(raw) if not m.scenario.keeps_data]
     costs = [m for m in every if m.scenario.special]
     threads = [m for m in every if not m.scenario.special and not m.scenario.pinned]
     rates = [m for m in every if not m.scenario.special and m.scenario.pinned]
@@ -150,6 +167,8 @@ def report(raw):
         parts.append(markdown_table(_threads(threads), (False, False, True, True, True, False)))
     if costs:
         parts.append(markdown_table(_costs(costs), (False, False, *(True,) * 4, False)))
+    if kept:
+        parts.append(markdown_table(_kept(kept), (False, False, False)))
     failures = [f"* {name}: {why}" for name, s in raw["scenarios"].items() for why in s["failures"]]
     if failures:
         parts.append("Could not be measured:\n\n" + "\n".join(failures) + "\n")

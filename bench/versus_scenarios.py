@@ -24,6 +24,7 @@ class Contestant:
     name: str
     kind: str
     threads: int = 1
+    durability: str | None = None  # as Server's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +43,14 @@ class Scenario:
     value_bytes: int = 100
     multi_get: int = 1
     pinned: bool = True
+    seconds: float | None = None  # None: as many as were asked for
     # Or a measurement of its own, in versus_memory.py:
     special: str | None = None
     rounds: int | None = None  # None: as many as were asked for
+
+    @property
+    def keeps_data(self):
+        return any(contestant.durability for contestant in self.contestants)
 
     @property
     def only_gets(self):
@@ -60,12 +66,18 @@ METRICS = {  # name: (unit, larger is better)
     "bytes_per_item": ("bytes/item", False),
     "bytes_per_connection": ("bytes/connection", False),
     "start_ms": ("ms", False),
+    "ratio": ("times", False),
+    "items_per_s": ("items/s", True),
 }
 
 _ALL = tuple(Contestant(kind, kind) for kind in KINDS)
 _STORES = tuple(Contestant(kind, kind) for kind in KINDS if kind != "ceiling")
 _CACHES = tuple(Contestant(kind, kind) for kind in ("bobbin", "memcached"))
 _THREADS = tuple(Contestant(f"{kind}-{n}", kind, n) for kind in ("bobbin", "memcached") for n in (1, 2))
+_DATA = Contestant("bobbin-data", "bobbin", durability="memory")
+_DURABLE = Contestant("bobbin-durable", "bobbin", durability="disk")
+_REDIS_EVERYSEC = Contestant("redis-everysec", "redis", durability="memory")
+_REDIS_ALWAYS = Contestant("redis-always", "redis", durability="disk")
 _NO_SLOWER = (Mark("requests_per_s", "bobbin-1", at_least=1.0, of="bobbin-2"),)
 
 
@@ -178,6 +190,101 @@ SCENARIOS = (
         special="start",
         rounds=11,
     ),
+    # With data that survives. Flushing takes threads of its own, so nothing is pinned.
+    Scenario(
+        "data-sets-50x1",
+        "kept on disk, acknowledged from memory: sets, 50 connections, 1 in flight",
+        "requests_per_s",
+        (Contestant("bobbin", "bobbin"), _DATA),
+        (Mark("requests_per_s", "bobbin", at_least=0.8, of="bobbin-data"),),
+        ratio="1:0",
+        pinned=False,
+    ),
+    Scenario(
+        "data-sets-50x16",
+        "the same for a minute, 16 in flight, 100,000 keys",
+        "requests_per_s",
+        (_DATA, _REDIS_EVERYSEC),
+        (Mark("requests_per_s", "redis-everysec", at_least=0.6, of="bobbin-data"),),
+        ratio="1:0",
+        in_flight=16,
+        keys=100_000,
+        pinned=False,
+        seconds=60,
+        rounds=1,
+    ),
+    Scenario(
+        "durable-sets-50x1",
+        "acknowledged when on disk: sets, 50 connections, 1 in flight",
+        "requests_per_s",
+        (_DURABLE, _REDIS_ALWAYS),
+        (Mark("requests_per_s", "redis-always", at_least=1.0, of="bobbin-durable"),),
+        ratio="1:0",
+        pinned=False,
+    ),
+    Scenario(
+        "durable-sets-50x16",
+        "acknowledged when on disk: sets, 50 connections, 16 in flight",
+        "requests_per_s",
+        (_DURABLE, _REDIS_ALWAYS),
+        (Mark("requests_per_s", "redis-always", at_least=0.5, of="bobbin-durable"),),
+        ratio="1:0",
+        in_flight=16,
+        pinned=False,
+    ),
+    Scenario(
+        "data-gets-flushing",
+        "gets at 10,000 a second while another client writes as fast as it can, p99 over that without the writer",
+        "ratio",
+        (_DATA,),
+        (Mark("ratio", None, at_most=1.5, of="bobbin-data"),),
+        special="gets-flushing",
+    ),
+    Scenario(
+        "data-warmup",
+        "5 million items of 16 and 32 bytes: into memory after a restart",
+        "items_per_s",
+        (_DATA, Contestant("redis-rdb", "redis")),
+        (Mark("items_per_s", "redis-rdb", at_least=2.0, of="bobbin-data"),),
+        special="warmup",
+        rounds=1,
+    ),
+    Scenario(
+        "data-first-answer",
+        "1 million items: start to the first read's answer after a clean end",
+        "start_ms",
+        (_DATA,),
+        (Mark("start_ms", None, at_most=100, of="bobbin-data"),),
+        special="first-answer",
+        rounds=3,
+    ),
+    Scenario(
+        "data-first-answer-killed",
+        "1 million items: the same after kill -9",
+        "start_ms",
+        (_DATA,),
+        (Mark("start_ms", None, at_most=1500, of="bobbin-data"),),
+        special="first-answer-killed",
+        rounds=3,
+    ),
+    Scenario(
+        "data-memory-items",
+        "5 million items kept on disk and in memory, 16-byte keys, 32-byte values",
+        "bytes_per_item",
+        (_DATA, Contestant("memcached", "memcached")),
+        (Mark("bytes_per_item", "memcached", at_most=1.1, of="bobbin-data"),),
+        special="items",
+        rounds=1,
+    ),
+    Scenario(
+        "data-space",
+        "1 million items of 100 bytes written 10 times: disk space over keys and values",
+        "ratio",
+        (_DATA,),
+        (Mark("ratio", None, at_most=2.0, of="bobbin-data"),),
+        special="space",
+        rounds=1,
+    ),
 )
 
 
@@ -221,15 +328,17 @@ class LoadRunner:
             cores=self._server_cores if scenario.pinned else None,
             value_bytes=scenario.value_bytes,
             connections=max(1024, 2 * scenario.connections),
+            durability=contestant.durability,
         ) as server:
+            seconds = scenario.seconds or self._seconds
             command = generator_command(
-                self._programs.bobbin, scenario, contestant.kind, server.address, self._seconds, self._warmup
+                self._programs.bobbin, scenario, contestant.kind, server.address, seconds, self._warmup
             )
             started, cpu = time.monotonic(), server.cpu_seconds()
             with on_cores(self._generator_cores if scenario.pinned else None):
                 generator = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             try:
-                out, errors = generator.communicate(timeout=60 + 4 * (self._seconds + self._warmup))
+                out, errors = generator.communicate(timeout=60 + 4 * (seconds + self._warmup))
             except BaseException:
                 generator.kill()
                 generator.wait()

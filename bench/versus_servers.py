@@ -77,14 +77,43 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def data_folder():
+    """On a disk, not in memory: BOBBIN_BENCH_FOLDER, or where temporary files survive a reboot."""
+    return tempfile.TemporaryDirectory(prefix="bobbin-versus-", dir=os.environ.get("BOBBIN_BENCH_FOLDER", "/var/tmp"))
+
+
+def folder_bytes(folder):
+    """What the files take on disk."""
+    return sum(os.stat(os.path.join(at, name)).st_blocks * 512 for at, _, names in os.walk(folder) for name in names)
+
+
 class Server:
     """One server process on loopback, until the end of the `with` block."""
 
-    def __init__(self, programs, kind, *, threads=1, cores=None, value_bytes=100, memory_mib=1024, connections=1024):
+    def __init__(
+        self,
+        programs,
+        kind,
+        *,
+        threads=1,
+        cores=None,
+        value_bytes=100,
+        memory_mib=1024,
+        connections=1024,
+        durability=None,
+        folder=None,
+    ):
+        """`durability`: None keeps nothing, "memory" and "disk" say when a write is acknowledged. `folder`
+        holds the data then, and stays; None makes one that goes with the server."""
         self.kind = kind
         self.port = free_port()
         self._output = tempfile.TemporaryFile()
+        self._own_folder = None
+        if durability and not folder:
+            self._own_folder = data_folder()
+            folder = self._own_folder.name
         command = self._command(programs, threads, value_bytes, memory_mib, connections)
+        command += self._storage(durability, folder)
         with on_cores(cores):
             self.started_at = time.perf_counter()
             self._process = subprocess.Popen(
@@ -113,6 +142,19 @@ class Server:
             command = [programs.redis, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"]
             return command + ["--io-threads", str(threads), "--maxclients", str(connections), "--dir", "/tmp"]
         return [programs.ceiling, "--port", port, "--value-size", str(value_bytes)]
+
+    def _storage(self, durability, folder):
+        if durability is None:
+            return []
+        if self.kind == "redis":
+            fsync = "always" if durability == "disk" else "everysec"
+            return ["--appendonly", "yes", "--appendfsync", fsync, "--dir", folder]
+        return ["--data", folder, "--durability", durability]
+
+    def kill(self):
+        """As a crash would end it."""
+        self._process.kill()
+        self._process.wait()
 
     def _wait_for_answer(self):
         request, answer = (b"PING\r\n", b"+PONG") if self.kind == "redis" else (b"version\r\n", b"VERSION")
@@ -164,11 +206,13 @@ class Server:
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(10)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
         self._output.close()
+        if self._own_folder:
+            self._own_folder.cleanup()
 
     def __enter__(self):
         return self

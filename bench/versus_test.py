@@ -54,6 +54,13 @@ class Report(unittest.TestCase):
         self.assertNotIn("met", tables)
         self.assertNotIn("missed", tables)
 
+    def test_what_keeps_data_has_a_table_of_its_own(self):
+        figures = [{"bobbin-durable": load_result(13_000), "redis-always": load_result(6_500)}]
+        tables = versus_report.report(raw_of("durable-sets-50x1", figures))
+        self.assertIn("bobbin-durable 13.0 k/s, redis-always 6.5 k/s", tables)
+        self.assertIn("≥ 1 × redis-always: 2.00 met", tables)
+        self.assertNotIn("2 over 1", tables)
+
     def test_failures_are_told(self):
         tables = versus_report.report(raw_of("gets-50x1", [], ["redis: has ended"]))
         self.assertIn("gets-50x1: redis: has ended", tables)
