@@ -24,16 +24,6 @@ Result<std::optional<StoredRecord>> stored(const Shard::Impl& shard, const Statu
   return std::optional<StoredRecord>(StoredRecord(bytes.ToString()));
 }
 
-/// Of the last index entry of a vbucket; 0 when it has none.
-uint64_t last_seqno(rocksdb::Iterator& index, uint16_t vbucket) {
-  std::string key;
-  append_seqno_key(key, vbucket, kMaxSeqno);
-  index.SeekForPrev(key);
-  if (!index.Valid()) return 0;
-  const auto name = decode_seqno_key(view(index.key()));
-  return name && name->vbucket == vbucket ? name->seqno : 0;
-}
-
 }  // namespace
 
 Result<std::optional<StoredRecord>> Shard::get(uint16_t vbucket, std::string_view key) const {
@@ -63,7 +53,6 @@ std::vector<Result<std::optional<StoredRecord>>> Shard::get_many(std::span<const
 
 Result<std::vector<VBucketState>> Shard::states() const {
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->rows));
-  const std::unique_ptr<rocksdb::Iterator> index(impl_->db->NewIterator({}, impl_->seqnos));
   std::vector<VBucketState> states;
   const std::string from(1, kStatePrefix);
   for (rows->Seek(from); rows->Valid() && rows->key().starts_with(from); rows->Next()) {
@@ -72,11 +61,9 @@ Result<std::vector<VBucketState>> Shard::states() const {
     auto state = decode_state(vbucket, view(rows->value()));
     if (!state || !key.ok() || !key.rest().empty() || vbucket >= impl_->options.vbuckets)
       return base::fail(impl_->undecodable("the state of a vbucket", impl_->rows));
-    state->high_seqno = std::max(state->high_seqno, last_seqno(*index, vbucket));
     states.push_back(std::move(*state));
   }
   if (!rows->status().ok()) return base::fail(impl_->error_of(rows->status()));
-  if (!index->status().ok()) return base::fail(impl_->error_of(index->status()));
   return states;
 }
 

@@ -117,22 +117,6 @@ TEST(Shard, LargeValuesGoToBlobFilesAndComeBack) {
 }
 
 // A crash between two states: what the index has is what was persisted.
-TEST(Shard, TheHighSeqnoFollowsTheIndexWhereNoStateWasWritten) {
-  ShardFixture shard;
-  shard.open();
-  VBucketState state;
-  state.vbucket = 1;
-  state.high_seqno = 1;
-  shard.commit({document(1, "a", 1, "1")}, {state});
-  shard.commit({document(1, "b", 7, "1"), document(2, "z", 99, "1")});
-  shard.crash();
-  shard.open();
-  const auto states = shard->states();
-  ASSERT_TRUE(states);
-  ASSERT_EQ(states->size(), 1U);
-  EXPECT_EQ(states->front().high_seqno, 7U);
-}
-
 TEST(Shard, StatisticsAreThereAfterAReopen) {
   ShardFixture shard;
   shard.open();

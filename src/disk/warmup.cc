@@ -1,5 +1,7 @@
 #include "disk/warmup.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <string>
 
@@ -17,6 +19,7 @@ constexpr uint64_t kLowWaterPercent = 75;
 constexpr uint64_t kStep = 128;
 // Documents of one reader: it keeps the files of its moment, and tickets grow old.
 constexpr uint64_t kDocumentsPerReader = 4'000'000;
+constexpr int kNiceness = 10;
 
 }  // namespace
 
@@ -87,6 +90,8 @@ void Warmup::finish_until(uint32_t vbucket, bool complete) {
 }
 
 void Warmup::run() {
+  // Who waits for an answer goes first. (On Linux this is of the thread; where it fails, so be it.)
+  setpriority(PRIO_PROCESS, 0, kNiceness);
   Walked walked = Walked::to_a_rest;
   while (walked == Walked::to_a_rest)
     walked = walk();
