@@ -179,6 +179,13 @@ class Server:
         if code != 0 or _CRASH.search(output):
             raise AssertionError(f"ended with code {code}: {output[-4000:]}")
 
+    def discard(self):
+        """Forgets a server that the test itself has killed. What it said must not be that it crashed."""
+        output = self.output()
+        self._folder.cleanup()
+        if _CRASH.search(output):
+            raise AssertionError(f"had crashed: {output[-4000:]}")
+
     def stop(self):
         """Ends the server, which must still be alive and must end cleanly."""
         if self.process.returncode is None:
