@@ -305,13 +305,16 @@ std::span<const MetaCommandRow> meta_commands() {
 }
 
 void run_meta_command(Session& session, const MetaCommandRow& row, std::string_view arguments) {
-  session.counters().cmd_meta.add(1);
   wire::MetaKeyBuffer key_buffer;
   MetaRequest request;
   const wire::MetaStatus status = wire::parse_meta(row.shape, arguments, key_buffer, request);
   if (status == wire::MetaStatus::ok) [[likely]] {
-    return row.handle(session, row.shape, request);
+    row.handle(session, row.shape, request);
+    // One that runs again is counted then.
+    if (!session.retrying()) session.counters().cmd_meta.add(1);
+    return;
   }
+  session.counters().cmd_meta.add(1);
   session.reply(wire::meta_error(row.shape.command, status));
   if (request.swallow_value) session.swallow(uint64_t{request.value_bytes} + wire::kLineEnd.size());
 }

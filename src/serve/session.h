@@ -71,6 +71,8 @@ class Session final : public net::Receiver {
   [[nodiscard]] bool retry_when_there_is_room(uint16_t vbucket) {
     return disk_ != nullptr && disk_->await_room(vbucket);
   }
+  /// The request that is being handled runs again.
+  [[nodiscard]] bool retrying() const noexcept { return disk_ != nullptr && disk_->retrying(); }
   /// 0 where nothing depends on it, because the bucket forgets.
   [[nodiscard]] uint16_t vbucket_of(std::string_view key) const {
     return disk_ == nullptr ? uint16_t{0} : bucket().vbucket_of(key);
@@ -95,7 +97,6 @@ class Session final : public net::Receiver {
   [[nodiscard]] size_t consumed_of(std::string_view bytes) const;
   size_t fill_upload(std::string_view bytes);
   void finish_upload();
-  [[nodiscard]] bool retrying() const noexcept { return disk_ != nullptr && disk_->retrying(); }
 
   struct Suspended {
     size_t left = 0;
