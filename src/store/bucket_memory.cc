@@ -21,6 +21,9 @@ constexpr uint64_t kDocumentsPerDraft = 2048;
 constexpr uint64_t kBytesPerExtraDocument = 16;
 // A bucket that does not evict looks at so few for something expired.
 constexpr uint64_t kDocumentsPerRefusal = 256;
+// Rounds through the vbuckets that find most of them empty. A bucket of few documents that are all in use
+// would otherwise be gone through until the hand has examined each of them thousands of times.
+constexpr uint64_t kSparseRounds = 16;
 // Make a little more room than is needed, so that not each draft has to.
 constexpr uint64_t kSpareBytes = 2048;
 
@@ -31,14 +34,16 @@ bool Bucket::make_room(uint64_t bytes, base::Now now) {
   Reclaim mode = options_.evict ? Reclaim::clock : Reclaim::expired_only;
   uint64_t left = options_.evict ? kDocumentsPerDraft + bytes / kBytesPerExtraDocument : kDocumentsPerRefusal;
   const uint64_t spare = std::min(kSpareBytes, account_.quota_bytes() / 64);
-  uint32_t empty_visits = 0;
+  uint32_t empty_visits = 0;  // one after the other
+  uint64_t sparse_visits = 0;
   while (account_.is_over_quota(spare)) {
     if (free_garbage(kGarbagePerStep) != 0) continue;
-    if (left == 0 || empty_visits > options_.vbuckets) {
+    if (left == 0 || empty_visits > options_.vbuckets || sparse_visits > kSparseRounds * options_.vbuckets) {
       if (mode != Reclaim::clock) break;
       mode = Reclaim::anything;
       left = kDocumentsPerDraft + bytes / kBytesPerExtraDocument;
       empty_visits = 0;
+      sparse_visits = 0;
     }
     const uint32_t turn = next_victim_.fetch_add(1, std::memory_order_relaxed);
     Victims victims;
@@ -46,6 +51,7 @@ bool Bucket::make_room(uint64_t bytes, base::Now now) {
         vbuckets_[turn & (options_.vbuckets - 1)].reclaim(mode, kDocumentsPerVisit, now.unix_s(), victims);
     left -= std::min<uint64_t>(left, examined);
     empty_visits = examined == 0 ? empty_visits + 1 : 0;
+    sparse_visits += examined == 0 ? 1 : 0;
     report(victims);
   }
   if (!account_.is_over_quota(0)) return true;
