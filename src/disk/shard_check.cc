@@ -65,8 +65,9 @@ ShardStatistics Shard::statistics() const {
   const Impl& shard = *impl_;
   ShardStatistics all;
   all.memtable_bytes = sum(shard, Properties::kCurSizeAllMemTables);
-  all.data_bytes = sum(shard, Properties::kEstimateLiveDataSize) + sum(shard, Properties::kLiveBlobFileSize) +
-                   sum(shard, Properties::kCurSizeActiveMemTable);
+  // The estimate has the live bytes of blob files in it.
+  all.data_bytes =
+      sum(shard, Properties::kEstimateLiveDataSize) + sum(shard, Properties::kCurSizeActiveMemTable);
   all.file_bytes = bytes_of_files(path());
   all.keys = number(shard, shard.docs, Properties::kEstimateNumKeys);
   all.table_reader_bytes = sum(shard, Properties::kEstimateTableReadersMem);
