@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import tempfile
+import time
 from collections import namedtuple
 
 from lib import binary
@@ -61,6 +62,9 @@ class Host:
             self.options = {name: value for name, value in self.options.items() if name not in only_disk}
             self.options["memory"] = "64M"
         self._fillers = 0
+        self.down_until = 0  # the next restart leaves it down until this unix time
+        self.ending = False
+        self.saves = True  # the next kill waits until what it would lose is on disk
         self.server = self.connection = None
         self.start()
 
@@ -82,11 +86,14 @@ class Host:
 
     def restart(self, kill=None):
         kill = self.variant.kill if kill is None else kill
-        if kill:
+        if kill and self.saves:
             self.saved()
+        self.saves = True
         self.connection.close()
         self.end(kill)
         self.restarts += 1
+        while time.time() < self.down_until:
+            time.sleep(0.01)
         self.start()
         if not kill:
             self.warm()
@@ -97,19 +104,27 @@ class Host:
             self.server.process.wait()
             self.server.discard()
         else:
-            self.server.stop()
+            if not self.ending:
+                self.server.terminate()
+            self.ending = False
+            self.server.wait_for_exit()
+
+    def terminate(self):
+        """The end of the next restart begins here; a second signal would cut it short."""
+        self.ending = True
+        self.server.terminate()
 
     def evict(self):
         """Stores much more than fits into memory, until what was stored right before needs the disk."""
         if not self.variant.persistent:
             return
         self._fillers += 1
-        sentinels = [padded(b"sentinel-%d-%d" % (self._fillers, number)) for number in range(30)]
+        sentinels = [padded(b"sentinel-%d-%d" % (self._fillers, number)) for number in range(60)]
         self._store([(key, b"s") for key in sentinels])
-        for turn in range(20):
+        for turn in range(10):
             self.saved()
             self._store([(b"filler-%d" % number, bytes([97 + turn]) * 8192) for number in range(1500)])
-            if turn % 2 == 1 and self._evicted(sentinels[turn // 2 :: 10]):
+            if self._evicted(sentinels[turn::10]):
                 return
         raise AssertionError("documents did not leave memory")
 
