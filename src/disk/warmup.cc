@@ -17,6 +17,8 @@ namespace {
 constexpr uint64_t kLowWaterPercent = 75;
 // Documents between looks at the clock, the memory, and whether to stop.
 constexpr uint64_t kStep = 128;
+// And bytes of values: as many documents as that may be more than there is memory.
+constexpr uint64_t kStepBytes = 256 << 10;
 // Documents of one reader: it keeps the files of its moment, and tickets grow old.
 constexpr uint64_t kDocumentsPerReader = 4'000'000;
 constexpr int kNiceness = 10;
@@ -69,8 +71,15 @@ void Warmup::publish_numbers() noexcept {
   values_told_.store(values_, std::memory_order_relaxed);
 }
 
-bool Warmup::is_full() {
-  has_room_ = bucket_.used_bytes() < bucket_.quota_bytes() / 100 * kLowWaterPercent;
+bool Warmup::is_step(uint64_t value_bytes) noexcept {
+  bytes_since_step_ += value_bytes;
+  if (++seen_ % kStep != 0 && bytes_since_step_ < kStepBytes) return false;
+  bytes_since_step_ = 0;
+  return true;
+}
+
+bool Warmup::is_full(uint64_t value_bytes) {
+  has_room_ = bucket_.used_bytes() + value_bytes < bucket_.quota_bytes() / 100 * kLowWaterPercent;
   return !has_room_ && bucket_.eviction_policy() == store::EvictionPolicy::full;
 }
 
@@ -119,13 +128,19 @@ Warmup::Walked Warmup::walk() {
       if (documents >= kDocumentsPerReader) return Walked::to_a_rest;
     }
     ++documents;
+    if (const auto stop = step(*reader)) return *stop;
     load(*reader);
-    if (++seen_ % kStep != 0) continue;
-    publish_numbers();
-    now_ = clock_.now();
-    if (is_full()) return Walked::full;
-    if (stopping_.load(std::memory_order_relaxed)) return Walked::stopped;
   }
+}
+
+std::optional<Warmup::Walked> Warmup::step(const KeyReader& reader) {
+  const uint64_t value_bytes = reader.record().value.size();
+  if (!is_step(value_bytes)) return std::nullopt;
+  publish_numbers();
+  now_ = clock_.now();
+  if (is_full(value_bytes)) return Walked::full;
+  if (stopping_.load(std::memory_order_relaxed)) return Walked::stopped;
+  return std::nullopt;
 }
 
 void Warmup::walk_one_by_one() {
@@ -151,12 +166,8 @@ Warmup::Walked Warmup::walk_one(uint16_t vbucket) {
       return Walked::damaged;
     }
     if (!*more) return Walked::to_the_end;
+    if (const auto stop = step(*reader)) return *stop;
     load(*reader);
-    if (++seen_ % kStep != 0) continue;
-    publish_numbers();
-    now_ = clock_.now();
-    if (is_full()) return Walked::full;
-    if (stopping_.load(std::memory_order_relaxed)) return Walked::stopped;
   }
 }
 

@@ -57,7 +57,11 @@ class Warmup {
   /// Finishes vbuckets before this one.
   void finish_until(uint32_t vbucket, bool complete);
   void finish(uint32_t vbucket, bool complete);
-  [[nodiscard]] bool is_full();
+  /// Whether it is time for a look at memory, before a value of so many bytes.
+  [[nodiscard]] bool is_step(uint64_t value_bytes) noexcept;
+  /// Every now and then, before the reader's document is loaded: an end of the walk, if there is a reason.
+  [[nodiscard]] std::optional<Walked> step(const KeyReader& reader);
+  [[nodiscard]] bool is_full(uint64_t value_bytes);
   void publish_numbers() noexcept;
   [[nodiscard]] uint64_t since_begun_us() const noexcept;
 
@@ -73,6 +77,7 @@ class Warmup {
   std::vector<store::LoadTicket> tickets_;
   base::Now now_;
   uint64_t seen_ = 0;
+  uint64_t bytes_since_step_ = 0;
   uint64_t items_ = 0;
   uint64_t items_before_vbucket_ = 0;
   uint64_t values_ = 0;

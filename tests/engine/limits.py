@@ -301,3 +301,19 @@ def killed_in_the_middle(e):
         e.check(value is None or value.startswith("turn-"), f"value {value}")
         reply = e.connection.ask(b"ms %s 1 c\r\nw\r\n" % e.key(f"k{number}"))
         e.check(int(reply.split(b" c")[1]) > seen[number], "a CAS was given out twice")
+
+
+def warmup_within_memory(e):
+    """Large values are not loaded beyond the memory there is."""
+    values = 50
+    for number in range(values):
+        e.put(f"k{number}", os.urandom(MIB))
+    yield RESTART
+    e.host.warm()
+    stats = e.connection.stats()
+    used, quota = int(stats["bytes_used"]), int(stats["limit_maxbytes"])
+    # The allocator takes a quarter more, and each shard may be in the middle of a value.
+    e.check(used <= quota, f"{used} bytes used of {quota} after the warmup")
+    e.equal(int(stats["curr_items"]), e.kept(values, 0), "items")
+    for number in (0, 25, 49):
+        e.equal(len(e.value(f"k{number}") or ""), e.kept(MIB, 0), "length")
