@@ -50,7 +50,8 @@ using StartServer =
 
 /// Starts the real one: listens on listen_addresses(config) and returns when clients can connect. The error
 /// names the address that cannot be used. `config.threads` is not 0. Called with SIGINT and SIGTERM blocked,
-/// which the threads that are started inherit.
-base::Result<std::unique_ptr<RunningServer>, StartError> start_server(const ServeConfig& config);
+/// which the threads that are started inherit. With `files`, which are for tests, the shards lie in these.
+base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
+    const ServeConfig& config, const std::shared_ptr<disk::Files>& files = nullptr);
 
 }  // namespace bobbin::cli

@@ -65,6 +65,10 @@ CommandLine serve_line() {
 }
 
 int serve_command(int argc, char** argv) {
+  return serve_with([](const ServeConfig& config) { return start_server(config); }, argc, argv);
+}
+
+int serve_with(const StartServer& start, int argc, char** argv) {
   const CommandLine line = serve_line();
   const auto arguments = parse_arguments(line, with_sizes({argv + 1, argv + argc}));
   if (!arguments) return report({arguments.error()});
@@ -79,7 +83,7 @@ int serve_command(int argc, char** argv) {
     return kServeOk;
   }
   base::set_log_level(loaded->log_level);
-  return run_server(*loaded, start_server);
+  return run_server(*loaded, start);
 }
 
 }  // namespace bobbin::cli

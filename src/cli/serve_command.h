@@ -10,6 +10,8 @@ namespace bobbin::cli {
 
 /// `bobbin serve`: 0 after a clean end, 1 if it could not start, 2 if the configuration is wrong.
 int serve_command(int argc, char** argv);
+/// The same with another server behind it, for tests.
+int serve_with(const StartServer& start, int argc, char** argv);
 
 /// Flags and help of `bobbin serve`.
 [[nodiscard]] CommandLine serve_line();

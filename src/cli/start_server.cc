@@ -63,9 +63,11 @@ std::vector<serve::Setting> settings_of(const ServeConfig& config) {
 }
 
 disk::Result<std::unique_ptr<disk::Persistence>> open_disk(const ServeConfig& config,
-                                                           const store::BucketOptions& bucket) {
+                                                           const store::BucketOptions& bucket,
+                                                           const std::shared_ptr<disk::Files>& files) {
   disk::PersistenceOptions options;
   options.directory.path = config.data;
+  options.directory.files = files;
   if (config.disk_shards != 0) options.directory.shards = static_cast<uint32_t>(config.disk_shards);
   options.directory.memory_bytes = disk_memory(config);
   options.bucket = bucket;
@@ -98,7 +100,8 @@ int exit_code_of(disk::ErrorKind kind) {
   return kExitNoResources;
 }
 
-base::Result<std::unique_ptr<RunningServer>, StartError> start_server(const ServeConfig& config) {
+base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
+    const ServeConfig& config, const std::shared_ptr<disk::Files>& files) {
   auto addresses = listen_addresses(config);
   if (!addresses) return base::fail(StartError{std::move(addresses.error().message)});
   serve::ServerOptions options;
@@ -113,7 +116,7 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(const Serv
   options.bucket.hash_seed = (uint64_t{random()} << 32) | random();
   options.settings = settings_of(config);
   if (config.persistent) {
-    auto disk = open_disk(config, options.bucket);
+    auto disk = open_disk(config, options.bucket, files);
     if (!disk) return base::fail(StartError{disk.error().message, exit_code_of(disk.error().kind)});
     options.disk = std::move(*disk);
     options.durable_replies = config.durability == Durability::disk;

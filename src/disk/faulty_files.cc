@@ -1,5 +1,6 @@
 #include "disk/faulty_files.h"
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -20,6 +21,83 @@ using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
+
+namespace {
+
+struct Known {
+  uint64_t size = 0;
+  uint64_t synced = 0;
+  bool named = false;  ///< its folder has been synced since it was created
+};
+
+/// What a loss of power would take away, by path.
+struct Unsynced {
+  std::map<std::string, Known> files;
+  // Targets of renames that would be undone, with what they held before, if they were there.
+  std::map<std::string, std::optional<std::string>> replaced;
+};
+
+bool take_away(const Unsynced& unsynced, uint64_t torn_bytes) {
+  std::error_code error;
+  bool fine = true;
+  for (const auto& [path, file] : unsynced.files) {
+    if (!fs::exists(path, error)) continue;
+    if (!file.named)
+      fs::remove(path, error);
+    else if (fs::file_size(path, error) > file.synced)
+      fs::resize_file(path, std::min(fs::file_size(path, error), file.synced + torn_bytes), error);
+    fine = fine && !error;
+  }
+  for (const auto& [path, before] : unsynced.replaced) {
+    if (before)
+      std::ofstream(path, std::ios::binary | std::ios::trunc) << *before;
+    else
+      fs::remove(path, error);
+    fine = fine && !error;
+  }
+  return fine;
+}
+
+/// A note is a run of such entries; strings have their lengths before them.
+void write_note(std::ostream& note, const Unsynced& unsynced) {
+  for (const auto& [path, file] : unsynced.files)
+    note << "file " << file.synced << ' ' << file.named << ' ' << path.size() << ' ' << path << '\n';
+  for (const auto& [path, before] : unsynced.replaced) {
+    note << "replaced " << before.has_value() << ' ' << path.size() << ' ' << path << ' '
+         << before.value_or("").size() << ' ' << before.value_or("") << '\n';
+  }
+  note << "end\n";
+}
+
+std::string read_string(std::istream& note) {
+  size_t size = 0;
+  note >> size;
+  std::string text(note ? size : 0, '\0');
+  note.get();
+  note.read(text.data(), static_cast<std::streamsize>(text.size()));
+  return text;
+}
+
+/// False for a note that is not whole.
+bool read_note(std::istream& note, Unsynced& unsynced) {
+  for (std::string what; note >> what;) {
+    if (what == "end") return true;
+    if (what == "file") {
+      Known file;
+      note >> file.synced >> file.named;
+      unsynced.files[read_string(note)] = file;
+    } else {
+      bool was_there = false;
+      note >> was_there;
+      const std::string path = read_string(note);
+      std::string before = read_string(note);
+      unsynced.replaced[path] = was_there ? std::optional(std::move(before)) : std::nullopt;
+    }
+  }
+  return false;
+}
+
+}  // namespace
 
 /// What was injected, and what is known of each file that was written.
 class FaultyFiles::State {
@@ -102,41 +180,27 @@ class FaultyFiles::State {
   }
 
   bool drop_unsynced(uint64_t torn_bytes) {
-    std::map<std::string, Known> files;
-    std::map<std::string, std::optional<std::string>> replaced;
+    Unsynced unsynced;
     {
       const base::MutexLock lock(mutex_);
-      files.swap(files_);
-      replaced.swap(replaced_);
+      unsynced.files.swap(files_);
+      unsynced.replaced.swap(replaced_);
       power_is_off_ = false;
     }
-    std::error_code error;
-    bool fine = true;
-    for (const auto& [path, file] : files) {
-      if (!fs::exists(path, error)) continue;
-      if (!file.named)
-        fs::remove(path, error);
-      else if (fs::file_size(path, error) > file.synced)
-        fs::resize_file(path, std::min(fs::file_size(path, error), file.synced + torn_bytes), error);
-      fine = fine && !error;
-    }
-    for (const auto& [path, before] : replaced) {
-      if (before)
-        std::ofstream(path, std::ios::binary | std::ios::trunc) << *before;
-      else
-        fs::remove(path, error);
-      fine = fine && !error;
-    }
-    return fine;
+    return take_away(unsynced, torn_bytes);
+  }
+
+  [[noreturn]] void lose_power(const std::string& path) {
+    // Held to the end: no sync that is not in the note can return, and so nobody can be told of it.
+    const base::MutexLock lock(mutex_);
+    std::ofstream note(path, std::ios::binary | std::ios::trunc);
+    write_note(note, {files_, replaced_});
+    note.close();
+    for (;;)
+      (void)::raise(SIGKILL);
   }
 
  private:
-  struct Known {
-    uint64_t size = 0;
-    uint64_t synced = 0;
-    bool named = false;  ///< its folder has been synced since it was created
-  };
-
   mutable base::Mutex mutex_;
   std::vector<Fault> faults_ GUARDED_BY(mutex_);
   std::map<std::string, Known> files_ GUARDED_BY(mutex_);
@@ -349,6 +413,17 @@ uint64_t FaultyFiles::syncs() const {
 }
 void FaultyFiles::cut_power() {
   state_->cut_power();
+}
+void FaultyFiles::lose_power(const std::string& note) {
+  state_->lose_power(note);
+}
+bool FaultyFiles::drop_noted(const std::string& note, uint64_t torn_bytes) {
+  std::ifstream file(note, std::ios::binary);
+  if (!file) return true;
+  Unsynced unsynced;
+  if (!read_note(file, unsynced) || !take_away(unsynced, torn_bytes)) return false;
+  std::error_code error;
+  return fs::remove(note, error);
 }
 bool FaultyFiles::drop_unsynced(uint64_t torn_bytes) {
   return state_->drop_unsynced(torn_bytes);

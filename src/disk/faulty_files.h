@@ -46,6 +46,12 @@ class FaultyFiles final : public Files {
   /// Power is back afterwards. False when a file could not be put back.
   bool drop_unsynced(uint64_t torn_bytes = 0);
 
+  /// Ends the process as a loss of power would, in the middle of whatever its threads do. What it would have
+  /// lost is written to `note`, for drop_noted() in the next process.
+  [[noreturn]] void lose_power(const std::string& note);
+  /// What the disk has after lose_power(); the note is removed. Without one, nothing is done.
+  [[nodiscard]] static bool drop_noted(const std::string& note, uint64_t torn_bytes);
+
  private:
   explicit FaultyFiles(std::shared_ptr<State> state);
 
