@@ -68,12 +68,16 @@ void obey_signals(const std::shared_ptr<FaultyFiles>& files, const sigset_t& sig
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Blocked in all threads, so that only the one below sees them.
+  // Only the thread below sees these, and it sees none of those that the server waits for.
   sigset_t signals;
+  sigset_t all;
   sigemptyset(&signals);
   for (const int signal : {SIGUSR2, SIGHUP})
     sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  all = signals;
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1})
+    sigaddset(&all, signal);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   const std::string note = variable("BOBBIN_POWER_NOTE");
   if (!note.empty() &&
       !FaultyFiles::drop_noted(note, std::strtoull(variable("BOBBIN_TORN_BYTES").c_str(), nullptr, 10))) {
