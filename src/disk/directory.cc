@@ -130,6 +130,7 @@ class Directory::Opening {
     options.vbuckets = layout_.vbuckets;
     options.create = !layout_.complete && !options_.read_only;
     options.read_only = options_.read_only;
+    options.read_only_because = options_.read_only_because;
     options.resources = directory_->resources_;
     options.files = options_.files;
     options.freshness = options_.freshness;

@@ -19,6 +19,8 @@ struct DirectoryOptions {
   uint64_t memory_bytes = 128 * 1024 * 1024;
   /// For looking at a directory: it must exist, nothing in it is changed.
   bool read_only = false;
+  /// With read_only: what every commit is answered with. Where none is given, that it was opened so.
+  std::optional<Error> read_only_because;
   /// As in ShardOptions.
   std::shared_ptr<Files> files;
   AskFreshness freshness;

@@ -38,6 +38,7 @@ Result<void> Persistence::Impl::open_directory() {
     return freshness_of(vbucket, key, seqno);
   };
   auto opened = Directory::open(options.directory);
+  if (!opened) opened = open_for_reading(std::move(opened.error()));
   if (!opened) return base::fail(std::move(opened.error()));
   directory = std::move(*opened);
   const uint32_t vbuckets = directory->vbuckets();
@@ -45,6 +46,19 @@ Result<void> Persistence::Impl::open_directory() {
   return base::fail(Error{ErrorKind::config, directory->path(),
                           directory->path() + ": has " + std::to_string(vbuckets) +
                               " vbuckets; a bucket has a power of two, up to 1024"});
+}
+
+Result<std::unique_ptr<Directory>> Persistence::Impl::open_for_reading(Error why) const {
+  // RocksDB writes when it opens: a full disk would keep what it has to itself.
+  const bool cannot_write =
+      why.kind == ErrorKind::no_space || why.kind == ErrorKind::read_only || why.kind == ErrorKind::io;
+  if (!cannot_write || options.directory.read_only) return base::fail(std::move(why));
+  DirectoryOptions reading = options.directory;
+  reading.read_only = true;
+  reading.read_only_because = why;
+  auto opened = Directory::open(reading);
+  // Of the two, the first is what has to be mended.
+  return opened ? std::move(opened) : base::fail(std::move(why));
 }
 
 Result<void> Persistence::Impl::make_bucket() {

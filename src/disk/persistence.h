@@ -78,7 +78,8 @@ class Persistence {
  public:
   struct Impl;
 
-  /// Opens the directory and restores the vbuckets' states; reads no document.
+  /// Opens the directory and restores the vbuckets' states; reads no document. One that is there and cannot
+  /// be written is opened for reading: see start().
   [[nodiscard]] static Result<std::unique_ptr<Persistence>> open(PersistenceOptions options);
   /// Ends the threads and the bucket, as after a crash: what is not on disk is lost. close() before it.
   ~Persistence();

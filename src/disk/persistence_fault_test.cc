@@ -125,6 +125,34 @@ TEST_F(PersistenceFaultTest, ADirectoryThatCannotBeWrittenCanBeRead) {
   EXPECT_EQ(get("k"), kLong);
 }
 
+// RocksDB writes when it opens: a manifest, and a log that it replays.
+TEST_F(PersistenceFaultTest, ADirectoryThatCannotBeOpenedForWritingCanBeRead) {
+  const Fault faults[] = {{FileOperation::write, ErrorKind::no_space, "MANIFEST", 0},
+                          {FileOperation::write, ErrorKind::no_space, ".sst", 0},
+                          {FileOperation::sync, ErrorKind::io, "MANIFEST", 0}};
+  for (const Fault& fault : faults) {
+    start();
+    const auto stored = set("k", kLong);
+    ASSERT_TRUE(wait_until_persisted(bucket().vbucket_of("k"), stored.seqno));
+    crash();
+    files_->inject(fault);
+    start();
+    ASSERT_TRUE(there().failure());
+    EXPECT_EQ(there().failure()->kind, fault.kind);
+    EXPECT_NE(there().failure()->message.find(fault.path_part), std::string::npos);
+    EXPECT_EQ(get("k"), kLong);
+    EXPECT_EQ(set("k", "new").status, StoreStatus::no_memory);
+    wait_for_warmup();
+    EXPECT_EQ(items(), 1U);
+    EXPECT_FALSE(try_close());
+    files_->heal();
+    start();
+    EXPECT_FALSE(there().failure());
+    EXPECT_EQ(get("k"), kLong);
+    close();
+  }
+}
+
 TEST_F(PersistenceFaultTest, AnEvictedDocumentIsFetchedFromAShardThatIsSealed) {
   options().bucket.eviction = EvictionPolicy::full;
   start_warm();

@@ -30,6 +30,7 @@ struct Persistence::Impl {
 
   [[nodiscard]] Freshness freshness_of(uint16_t vbucket, std::string_view key, uint64_t seqno) const;
   [[nodiscard]] Result<void> open_directory();
+  [[nodiscard]] Result<std::unique_ptr<Directory>> open_for_reading(Error why) const;
   [[nodiscard]] Result<void> make_bucket();
   void make_threads();
   [[nodiscard]] Flusher& flusher_of(uint16_t vbucket) const { return *flushers[vbucket % flushers.size()]; }

@@ -32,6 +32,8 @@ struct ShardOptions {
   bool create = false;
   /// Nothing on disk is changed, and nothing can be committed.
   bool read_only = false;
+  /// With read_only: what every commit is answered with. Where none is given, that it was opened so.
+  std::optional<Error> read_only_because;
   std::shared_ptr<Resources> resources;
   /// Null: the system's.
   std::shared_ptr<Files> files;

@@ -46,9 +46,11 @@ Result<void> Shard::commit(std::span<const Change> changes, std::span<const VBuc
     status = shard.db->Write(options, &shard.batch);
   }
   if (!status.ok()) {
-    Error error = shard.options.read_only
-                      ? Error{ErrorKind::read_only, path(), path() + ": was opened to be read only"}
-                      : shard.error_of(status);
+    Error error = shard.error_of(status);
+    if (shard.options.read_only) {
+      error = shard.options.read_only_because.value_or(
+          Error{ErrorKind::read_only, path(), path() + ": was opened to be read only"});
+    }
     shard.seal_with(error);
     return base::fail(std::move(error));
   }

@@ -62,6 +62,7 @@ void obey_signals(const std::shared_ptr<FaultyFiles>& files, const sigset_t& sig
     if (sigwait(&signals, &signal) != 0) continue;
     if (signal == SIGUSR2) files->lose_power(variable("BOBBIN_POWER_NOTE"));
     inject(*files, variable("BOBBIN_FAULTS_ON_SIGNAL"));
+    std::fputs("faults: injected\n", stderr);
   }
 }
 

@@ -161,8 +161,8 @@ class Key:
         lost = self.candidates[fits[-1] + 1 :]
         oldest_lost = min((entry.acked for entry in lost), default=math.inf)
         self.highest_cas = max(self.highest_cas, self.seen_cas, cas or 0)
-        state = self.candidates[fits[-1]].state if seen.value is not None else ABSENT
-        self.history = [Entry(state, 0, 0.0, cas)]
+        # With the expiry that was seen: several may fit that differ in nothing else.
+        self.history = [Entry(seen, 0, 0.0, cas)]
         self.versions += 1
         self.candidates = None
         return spans, oldest_lost
