@@ -36,6 +36,7 @@ CONFIGURATIONS = {
     "memory-value": (["--memory", "64M"], SMALL, 30),
     "memory-full": (["--eviction", "full", "--memory", "16M"], LARGE, 10),
     "memory-linger": (["--flush-linger", "200ms", "--disk-shards", "3", "--memory", "64M"], SMALL, 60),
+    "mixed": (None, SMALL + LARGE, 15),  # another one of these each time
     "disk-small": (["--durability", "disk", "--memory", "16M", "--disk-shards", "1"], LARGE, 10),
 }
 MOMENTS = {"load": 12, "start": 3, "listen": 2, "warmup": 3, "drain": 4, "end": 1}
@@ -47,6 +48,7 @@ class Run:
     def __init__(self, name, seed, arguments):
         self.name = name
         self.options, sizes, self.window = CONFIGURATIONS[name]
+        self.is_mixed = self.options is None
         self.arguments = arguments
         self.dice = random.Random(seed)
         self.world = World(seed, CLIENTS, 16, 5, sizes)
@@ -65,6 +67,10 @@ class Run:
     # --- the server ---
 
     def spawn(self):
+        if self.is_mixed:
+            self.options = ["--durability", self.dice.choice(["disk", "memory"])]
+            self.options += ["--eviction", self.dice.choice(["value", "full"])]
+            self.options += ["--memory", self.dice.choice(["16M", "24M", "64M"])]
         binary = FAULTY if self.arguments.power or self.arguments.bad_sync else BINARY
         command = [binary, "serve"] if binary == BINARY else [binary]
         command += ["--listen", "none", "--unix-socket", self.path, "--data", os.path.join(self.folder, "data")]
