@@ -42,7 +42,7 @@ SCENARIOS = [
     _row("values", "values of any bytes, empty, small, and sent by reference", documents.values),
     _row("keys", "the longest key, UTF-8, control bytes, and blanks and zeros by way of base64", documents.keys),
     _row("large-values", "values of 1 MiB, evicted, fetched, appended to", documents.large),
-    _row("huge-values", "values of 20 MiB of which memory holds one", documents.huge, {"memory": "40M", "max_item_size": "20M"}, ("value", "full-kill")),
+    _row("huge-values", "values of 20 MiB of which memory holds one", documents.huge, {"memory": "48M", "max_item_size": "20M"}, ("value", "full-kill")),
     _row("cas-stays", "a CAS is the same after eviction and restart; cas, ms C and binary stores compare with it", documents.cas_stays),
     _row("cas-rises", "each write of a key has a higher CAS, over deletes, evictions and two restarts", documents.cas_rises),
     _row("cas-explicit", "a CAS given by the client (E) is kept", documents.cas_explicit),

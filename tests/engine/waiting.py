@@ -334,6 +334,8 @@ def drain(e):
         e.put(f"k{number}", "v" * 3000)
     yield EVICT
     connections = [e.another() for _ in range(count)]
+    for connection in connections:  # one that nobody has accepted yet has not arrived
+        e.equal(connection.ask(b"mn\r\n"), b"MN\r\n", "mn")
     for number, connection in enumerate(connections):
         key = e.key(f"k{number}")
         connection.send(b"append %s 0 0 1\r\nx\r\nset %s 0 0 1\r\ns\r\nincr %s 1\r\n" % (key, key + b"-new", e.key("no")))
