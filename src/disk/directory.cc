@@ -24,16 +24,6 @@ std::string new_uuid() {
   return uuid;
 }
 
-std::string shard_path(const std::string& path, uint32_t number) {
-  return path + "/shard-" + std::to_string(number);
-}
-
-/// Some folder of a shard is there.
-bool has_shards(const std::string& path) {
-  std::error_code error;
-  return std::filesystem::exists(shard_path(path, 0), error);
-}
-
 }  // namespace
 
 /// The steps of Directory::open, and what they hand on.
@@ -164,17 +154,13 @@ class Directory::Opening {
     return {};
   }
 
-  /// Finds what no checksum does: a manifest or a log whose end is missing reads like one that ends there.
+  /// See cut_off().
   Result<void> compare_sequences() {
     for (uint32_t number = 0; sequences_ && number < layout_.shards; ++number) {
       const Shard& shard = directory_->shard(number);
       const uint64_t before = (*sequences_)[number];
       if (shard.sequence() >= before) continue;
-      return base::fail(
-          Error{ErrorKind::corrupt, shard.path(),
-                shard.path() + ": damaged: it was closed at " + std::to_string(before) + " and ends at " +
-                    std::to_string(shard.sequence()) +
-                    ": its MANIFEST or a log file is cut off; restore the directory from a backup"});
+      return base::fail(cut_off(shard.path(), before, shard.sequence()));
     }
     return {};
   }

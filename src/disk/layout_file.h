@@ -30,10 +30,18 @@ inline constexpr uint32_t kDirectoryFormat = 1;
 /// The format is looked at before everything else: a later version may change all but the first two lines.
 [[nodiscard]] Result<Layout> decode_layout(std::string_view text, const std::string& path);
 
+/// The folder of a shard.
+[[nodiscard]] std::string shard_path(const std::string& directory, uint32_t number);
+/// A folder of a shard is there, or something in its place.
+[[nodiscard]] bool has_shards(const std::string& directory);
+
 /// What is written when everything has been closed, and removed when it is opened: the sequence of each
 /// shard.
 [[nodiscard]] std::string encode_clean_end(const std::vector<uint64_t>& sequences);
-/// Empty when it is not what the above writes: then the end counts as unclean.
+/// What to say of a shard that was closed at a sequence and ends before it: no checksum finds that, because a
+/// manifest or a log whose end is missing reads like one that ends there.
+[[nodiscard]] Error cut_off(const std::string& shard, uint64_t closed_at, uint64_t ends_at);
+/// Empty when it is not what encode_clean_end writes: then the end counts as unclean.
 [[nodiscard]] std::optional<std::vector<uint64_t>> decode_clean_end(std::string_view text);
 
 }  // namespace bobbin::disk

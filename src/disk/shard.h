@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "disk/content_check.h"
 #include "disk/error.h"
 #include "disk/files.h"
 #include "disk/reader.h"
@@ -132,8 +133,14 @@ class Shard {
   /// Rewrites everything: drops superseded index entries and old tombstones.
   [[nodiscard]] Result<void> compact();
   /// Reads every table and blob file and checks its checksums; the error names the first damaged file.
-  /// `progress` is called with the bytes read and the bytes there are.
-  [[nodiscard]] Result<void> verify(const std::function<void(uint64_t, uint64_t)>& progress = {}) const;
+  /// `progress` is called with the bytes read and the bytes there are. With `damaged`, goes on after damage
+  /// and adds an error for each file.
+  [[nodiscard]] Result<void> verify(const std::function<void(uint64_t, uint64_t)>& progress = {},
+                                    std::vector<Error>* damaged = nullptr) const;
+  /// Reads everything and compares documents, index and states with each other. `progress` is called with
+  /// the documents read and an estimate of how many there are.
+  [[nodiscard]] ContentCheck check_content(
+      const ContentRules& rules, const std::function<void(uint64_t, uint64_t)>& progress = {}) const;
 
   /// Memtables to disk, so that nothing is left to replay. Readers must be gone. Nothing works afterwards.
   [[nodiscard]] Result<void> close();

@@ -103,7 +103,8 @@ Result<void> Shard::compact() {
   return {};
 }
 
-Result<void> Shard::verify(const std::function<void(uint64_t, uint64_t)>& progress) const {
+Result<void> Shard::verify(const std::function<void(uint64_t, uint64_t)>& progress,
+                           std::vector<Error>* damaged) const {
   const Impl& shard = *impl_;
   rocksdb::LiveFilesStorageInfoOptions options;
   options.include_checksum_info = true;
@@ -118,7 +119,8 @@ Result<void> Shard::verify(const std::function<void(uint64_t, uint64_t)>& progre
   uint64_t done = 0;
   for (const auto& file : files) {
     const rocksdb::Status checked = verify_file(shard, file);
-    if (!checked.ok()) return base::fail(shard.error_of(checked));
+    if (!checked.ok() && damaged == nullptr) return base::fail(shard.error_of(checked));
+    if (!checked.ok()) damaged->push_back(shard.error_of(checked));
     done += file.size;
     if (progress) progress(done, total);
   }
