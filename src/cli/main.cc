@@ -30,6 +30,8 @@ constexpr std::array kCommands = {
     Command{"del", "delete keys", del_command},
     Command{"stat", "print the server's statistics", stat_command},
     Command{"log", "show what happens on the server, as it happens", log_command},
+    Command{"backup", "copy a data directory, also of a running server", backup_command},
+    Command{"restore", "make a data directory from a backup", restore_command},
     Command{"check", "verify a data directory", check_command},
     Command{"bench", "put load on a server and measure it", bench_command},
 };
@@ -94,7 +96,7 @@ int print_markdown() {
       "or refuses. The server ends with 0 after SIGTERM or Ctrl-C, 2 when its configuration is wrong, and 1 "
       "when it "
       "cannot\n"
-      "start for another reason. `check` ends as its page says.\n");
+      "start for another reason. `backup`, `restore` and `check` end as their pages say.\n");
   for (const Command& command : kCommands) {
     print(fmt::format("\n## bobbin {}\n\n```\n", command.name));
     if (const int code = run_with(command, "--help"); code != 0) return code;

@@ -2,6 +2,7 @@
 #include <random>
 #include <utility>
 
+#include "cli/data_commands.h"
 #include "cli/options.h"
 #include "cli/running_server.h"
 #include "serve/server.h"
@@ -119,6 +120,7 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
     auto disk = open_disk(config, options.bucket, files);
     if (!disk) return base::fail(StartError{disk.error().message, exit_code_of(disk.error().kind)});
     options.disk = std::move(*disk);
+    options.control = control_path(config.data);
     options.durable_replies = config.durability == Durability::disk;
   }
   auto server = serve::Server::start(std::move(options));

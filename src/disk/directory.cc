@@ -1,7 +1,6 @@
 #include "disk/directory.h"
 
 #include <filesystem>
-#include <random>
 #include <thread>
 #include <utility>
 
@@ -9,22 +8,6 @@
 #include "disk/system_file.h"
 
 namespace bobbin::disk {
-
-namespace {
-
-std::string new_uuid() {
-  std::random_device random;
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string uuid;
-  for (int i = 0; i < 4; ++i) {
-    const uint32_t bits = random();
-    for (int shift = 0; shift < 32; shift += 4)
-      uuid.push_back(kDigits[bits >> shift & 0xf]);
-  }
-  return uuid;
-}
-
-}  // namespace
 
 /// The steps of Directory::open, and what they hand on.
 class Directory::Opening {

@@ -58,6 +58,7 @@ class Directory {
   [[nodiscard]] bool is_new() const noexcept { return is_new_; }
 
   [[nodiscard]] Shard& shard(uint32_t number) noexcept { return *shards_[number]; }
+  [[nodiscard]] const Shard& shard(uint32_t number) const noexcept { return *shards_[number]; }
   [[nodiscard]] uint32_t shard_number(uint16_t vbucket) const noexcept { return vbucket % shards(); }
   [[nodiscard]] Shard& shard_of(uint16_t vbucket) noexcept { return shard(shard_number(vbucket)); }
   [[nodiscard]] const Resources& resources() const noexcept { return *resources_; }

@@ -1,6 +1,7 @@
 #include "disk/layout_file.h"
 
 #include <filesystem>
+#include <random>
 
 #include "disk/sealed_text.h"
 
@@ -60,6 +61,18 @@ Result<Layout> decode_layout(std::string_view text, const std::string& path) {
   if (*shards == 0 || *shards > *vbuckets || *vbuckets > 65536) return damaged;
   return Layout{static_cast<uint32_t>(*format), uuid->second, static_cast<uint32_t>(*shards),
                 static_cast<uint32_t>(*vbuckets), *complete != 0};
+}
+
+std::string new_uuid() {
+  std::random_device random;
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string uuid;
+  for (int i = 0; i < 4; ++i) {
+    const uint32_t bits = random();
+    for (int shift = 0; shift < 32; shift += 4)
+      uuid.push_back(kDigits[bits >> shift & 0xf]);
+  }
+  return uuid;
 }
 
 std::string shard_path(const std::string& directory, uint32_t number) {

@@ -30,6 +30,8 @@ inline constexpr uint32_t kDirectoryFormat = 1;
 /// The format is looked at before everything else: a later version may change all but the first two lines.
 [[nodiscard]] Result<Layout> decode_layout(std::string_view text, const std::string& path);
 
+/// 32 hexadecimal digits that nobody else has.
+[[nodiscard]] std::string new_uuid();
 /// The folder of a shard.
 [[nodiscard]] std::string shard_path(const std::string& directory, uint32_t number);
 /// A folder of a shard is there, or something in its place.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -147,6 +148,27 @@ bool Persistence::over_dirty_limit() const noexcept {
   for (const auto& flusher : impl_->flushers)
     stuck += flusher->stuck_bytes();
   return impl_->bucket->dirty_bytes() > impl_->options.max_dirty_bytes + stuck;
+}
+
+Result<void> Persistence::bring_to_disk() {
+  store::Bucket& bucket = *impl_->bucket;
+  std::vector<uint64_t> seqnos;
+  for (uint32_t vbucket = 0; vbucket < bucket.vbucket_count(); ++vbucket)
+    seqnos.push_back(bucket.high_seqno(static_cast<uint16_t>(vbucket)));
+  for (uint32_t i = 0; i < seqnos.size(); ++i) {
+    const auto vbucket = static_cast<uint16_t>(i);
+    while (bucket.persisted_seqno(vbucket) < seqnos[i]) {
+      if (!writable(vbucket)) {
+        return base::fail(failure().value_or(
+            Error{ErrorKind::io, directory().path(), directory().path() + ": cannot be written"}));
+      }
+      // Shared: the waker may come after the wait has found out by itself.
+      const auto committed = std::make_shared<std::promise<void>>();
+      after_commit(vbucket, [committed] { committed->set_value(); });
+      if (bucket.persisted_seqno(vbucket) < seqnos[i] && writable(vbucket)) committed->get_future().wait();
+    }
+  }
+  return {};
 }
 
 std::optional<Error> Persistence::failure() const {

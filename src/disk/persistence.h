@@ -73,7 +73,7 @@ struct PersistenceStatistics {
 
 /// What keeps a bucket on disk: the directory, the bucket, and the threads between them: a flusher and a
 /// warmup for each shard, and a few readers. Opened, started and ended by one thread; the rest is for any
-/// thread, and never waits for the disk.
+/// thread, and does not wait for the disk unless it says so.
 class Persistence {
  public:
   struct Impl;
@@ -114,6 +114,10 @@ class Persistence {
   [[nodiscard]] std::optional<Error> failure() const;
   /// As failure(), of one vbucket, and cheap.
   [[nodiscard]] bool writable(uint16_t vbucket) const noexcept;
+
+  /// Waits until all that was changed before this call is on disk; an error when a part never will be. Not
+  /// for a thread that others wait for.
+  [[nodiscard]] Result<void> bring_to_disk();
 
   [[nodiscard]] WarmupProgress warmup() const;
   [[nodiscard]] PersistenceStatistics statistics() const;

@@ -80,6 +80,17 @@ struct ShardStatistics {
   uint64_t tombstones_purged = 0;
 };
 
+/// A file that a copy of a shard needs.
+struct ShardFile {
+  std::string name;
+  uint64_t bytes = 0;  ///< it may be longer: what follows belongs to later commits
+  /// Of what never changes again, the checksum that was recorded when it was written (file_copy.h); empty for
+  /// others.
+  std::string checksum;
+  /// What to write instead of what the file has, if not empty.
+  std::string contents;
+};
+
 /// One RocksDB with the documents, the by-seqno index and the states of the vbuckets that live in it.
 ///
 /// One thread at a time commits and closes; everything else is for any thread, also meanwhile. All calls may
@@ -141,6 +152,11 @@ class Shard {
   /// the documents read and an estimate of how many there are.
   [[nodiscard]] ContentCheck check_content(
       const ContentRules& rules, const std::function<void(uint64_t, uint64_t)>& progress = {}) const;
+
+  /// Brings memtables to disk, unless the shard was opened to be read only; then calls `use` with the files
+  /// that make up the shard at one moment between two commits. None of them is deleted meanwhile.
+  [[nodiscard]] Result<void> with_files(
+      const std::function<Result<void>(std::span<const ShardFile>)>& use) const;
 
   /// Memtables to disk, so that nothing is left to replay. Readers must be gone. Nothing works afterwards.
   [[nodiscard]] Result<void> close();

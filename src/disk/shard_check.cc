@@ -1,9 +1,10 @@
-// What a shard tells of itself, and its upkeep.
+// What a shard tells of itself and gives to copies, and its upkeep.
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/options.h>
 
 #include <filesystem>
 
+#include "disk/file_copy.h"
 #include "disk/shard_impl.h"
 
 namespace bobbin::disk {
@@ -125,6 +126,31 @@ Result<void> Shard::verify(const std::function<void(uint64_t, uint64_t)>& progre
     if (progress) progress(done, total);
   }
   return {};
+}
+
+Result<void> Shard::with_files(const std::function<Result<void>(std::span<const ShardFile>)>& use) const {
+  const Impl& shard = *impl_;
+  // One that is read only deletes nothing, and says that it does not know how to stop that.
+  const bool is_held = shard.db->DisableFileDeletions().ok();
+  rocksdb::LiveFilesStorageInfoOptions options;
+  options.include_checksum_info = true;
+  std::vector<rocksdb::LiveFileStorageInfo> live;
+  const rocksdb::Status status = shard.db->GetLiveFilesStorageInfo(options, &live);
+  Result<void> used;
+  if (status.ok()) {
+    std::vector<ShardFile> files;
+    for (const rocksdb::LiveFileStorageInfo& file : live) {
+      const bool is_fixed = file.file_type == rocksdb::kTableFile || file.file_type == rocksdb::kBlobFile;
+      files.push_back({file.relative_filename, file.size,
+                       is_fixed ? checksum_text(file.file_checksum) : std::string(),
+                       file.replacement_contents});
+    }
+    used = use(files);
+  } else {
+    used = base::fail(shard.error_of(status));
+  }
+  if (is_held) (void)shard.db->EnableFileDeletions(false);
+  return used;
 }
 
 }  // namespace bobbin::disk

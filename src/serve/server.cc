@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/log.h"
+#include "serve/control.h"
 #include "serve/session.h"
 
 namespace bobbin::serve {
@@ -33,6 +35,7 @@ Server::Server(ServerOptions&& options)
 
 base::Result<std::unique_ptr<Server>, base::Error> Server::start(ServerOptions options) {
   const net::FrontEndOptions front_end = options.front_end;
+  const std::string control = options.control;
   std::unique_ptr<Server> server(new Server(std::move(options)));
   auto opened = net::FrontEnd::open(front_end, [server = server.get()](size_t loop) {
     return std::make_unique<Session>(server->engine_, *server->counters_[loop]);
@@ -41,11 +44,29 @@ base::Result<std::unique_ptr<Server>, base::Error> Server::start(ServerOptions o
   server->front_end_ = std::move(*opened);
   if (server->disk_ != nullptr) server->disk_->start();
   server->sweeper_->start();
+  if (server->disk_ != nullptr && !control.empty()) server->open_control_socket(control);
   server->front_end_->run();
   return server;
 }
 
+// Documents are served whether or not they can be backed up meanwhile.
+void Server::open_control_socket(const std::string& path) {
+  backups_ = std::make_unique<BackupJob>(*disk_, clock_);
+  auto opened = open_control(path, *backups_);
+  if (opened)
+    control_ = std::move(*opened);
+  else
+    base::log(base::LogLevel::warning,
+              "no backup can be made while this server runs: " + opened.error().message);
+}
+
+void Server::end_control() {
+  if (backups_ != nullptr) backups_->stop();
+  control_.reset();
+}
+
 disk::Result<void> Server::close() {
+  end_control();
   front_end_->stop();
   sweeper_.reset();
   return disk_ == nullptr ? disk::Result<void>() : disk_->close();
@@ -53,6 +74,7 @@ disk::Result<void> Server::close() {
 
 // Those who wake connections end before the loops that own these.
 Server::~Server() {
+  end_control();
   if (front_end_ != nullptr) front_end_->stop();
   sweeper_.reset();
   disk_.reset();

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "disk/persistence.h"
 #include "net/front_end.h"
+#include "serve/backup_job.h"
 #include "serve/engine.h"
 #include "store/bucket.h"
 #include "store/sweeper.h"
@@ -20,6 +22,8 @@ struct ServerOptions {
   std::unique_ptr<disk::Persistence> disk;
   /// Replies to writes wait until these are on disk. Only with `disk`.
   bool durable_replies = false;
+  /// Where commands to the server itself come in, a path. Only with `disk`; empty: nowhere.
+  std::string control;
   std::vector<Setting> settings;  ///< for `stats settings`
 };
 
@@ -47,6 +51,9 @@ class Server {
   [[nodiscard]] const net::FrontEnd& front_end() const noexcept { return *front_end_; }
 
  private:
+  void open_control_socket(const std::string& path);
+  void end_control();
+
   explicit Server(ServerOptions&& options);
 
   const base::SystemClock clock_;
@@ -61,6 +68,9 @@ class Server {
   std::unique_ptr<net::FrontEnd> front_end_;  // set before its threads run; destroyed first, see ~Server
   const Engine engine_;
   std::unique_ptr<store::Sweeper> sweeper_;
+  // Both null where there is nothing to back up. The job's thread sends on the loop of the other.
+  std::unique_ptr<BackupJob> backups_;
+  std::unique_ptr<net::FrontEnd> control_;
 };
 
 }  // namespace bobbin::serve

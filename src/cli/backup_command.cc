@@ -1,0 +1,233 @@
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <sstream>
+
+#include "base/clock.h"
+#include "cli/client_command.h"
+#include "cli/data_commands.h"
+#include "cli/json.h"
+#include "cli/progress_bar.h"
+#include "cli/quantity.h"
+#include "cli/running_server.h"
+#include "disk/backup.h"
+#include "net/blocking_stream.h"
+
+namespace bobbin::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMemoryBytes = uint64_t{64} << 20;
+constexpr std::chrono::seconds kConnectTimeout{10};
+
+CommandLine backup_line() {
+  CommandLine line;
+  line.usage = "backup --to FOLDER [options]";
+  line.summary = "Copies a data directory into a folder of backups, also while a server has it.";
+  line.details =
+      "Everything that was acknowledged before the command is in the backup. Files that an earlier backup "
+      "has are not copied again. Checksums are compared as files are copied. The folder keeps the backups "
+      "of one data directory; remove a folder backup-N to drop that one.\n\n"
+      "Ends with 0 if the backup is on disk, 2 if the folder has something else in it, 4 if data is damaged, "
+      "5 if something cannot be read or written.";
+  line.flags = {
+      {"--data", 'd', "DIR", "The data directory", "Options", "default bobbin-data"},
+      {"--to", 't', "FOLDER", "Where the backups are; made if it is not there"},
+      {"--dry-run", 'n', "", "Only say what would be copied"},
+      {"--verify", 0, "", "Read the backup again when it is made, and compare its checksums"},
+      {"--list", 'l', "", "List the backups in the folder, and make none; with --verify, check them"},
+      {"--json", 'j', "", "Print JSON"},
+  };
+  line.examples =
+      "bobbin backup --data /var/lib/bobbin --to /backup/bobbin\n"
+      "bobbin backup --list --to /backup/bobbin";
+  return line;
+}
+
+/// What a backup's maker tells.
+struct Numbers {
+  uint64_t number = 0;
+  uint64_t unix_ns = 0;
+  uint64_t documents = 0;
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+  uint64_t new_files = 0;
+  uint64_t new_bytes = 0;
+};
+
+disk::ErrorKind kind_named(std::string_view name) {
+  using disk::ErrorKind;
+  constexpr std::array kKinds = {ErrorKind::no_space, ErrorKind::corrupt,       ErrorKind::read_only,
+                                 ErrorKind::locked,   ErrorKind::newer_version, ErrorKind::config};
+  for (const ErrorKind kind : kKinds) {
+    if (name == disk::name_of(kind)) return kind;
+  }
+  return ErrorKind::io;
+}
+
+void show(ProgressBar& bar, std::string_view stage, uint64_t done, uint64_t total) {
+  bar.show(stage == "verify" ? "verifying" : "copying", done, total, "bytes");
+}
+
+/// By the server that has the directory.
+disk::Result<Numbers> ask_server(net::BlockingStream& server, const Arguments& arguments, ProgressBar& bar) {
+  const auto lost = [](const base::Error& error) {
+    return base::fail(disk::Error{disk::ErrorKind::io, {}, "the server: " + error.message});
+  };
+  const std::string words = std::string(arguments.has("--dry-run") ? "dry-run" : "-") +
+                            (arguments.has("--verify") ? ",verify" : "");
+  const std::string folder = fs::absolute(arguments.last("--to")).lexically_normal().string();
+  if (const auto sent = server.write_all("backup " + words + " " + folder + "\n"); !sent)
+    return lost(sent.error());
+  for (;;) {
+    const auto line = server.read_line();
+    if (!line) return lost(line.error());
+    std::istringstream text(*line);
+    std::string word;
+    text >> word;
+    if (word == "progress") {
+      std::string stage;
+      uint64_t done = 0;
+      uint64_t total = 0;
+      text >> stage >> done >> total;
+      show(bar, stage, done, total);
+    } else if (word == "done") {
+      Numbers numbers;
+      text >> numbers.number >> numbers.unix_ns >> numbers.documents >> numbers.files >> numbers.bytes >>
+          numbers.new_files >> numbers.new_bytes;
+      return numbers;
+    } else {
+      std::string kind;
+      text >> kind >> std::ws;
+      std::string message;
+      std::getline(text, message);
+      return base::fail(disk::Error{kind_named(kind), {}, message});
+    }
+  }
+}
+
+/// By this process, of a directory that no server has.
+disk::Result<Numbers> make_here(const Arguments& arguments, const std::string& data, ProgressBar& bar) {
+  disk::DirectoryOptions directory;
+  directory.path = data;
+  directory.read_only = true;
+  directory.memory_bytes = kMemoryBytes;
+  const auto opened = disk::Directory::open(directory);
+  if (!opened && opened.error().kind == disk::ErrorKind::locked) {
+    disk::Error error = opened.error();
+    error.message += ", and does not answer at " + control_path(data);
+    return base::fail(std::move(error));
+  }
+  if (!opened) return base::fail(opened.error());
+  disk::BackupOptions options;
+  options.folder = arguments.last("--to");
+  options.dry_run = arguments.has("--dry-run");
+  options.unix_ns = base::SystemClock().now().unix_ns;
+  const auto progress = [&bar](std::string_view stage) {
+    return [&bar, stage](uint64_t done, uint64_t total) {
+      show(bar, stage, done, total);
+      return true;
+    };
+  };
+  options.progress = progress("copy");
+  const auto made = disk::back_up(**opened, options);
+  if (!made) return base::fail(made.error());
+  if (arguments.has("--verify") && !options.dry_run) {
+    auto verified = disk::verify_backup(options.folder, made->backup, progress("verify"));
+    if (!verified) return base::fail(std::move(verified.error()));
+  }
+  const disk::Backup& backup = made->backup;
+  return Numbers{backup.number,  backup.unix_ns,  backup.documents, backup.files.size(),
+                 backup.bytes(), made->new_files, made->new_bytes};
+}
+
+int list(const Arguments& arguments) {
+  const std::string folder = arguments.last("--to");
+  const auto backups = disk::list_backups(folder);
+  if (!backups) return complain(backups.error().message, exit_code_of(backups.error().kind));
+  std::string text;
+  for (const disk::Backup& backup : *backups) {
+    if (arguments.has("--json")) {
+      text += fmt::format("{}{{\"number\":{},\"time\":\"{}\",\"documents\":{},\"files\":{},\"bytes\":{}}}",
+                          text.empty() ? "[" : ",", backup.number, utc_text(backup.unix_ns), backup.documents,
+                          backup.files.size(), backup.bytes());
+    } else {
+      text += fmt::format("{:>4}  {}  about {} documents, {}\n", backup.number, utc_text(backup.unix_ns),
+                          backup.documents, human_bytes(backup.bytes()));
+    }
+  }
+  print(text + (arguments.has("--json") ? "]\n" : ""));
+  if (!arguments.has("--verify")) return kExitOk;
+  int code = kExitOk;
+  for (const disk::Backup& backup : *backups) {
+    ProgressBar bar;
+    const auto verified = disk::verify_backup(folder, backup, [&](uint64_t done, uint64_t total) {
+      show(bar, "verify", done, total);
+      return true;
+    });
+    bar.clear();
+    if (!verified)
+      code = complain(fmt::format("backup {}: {}", backup.number, verified.error().message),
+                      exit_code_of(verified.error().kind));
+  }
+  return code;
+}
+
+std::string result_text(const Arguments& arguments, const Numbers& numbers) {
+  if (arguments.has("--json")) {
+    return fmt::format(
+        "{{\"number\":{},\"time\":\"{}\",\"dry_run\":{},\"documents\":{},\"files\":{},\"bytes\":{},"
+        "\"new_files\":{},\"new_bytes\":{}}}\n",
+        numbers.number, utc_text(numbers.unix_ns), arguments.has("--dry-run"), numbers.documents,
+        numbers.files, numbers.bytes, numbers.new_files, numbers.new_bytes);
+  }
+  const bool is_dry = arguments.has("--dry-run");
+  return fmt::format("backup {}{}: about {} documents, {} in {} files, {} of that in {} new files{}\n",
+                     numbers.number, is_dry ? " would be made" : "", numbers.documents,
+                     human_bytes(numbers.bytes), numbers.files, human_bytes(numbers.new_bytes),
+                     numbers.new_files,
+                     arguments.has("--verify") && !is_dry ? "; every checksum is right" : "");
+}
+
+}  // namespace
+
+std::string control_path(const std::string& data) {
+  return data + "/control";
+}
+
+std::string utc_text(uint64_t unix_ns) {
+  const auto seconds = static_cast<std::time_t>(unix_ns / 1'000'000'000);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds));
+}
+
+int backup_command(int argc, char** argv) {
+  const CommandLine line = backup_line();
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const auto arguments = parse_arguments(line, words);
+  if (!arguments) return complain(arguments.error().message, kExitConfiguration);
+  if (arguments->help()) {
+    print(help_text(line));
+    return kExitOk;
+  }
+  const std::string to = arguments->last("--to");
+  if (to.empty() || to.find('\n') != std::string::npos)
+    return complain("--to FOLDER is missing: where are the backups?", kExitConfiguration);
+  if (arguments->has("--list")) return list(*arguments);
+  const std::string data = arguments->last("--data", "bobbin-data");
+  ProgressBar bar;
+  const auto address = net::Address::parse("unix:" + control_path(data), 0);
+  auto server = address ? net::BlockingStream::connect(*address, kConnectTimeout)
+                        : base::Result<net::BlockingStream, base::Error>(base::fail(address.error()));
+  if (server) server->set_timeout(std::chrono::milliseconds(0));
+  const auto made = server ? ask_server(*server, *arguments, bar) : make_here(*arguments, data, bar);
+  bar.clear();
+  if (!made) return complain(made.error().message, exit_code_of(made.error().kind));
+  print(result_text(*arguments, *made));
+  return kExitOk;
+}
+
+}  // namespace bobbin::cli

@@ -1,0 +1,156 @@
+#include "disk/backup_file.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "disk/sealed_text.h"
+#include "disk/system_file.h"
+
+namespace bobbin::disk {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kTitle = "bobbin backup\n";
+constexpr std::string_view kPrefix = "backup-";
+
+/// Takes the next word off a line.
+std::string_view word(std::string_view& line) {
+  const size_t end = std::min(line.find(' '), line.size());
+  const std::string_view taken = line.substr(0, end);
+  line.remove_prefix(std::min(end + 1, line.size()));
+  return taken;
+}
+
+/// No more than a name: what a damaged or forged file says must not lead elsewhere.
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && name.front() != '.' && name.find('/') == std::string_view::npos;
+}
+
+std::optional<BackupFile> file_in(std::string_view line) {
+  const auto shard = number_in(word(line));
+  const auto bytes = number_in(word(line));
+  const std::string checksum(word(line));
+  const std::string_view place = word(line);
+  if (!shard || !bytes || checksum.size() != 8 || !is_plain_name(line)) return std::nullopt;
+  if (place != "shared" && place != "own") return std::nullopt;
+  return BackupFile{static_cast<uint32_t>(*shard), std::string(line), *bytes, checksum, place == "shared"};
+}
+
+}  // namespace
+
+uint64_t Backup::bytes() const {
+  uint64_t sum = 0;
+  for (const BackupFile& file : files)
+    sum += file.bytes;
+  return sum;
+}
+
+std::string encode_backup(const Backup& backup) {
+  std::string text(kTitle);
+  add_line(text, "format", kBackupFormat);
+  add_line(text, "number", backup.number);
+  text += "uuid " + backup.uuid + "\n";
+  add_line(text, "shards", backup.shards);
+  add_line(text, "vbuckets", backup.vbuckets);
+  add_line(text, "unix_ns", backup.unix_ns);
+  add_line(text, "documents", backup.documents);
+  for (const BackupFile& file : backup.files) {
+    text += "file " + std::to_string(file.shard) + " " + std::to_string(file.bytes) + " " + file.checksum +
+            (file.is_shared ? " shared " : " own ") + file.name + "\n";
+  }
+  seal(text);
+  return text;
+}
+
+Result<Backup> decode_backup(std::string_view text, const std::string& path) {
+  const auto damaged = base::fail(
+      Error{ErrorKind::corrupt, path, path + ": damaged: this is not what was written; use another backup"});
+  const auto lines = sealed_lines(text, kTitle);
+  if (!lines) return damaged;
+  const auto value = [&](const char* name) {
+    const auto found = lines->find(name);
+    return found == lines->end() ? std::nullopt : number_in(found->second);
+  };
+  const auto format = value("format");
+  if (format && *format > kBackupFormat) {
+    return base::fail(
+        Error{ErrorKind::newer_version, path,
+              path + ": written by a newer Bobbin (format " + std::to_string(*format) + "): use that one"});
+  }
+  Backup backup;
+  const auto number = value("number");
+  const auto shards = value("shards");
+  const auto vbuckets = value("vbuckets");
+  const auto uuid = lines->find("uuid");
+  if (!format || !number || !shards || !vbuckets || uuid == lines->end()) return damaged;
+  if (*shards == 0 || *shards > *vbuckets || *vbuckets > 65536) return damaged;
+  backup.number = *number;
+  backup.uuid = uuid->second;
+  backup.shards = static_cast<uint32_t>(*shards);
+  backup.vbuckets = static_cast<uint32_t>(*vbuckets);
+  backup.unix_ns = value("unix_ns").value_or(0);
+  backup.documents = value("documents").value_or(0);
+  const auto [from, to] = lines->equal_range("file");
+  for (auto line = from; line != to; ++line) {
+    auto file = file_in(line->second);
+    if (!file || file->shard >= backup.shards) return damaged;
+    backup.files.push_back(std::move(*file));
+  }
+  return backup;
+}
+
+std::string backup_path(const std::string& folder, uint64_t number) {
+  return folder + "/" + std::string(kPrefix) + std::to_string(number);
+}
+
+std::string contents_path(const std::string& folder, uint64_t number) {
+  return backup_path(folder, number) + "/contents";
+}
+
+std::string path_of(const std::string& folder, const Backup& backup, const BackupFile& file) {
+  const std::string shard = "shard-" + std::to_string(file.shard);
+  if (!file.is_shared) return backup_path(folder, backup.number) + "/" + shard + "/" + file.name;
+  // A directory uses no name twice, but two that were restored from one backup might.
+  return folder + "/files/" + shard + "-" + file.checksum + "-" + std::to_string(file.bytes) + "-" +
+         file.name;
+}
+
+std::vector<uint64_t> backup_numbers(const std::string& folder) {
+  std::vector<uint64_t> numbers;
+  std::error_code error;
+  for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with(kPrefix)) continue;
+    if (const auto number = number_in(std::string_view(name).substr(kPrefix.size())))
+      numbers.push_back(*number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+Result<std::vector<Backup>> list_backups(const std::string& folder) {
+  std::vector<Backup> backups;
+  for (const uint64_t number : backup_numbers(folder)) {
+    const std::string path = contents_path(folder, number);
+    auto text = read_file(path);
+    if (!text) return base::fail(std::move(text.error()));
+    if (!*text) continue;  // its making was interrupted
+    auto backup = decode_backup(**text, path);
+    if (!backup) return base::fail(std::move(backup.error()));
+    if (backup->number != number) {
+      return base::fail(
+          Error{ErrorKind::corrupt, path,
+                path + ": is that of backup " + std::to_string(backup->number) + ": it was moved"});
+    }
+    backups.push_back(std::move(*backup));
+  }
+  if (backups.empty())
+    return base::fail(Error{ErrorKind::config, folder, folder + ": there is no backup in this folder"});
+  return backups;
+}
+
+}  // namespace bobbin::disk

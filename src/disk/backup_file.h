@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "disk/error.h"
+
+namespace bobbin::disk {
+
+/// A file of a shard in a backup.
+struct BackupFile {
+  uint32_t shard = 0;
+  std::string name;
+  uint64_t bytes = 0;
+  std::string checksum;    ///< CRC32C, in hex
+  bool is_shared = false;  ///< lies where every backup of the folder can use it
+};
+
+/// What a backup is; written last, so that one that has it is whole.
+struct Backup {
+  uint64_t number = 0;
+  std::string uuid;  ///< of the data directory
+  uint32_t shards = 0;
+  uint32_t vbuckets = 0;
+  /// When it began: it has everything that was acknowledged as on disk until then, and perhaps more.
+  uint64_t unix_ns = 0;
+  uint64_t documents = 0;  ///< about
+  std::vector<BackupFile> files;
+
+  [[nodiscard]] uint64_t bytes() const;
+};
+
+inline constexpr uint32_t kBackupFormat = 1;
+
+/// As a layout is written, lines and a checksum.
+[[nodiscard]] std::string encode_backup(const Backup& backup);
+[[nodiscard]] Result<Backup> decode_backup(std::string_view text, const std::string& path);
+
+/// folder/backup-N and, in it, what says what it is.
+[[nodiscard]] std::string backup_path(const std::string& folder, uint64_t number);
+[[nodiscard]] std::string contents_path(const std::string& folder, uint64_t number);
+/// Where a file of a backup lies.
+[[nodiscard]] std::string path_of(const std::string& folder, const Backup& backup, const BackupFile& file);
+
+/// The numbers of the folders of backups, whole or not, lowest first.
+[[nodiscard]] std::vector<uint64_t> backup_numbers(const std::string& folder);
+
+/// All that are whole, oldest first. An error when the folder has none, or what says what one is is damaged.
+[[nodiscard]] Result<std::vector<Backup>> list_backups(const std::string& folder);
+
+}  // namespace bobbin::disk

@@ -1,0 +1,191 @@
+"""bobbin backup and bobbin restore: of a server under load, of a directory alone, and what they refuse."""
+
+import glob
+import json
+import os
+import shutil
+import stat
+import tempfile
+import threading
+import unittest
+
+import program
+from lib.connection import Connection
+from lib.server import SANITIZED, Server
+
+ROUNDS = 3
+KEYS = 300 if SANITIZED else 2000
+
+
+def read_all(server, keys):
+    """key -> (flags, value, cas) of what is there."""
+    found = {}
+    with Connection(server.tcp) as client:
+        for key in keys:
+            client.send(b"gets " + key + b"\r\n")
+            line = client.line()
+            if line.startswith(b"VALUE"):
+                _, _, flags, size, cas = line.split()
+                found[key] = (int(flags), client.read(int(size) + 2)[:-2], int(cas))
+                line = client.line()
+            assert line == b"END\r\n", line
+    return found
+
+
+class Writer(threading.Thread):
+    """Overwrites and deletes its keys until it is told to end. `model` has what was acknowledged."""
+
+    def __init__(self, server, name):
+        super().__init__()
+        self.server = server
+        self.name_bytes = name.encode()
+        self.keys = [b"%s%d" % (self.name_bytes, i) for i in range(50)]
+        self.model = {}
+        self.stopping = threading.Event()
+        self.writes = 0
+
+    def run(self):
+        with Connection(self.server.tcp) as client:
+            while not self.stopping.is_set():
+                key = self.keys[self.writes % len(self.keys)]
+                value = b"%d" % self.writes
+                if self.writes % 7 == 3:
+                    client.ask(b"delete " + key + b"\r\n")
+                    self.model.pop(key, None)
+                else:
+                    client.ask(b"set %s 3 0 %d\r\n%s\r\n" % (key, len(value), value))
+                    self.model[key] = self.writes
+                self.writes += 1
+
+
+class Backup(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="bobbin-backup-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.data = os.path.join(self.folder, "data")
+        self.backups = os.path.join(self.folder, "backups")
+        self.restored = os.path.join(self.folder, "restored")
+
+    def run_json(self, *words):
+        code, out, err = program.run(*words, "--json")
+        self.assertEqual((code, err), (0, b""), out)
+        return json.loads(out)
+
+    def backup(self, *words):
+        return self.run_json("backup", "--data", self.data, "--to", self.backups, *words)
+
+    def fill(self, server, text, count=KEYS):
+        with Connection(server.tcp) as client:
+            for i in range(count):
+                value = text % i * (400 if i % 100 == 0 else 1)
+                client.send(b"set key%d %d 0 %d\r\n%s\r\n" % (i, i, len(value), value))
+                self.assertEqual(client.line(), b"STORED\r\n")
+
+    def test_a_server_under_load(self):
+        keys = [b"key%d" % i for i in range(KEYS)]
+        expected = []
+        with Server(data=self.data, threads=2) as server:
+            self.assertEqual(stat.S_IMODE(os.stat(os.path.join(self.data, "control")).st_mode), 0o600)
+            writers = [Writer(server, name) for name in ("a", "b")]
+            for writer in writers:
+                writer.start()
+            marks = []
+            for number in range(1, ROUNDS + 1):
+                self.fill(server, b"value-%d-%%d" % number)
+                marks.append([dict(writer.model) for writer in writers])
+                expected.append(read_all(server, keys))
+                made = self.backup("--verify")
+                self.assertEqual(made["number"], number)
+            for writer in writers:
+                writer.stopping.set()
+                writer.join()
+                self.assertGreater(writer.writes, 0)
+            final = read_all(server, keys + writers[0].keys + writers[1].keys)
+            last = self.backup()
+            self.assertEqual(self.backup()["new_files"] < last["files"], True)
+        for number in range(1, ROUNDS + 1):
+            self.restore(number)
+            with Server(data=self.restored) as server:
+                self.assertEqual(read_all(server, keys), expected[number - 1])
+                # What the writers wrote before the backup is there, or something newer is.
+                for writer, mark in zip(writers, marks[number - 1]):
+                    found = read_all(server, writer.keys)
+                    for key, (flags, value, _) in found.items():
+                        self.assertEqual(flags, 3)
+                        self.assertGreaterEqual(int(value), mark.get(key, 0))
+        self.restore(ROUNDS + 1)
+        everything = keys + writers[0].keys + writers[1].keys
+        with Server(data=self.restored) as server:
+            self.assertEqual(read_all(server, everything), final)
+            self.fill(server, b"after-%d", 10)
+        with Server(data=self.restored) as server:
+            again = read_all(server, everything)
+            self.assertEqual({key: again[key] for key in everything[10:] if key in again},
+                             {key: final[key] for key in everything[10:] if key in final})
+            self.assertGreater(again[keys[0]][2], final[keys[0]][2])
+        self.assertEqual(program.run("check", self.restored)[0], 0)
+
+    def restore(self, number):
+        shutil.rmtree(self.restored, ignore_errors=True)
+        made = self.run_json("restore", "--from", self.backups, "--to", self.restored, "--backup", str(number))
+        self.assertEqual(made["number"], number)
+        self.assertEqual(program.run("check", self.restored)[0], 0)
+
+    def test_a_directory_that_no_server_has(self):
+        with Server(data=self.data, durability="disk") as server:
+            self.fill(server, b"v%d", 100)
+            server.process.kill()
+            server.process.wait()
+        dry = self.backup("--dry-run")
+        self.assertFalse(os.path.exists(self.backups))
+        made = self.backup("--verify")
+        self.assertEqual((made["new_bytes"], made["files"]), (dry["new_bytes"], dry["files"]))
+        code, out, _ = program.run("restore", "--from", self.backups, "--dry-run")
+        self.assertEqual((code, os.path.exists(self.restored)), (0, False), out)
+        self.restore(1)
+        with Server(data=self.restored) as server:
+            self.assertEqual(len(read_all(server, [b"key%d" % i for i in range(100)])), 100)
+        code, out, _ = program.run("backup", "--list", "--verify", "--to", self.backups)
+        self.assertEqual((code, out.count(b"\n")), (0, 1))
+
+    def test_what_is_refused(self):
+        with Server(data=self.data) as server:
+            self.fill(server, b"v%d", 100)
+            self.backup()
+            code, _, err = program.run("backup", "--data", self.data, "--to", self.data)
+            self.assertEqual((code, b"not empty" in err or b"folder of backups" in err), (2, True), err)
+            code, _, err = program.run("restore", "--from", self.backups, "--to", self.data)
+            self.assertEqual((code, b"is not empty" in err), (2, True), err)
+        self.restore(1)
+        code, _, err = program.run("backup", "--data", self.restored, "--to", self.backups)
+        self.assertEqual((code, b"another data directory" in err), (2, True), err)
+        code, _, err = program.run("restore", "--from", self.backups, "--to", self.restored + "2", "--backup", "9")
+        self.assertEqual((code, b"no backup 9" in err), (2, True), err)
+        table = max(glob.glob(os.path.join(self.backups, "files", "*")), key=os.path.getsize)
+        with open(table, "r+b") as file:
+            file.seek(30)
+            file.write(b"\xff\xfe\xfd")
+        code, _, err = program.run("restore", "--from", self.backups, "--to", self.restored + "2")
+        self.assertEqual((code, table.encode() in err), (4, True), err)
+        self.assertFalse(os.path.exists(self.restored + "2"))
+        self.assertEqual(program.run("backup", "--list", "--verify", "--to", self.backups)[0], 4)
+        self.assertEqual(program.run("backup", "--data", self.data)[0], 2)
+        code, _, err = program.run("backup", "--data", self.restored + "2", "--to", self.restored + "3")
+        self.assertEqual(code, 2, err)
+
+    def test_the_control_socket_alone(self):
+        with Server(data=self.data) as server:
+            with Connection(os.path.join(self.data, "control")) as client:
+                self.assertEqual(client.ask(b"flush_all\n", b"\n"), b"error config unknown command\n")
+                client.send(b"backup - " + os.fsencode(self.backups) + b"\n")
+                line = b"progress"
+                while line.startswith(b"progress"):
+                    line = client.read_until(b"\n")
+                self.assertTrue(line.startswith(b"done 1 "), line)
+            self.assertEqual(server.process.poll(), None)
+        self.assertFalse(os.path.exists(os.path.join(self.data, "control")))
+
+
+if __name__ == "__main__":
+    unittest.main()
