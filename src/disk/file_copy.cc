@@ -99,7 +99,7 @@ Result<std::string> checksum_of(const std::string& path, uint64_t bytes, const K
 Result<std::string> copy_file(const std::string& from, const std::string& to, uint64_t bytes,
                               const KeepGoing& on) {
   const std::string beside = to + ".new";
-  const auto copied = [&]() -> Result<std::string> {
+  auto copied = [&]() -> Result<std::string> {
     const OpenFile file(beside, O_WRONLY | O_CREAT | O_TRUNC);
     if (file.get() < 0) return base::fail(system_error(errno, beside, "create it"));
     auto checksum = read_through(from, bytes, on, file.get(), beside);
