@@ -19,7 +19,7 @@ its top level:
 listen = ["127.0.0.1", "[::1]:11212"]
 memory = "4GiB"
 idle_timeout = "5m"
-disable_evictions = true
+data = "/var/lib/bobbin"
 ```
 
 `bobbin serve --config FILE --check` says whether all of it is valid; if not, it names every wrong line, flag

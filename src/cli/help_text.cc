@@ -10,15 +10,30 @@ namespace {
 constexpr size_t kWidth = 100;
 constexpr size_t kMaxNamesWidth = 30;
 
-/// `text` cut at spaces, each line after the first indented; the first is taken to begin at `indent`.
+/// Where a word of `text` ends: at a space or a line's end.
+size_t end_of_word(std::string_view text) {
+  return std::min(text.find_first_of(" \n"), text.size());
+}
+
+/// `text` cut at spaces and line ends, which stay, each line after the first indented; the first is taken to
+/// begin at `indent`.
 std::string wrapped(std::string_view text, size_t indent) {
   std::string out;
   size_t column = indent;
   bool first = true;
   while (!text.empty()) {
-    const size_t end = std::min(text.find(' '), text.size());
+    if (text.front() == '\n') {
+      out += '\n';
+      text.remove_prefix(1);
+      if (!text.empty() && text.front() != '\n') out += std::string(indent, ' ');
+      column = indent;
+      first = true;
+      continue;
+    }
+    const size_t end = end_of_word(text);
     const std::string_view word = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
+    const bool ends_line = end < text.size() && text[end] == '\n';
+    text.remove_prefix(ends_line ? end : std::min(end + 1, text.size()));
     if (!first && column + 1 + word.size() > kWidth) {
       out += '\n' + std::string(indent, ' ');
       column = indent;

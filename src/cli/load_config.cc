@@ -198,6 +198,10 @@ class Loader {
   void settle_memory() {
     config_.persistent = given("data") || !given("memory");
     if (config_.persistent) {
+      if (given("disable_evictions") && config_.disable_evictions && given("data")) {
+        errors_.push_back({where("disable_evictions") +
+                           "this is for a cache: with a data directory nothing is lost by eviction"});
+      }
       if (!given("memory")) config_.memory_bytes = default_memory();
       const size_t disk = disk_memory(config_);
       if (disk > config_.memory_bytes / 2) {

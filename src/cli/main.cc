@@ -45,7 +45,7 @@ const Command* find_command(std::string_view name) {
 
 int print_help() {
   std::string text =
-      "Bobbin, a cache that speaks memcached's protocols.\n"
+      "Bobbin, a key-value server that speaks memcached's protocols and keeps what it stores.\n"
       "\n"
       "Usage: bobbin COMMAND [options]\n"
       "\n"
@@ -93,10 +93,7 @@ int print_markdown() {
       "is missing or a condition was not met, 2 when flags or arguments are wrong, and 3 when the server "
       "cannot "
       "be reached\n"
-      "or refuses. The server ends with 0 after SIGTERM or Ctrl-C, 2 when its configuration is wrong, and 1 "
-      "when it "
-      "cannot\n"
-      "start for another reason. `backup`, `restore` and `check` end as their pages say.\n");
+      "or refuses. `serve`, `backup`, `restore` and `check` end as their pages say.\n");
   for (const Command& command : kCommands) {
     print(fmt::format("\n## bobbin {}\n\n```\n", command.name));
     if (const int code = run_with(command, "--help"); code != 0) return code;

@@ -73,10 +73,12 @@ constexpr std::array kOptions = {
          "memory, so that a miss is known at once), or full documents (for more keys than fit into memory)",
          [](ServeConfig& c) -> Field { return &c.eviction; }, kEvictions},
   Option{"max_unsaved", OptionType::size, kData, 64 * kKiB, 64 * kGiB,
-         "Bytes of changes that may wait for the disk; above it, writers wait for it too",
+         "Bytes of changes that may wait for the disk, at most a quarter of the memory for documents; above it, writers "
+         "wait for the disk too",
          [](ServeConfig& c) -> Field { return &c.max_unsaved_bytes; }},
   Option{"flush_linger", OptionType::duration, kData, 0, 60'000,
-         "How long a change may wait for others before it is written, so that they share a commit",
+         "How long a change may wait for others before it is written, so that they share a commit; not with "
+         "durability = disk",
          [](ServeConfig& c) -> Field { return &c.flush_linger; }},
   Option{"disk_memory", OptionType::size, kData, 0, 64 * kGiB,
          "The part of --memory that is for the disk's caches and write buffers; 0 takes an eighth, from 8M to 128M",

@@ -81,6 +81,15 @@ void drop_absent_family(ServeConfig& config) {
   config.listen.pop_back();
 }
 
+/// Who adds --memory to a server that kept its data would see an empty one, and might not see why.
+void warn_of_unused_data(const ServeConfig& config) {
+  if (config.persistent || access(config.data.c_str(), F_OK) != 0) return;
+  base::log(
+      base::LogLevel::warning,
+      fmt::format("{0} is here and is not used: --memory without --data asks for a cache (add --data {0})",
+                  config.data));
+}
+
 /// A file that holds the process id for as long as this lives.
 class PidFile {
  public:
@@ -152,6 +161,7 @@ std::string greeting(const ServeConfig& config, const std::vector<net::Address>&
 
 int run_server(ServeConfig config, const StartServer& start) {
   block_signals();
+  warn_of_unused_data(config);
   if (config.threads == 0) config.threads = std::max(1u, std::thread::hardware_concurrency());
   drop_absent_family(config);
   allow_descriptors(config.limits.max_connections);

@@ -41,12 +41,17 @@ CommandLine serve_line() {
       "environment variable (BOBBIN_MAX_ITEM_SIZE). A flag wins over the environment, the environment over "
       "the "
       "file. Sizes are written 512K, 64M or 4GiB; durations 500ms, 30s or 5m.\n\n"
-      "What is stored is kept in a data directory, and is there again after a restart, however the server "
-      "ended. With --memory and no --data it is a cache, as memcached is one.\n\n"
+      "What is stored is kept in a data directory, and is there again after a restart; docs/durability.md "
+      "says "
+      "what a crash may take. With --memory and no --data it is a cache, as memcached is one; --memory "
+      "alone, "
+      "without a size, is one of 64M.\n\n"
       "Ends with 0 after SIGTERM or Ctrl-C, 1 if it cannot start, 2 if the configuration is wrong or does "
       "not "
       "fit the data directory, 4 if data is damaged, 5 if the disk is full or cannot be used, or another "
-      "server has the directory.";
+      "server has the directory, or if at the end not everything is on disk. A second signal ends it at "
+      "once, as "
+      "kill -9 does, with 128 and the signal's number.";
   line.flags = {
       {"--config", 'c', "FILE", "Read options from this TOML file", "Configuration",
        "default $BOBBIN_CONFIG"},

@@ -43,6 +43,11 @@ class DiskWait {
 
   // For the session.
 
+  /// A request was handled to its end: what was tried for it is no matter of the next one's.
+  void progressed() noexcept {
+    fetch_failed_ = false;
+    room_tries_ = 0;
+  }
   /// The request that was just handled has to run again.
   [[nodiscard]] bool retrying() const noexcept { return retrying_; }
   /// The session has handled what it could: suspends the connection if something is to be waited for, and

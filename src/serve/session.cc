@@ -36,6 +36,7 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
     ++now_.unix_ns;  // so that the mutations of one read have different CAS values, on whatever keys
     consumed += n;
     if (n == 0 || retrying()) break;
+    if (disk_ != nullptr) disk_->progressed();
   }
   if (disk_ != nullptr) disk_->settle();
   return quitting_ || watching_ ? bytes.size() : consumed;
