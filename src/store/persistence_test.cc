@@ -304,6 +304,18 @@ TEST_F(FullEviction, WhatExpiredOnDiskIsWrittenDownAsExpired) {
   EXPECT_FALSE(disk().read(bucket().vbucket_of("k"), "k"));
 }
 
+TEST_F(FullEviction, ACasThatAClientMadeLargeIsNotGivenOutAgainAfterACrash) {
+  (void)set("k", "1");
+  flush_to_disk();
+  StoreOptions ahead;
+  ahead.explicit_cas = now().unix_ns + uint64_t{3'000} * 1'000'000'000;
+  ASSERT_TRUE(put(StoreMode::set, "k", "2", ahead).ok());
+  const uint64_t lost_cas = set("k", "3").cas;
+  EXPECT_GT(lost_cas, *ahead.explicit_cas);
+  crash();
+  EXPECT_GT(set("k", "4").cas, lost_cas);
+}
+
 TEST_F(FullEviction, AnUncleanEndSkipsTheReservationAndBranchesHistory) {
   set("k", "v");
   flush_to_disk();

@@ -18,6 +18,10 @@
 
 namespace bobbin::store {
 
+// A client may name a CAS. The clock follows it if it is not further ahead of the time than this, so that
+// later CAS are higher; a wilder one is kept by its document only, and cannot push the clock to its end.
+inline constexpr uint64_t kMaxCasLeadNs = uint64_t{3600} * 1'000'000'000;
+
 struct PersistentState;
 
 /// A victim on its way out.

@@ -65,7 +65,8 @@ VBucketState VBucket::state(base::Now now) const {
   state.high_seqno = seqno_;
   state.max_cas = cas_clock_;
   state.reserved_seqno = seqno_ + kReservedSeqnos;
-  state.reserved_cas = std::max(cas_clock_, now.unix_ns) + kReservedCasNs;
+  // An explicit CAS may move the clock so far ahead before the next state is written.
+  state.reserved_cas = std::max(cas_clock_, now.unix_ns + kMaxCasLeadNs) + kReservedCasNs;
   state.flush_seqno = persistent_->flush_seqno;
   state.items = items();
   state.failover = persistent_->failover;

@@ -9,14 +9,6 @@
 
 namespace bobbin::store {
 
-namespace {
-
-// A client may name a CAS. The clock follows it if it is not further ahead of the time than this, so that
-// later CAS are higher; a wilder one is kept by its document only, and cannot push the clock to its end.
-constexpr uint64_t kMaxCasLeadNs = uint64_t{3600} * 1'000'000'000;
-
-}  // namespace
-
 uint64_t VBucket::next_cas(std::optional<uint64_t> explicit_cas, base::Now now) noexcept {
   // 0 means "no CAS" in every protocol, so a document never carries it.
   if (!explicit_cas || *explicit_cas == 0) return cas_clock_ = std::max(cas_clock_ + 1, now.unix_ns);
