@@ -1,12 +1,15 @@
 #include "disk/directory.h"
 
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 
 #include "disk/disk_test_support.h"
 #include "disk/layout_file.h"
@@ -61,6 +64,30 @@ TEST(Directory, KeepsWhoItIsAndHowItEnded) {
   EXPECT_FALSE(directory->ended_cleanly());
   ASSERT_TRUE(directory->close());
   EXPECT_TRUE(open(options)->ended_cleanly());
+}
+
+TEST(Directory, IsItsOwnersAlone) {
+  const TemporaryFolder folder;
+  const auto options = options_for(folder);
+  ASSERT_TRUE(open(options));
+  struct stat found {};
+  ASSERT_EQ(stat(options.path.c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777U, 0700U);
+}
+
+TEST(Directory, ALinkInPlaceOfTheLockIsNotFollowed) {
+  const TemporaryFolder folder;
+  const auto options = options_for(folder);
+  ASSERT_TRUE(open(options)->close());
+  const std::string lock = options.path + "/lock";
+  const std::string victim = folder.path() + "/victim";
+  std::ofstream(victim) << "mine";
+  std::filesystem::remove(lock);
+  std::filesystem::create_symlink(victim, lock);
+  EXPECT_EQ(refused(options).path, lock);
+  std::string text;
+  std::ifstream(victim) >> text;
+  EXPECT_EQ(text, "mine");
 }
 
 TEST(Directory, VBucketsLieInTheirShards) {

@@ -16,6 +16,7 @@ namespace bobbin::disk {
 namespace {
 
 constexpr mode_t kFileMode = 0640;
+constexpr mode_t kFolderMode = 0700;
 
 /// Closes when it goes.
 class OpenFile {
@@ -90,7 +91,8 @@ Result<std::optional<std::string>> read_file(const std::string& path) {
 Result<void> replace_file(const std::string& path, std::string_view bytes) {
   const std::string beside = path + ".new";
   {
-    const OpenFile file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
+    const OpenFile file(
+        ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, kFileMode));
     if (file.get() < 0) return base::fail(system_error(errno, beside, "create it"));
     if (!write_all(file.get(), bytes)) return base::fail(system_error(errno, beside, "write it"));
     if (::fsync(file.get()) != 0) return base::fail(system_error(errno, beside, "sync it"));
@@ -110,6 +112,9 @@ Result<void> make_folder(const std::string& path) {
   std::error_code error;
   const bool made = std::filesystem::create_directories(path, error);
   if (error) return base::fail(system_error(error.value(), path, "create the folder"));
+  // What is stored is nobody else's business. (A folder that was there is as its owner wants it.)
+  if (made && ::chmod(path.c_str(), kFolderMode) != 0)
+    return base::fail(system_error(errno, path, "set the permissions of the folder"));
   return made ? sync_folder(folder_of(path)) : Result<void>();
 }
 
@@ -121,7 +126,8 @@ Result<void> sync_folder(const std::string& path) {
 }
 
 Result<FileLock> FileLock::take(const std::string& path, bool shared) {
-  const int mode = shared ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC;
+  // Not through a link: it is written to, and who could make one in the folder must not choose to what.
+  const int mode = (shared ? O_RDONLY : O_RDWR | O_CREAT) | O_NOFOLLOW | O_CLOEXEC;
   FileLock lock(::open(path.c_str(), mode, kFileMode));
   if (lock.file_ < 0) return base::fail(system_error(errno, path, "open it"));
   if (::flock(lock.file_, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
