@@ -13,6 +13,11 @@ namespace {
 
 // Keys that a reader takes at once when many wait.
 constexpr size_t kLargestBatch = 32;
+// Above this a value is large: read one at a time.
+constexpr uint64_t kLargeValueBytes = 16 << 10;
+// Who waits for many keys is given no more once it has so many bytes: it runs again with these, and asks
+// anew.
+constexpr uint64_t kEnoughBytes = 1 << 20;
 // No memory is a moment's trouble or a lasting one.
 constexpr int kMemoryTries = 5;
 constexpr std::chrono::milliseconds kMemoryPause{5};
@@ -27,7 +32,11 @@ class Fetcher::Wait final : public Fetching {
 
   [[nodiscard]] bool failed() const noexcept override { return failed_.load(std::memory_order_acquire); }
 
+  [[nodiscard]] bool has_enough() const noexcept {
+    return bytes_.load(std::memory_order_relaxed) >= kEnoughBytes;
+  }
   void arrived(size_t place, store::DocumentRef pin, bool failed) {
+    if (pin) bytes_.fetch_add(pin->value_size(), std::memory_order_relaxed);
     pins_[place] = std::move(pin);
     if (failed) failed_.store(true, std::memory_order_release);
     if (missing_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
@@ -40,6 +49,7 @@ class Fetcher::Wait final : public Fetching {
  private:
   std::function<void()> done_;
   std::vector<store::DocumentRef> pins_;
+  std::atomic<uint64_t> bytes_{0};
   std::atomic<size_t> missing_;
   std::atomic<bool> failed_{false};
 };
@@ -129,7 +139,8 @@ std::vector<std::string_view> Fetcher::take() {
     next_queue_ = (next_queue_ + 1) % queues_.size();
   std::deque<std::string_view>& queue = queues_[next_queue_];
   // A fair share: while few wait, each gets a reader of its own.
-  const size_t share = std::clamp<size_t>(queued_ / readers_, 1, kLargestBatch);
+  const bool are_large = last_value_bytes_.load(std::memory_order_relaxed) > kLargeValueBytes;
+  const size_t share = are_large ? 1 : std::clamp<size_t>(queued_ / readers_, 1, kLargestBatch);
   while (!queue.empty() && keys.size() < share) {
     keys.push_back(queue.front());
     queue.pop_front();
@@ -139,7 +150,15 @@ std::vector<std::string_view> Fetcher::take() {
   return keys;
 }
 
+bool Fetcher::is_wanted(std::string_view key) const {
+  const base::MutexLock lock(mutex_);
+  const Waiters& waiters = wanted_.find(std::string(key))->second;
+  return std::any_of(waiters.begin(), waiters.end(),
+                     [](const Waiter& waiter) { return !waiter.wait->has_enough(); });
+}
+
 void Fetcher::read(std::span<const std::string_view> keys) {
+  if (keys.size() == 1 && !is_wanted(keys.front())) return finish(keys.front(), {}, false);
   std::vector<DocumentKey> names;
   std::vector<store::LoadTicket> tickets;
   for (const std::string_view key : keys) {
@@ -178,6 +197,7 @@ store::Loaded Fetcher::load(std::string_view key, const Result<std::optional<Sto
     log_failure(found.error().message);
     return {};
   }
+  if (*found) last_value_bytes_.store((*found)->record().value.size(), std::memory_order_relaxed);
   std::optional<store::LoadedRecord> record;
   if (*found && !is_tombstone((*found)->record().kind)) record = loaded_of((*found)->record(), true);
   store::Loaded loaded;

@@ -62,6 +62,8 @@ class Fetcher {
   void run();
   /// Waits for keys, of one shard; empty when the thread is to end. They stay in the map.
   [[nodiscard]] std::vector<std::string_view> take();
+  /// Whether somebody waits for the key who has not been given enough for now.
+  [[nodiscard]] bool is_wanted(std::string_view key) const;
   void read(std::span<const std::string_view> keys);
   /// Reads and loads one key until it is there.
   [[nodiscard]] store::Loaded read_again(uint16_t vbucket, std::string_view key, bool& failed);
@@ -87,6 +89,7 @@ class Fetcher {
   uint32_t last_logged_s_ GUARDED_BY(mutex_) = 0;
   uint64_t not_logged_ GUARDED_BY(mutex_) = 0;
 
+  std::atomic<uint64_t> last_value_bytes_{UINT64_MAX};  // large until it is known better
   std::atomic<uint64_t> fetches_{0};
   std::atomic<uint64_t> waiters_{0};
   std::atomic<uint64_t> failures_{0};

@@ -50,6 +50,30 @@ TEST_F(FetcherTest, OneReadServesAllWhoWaitForAKey) {
   EXPECT_EQ(get("key1"), kLong);
 }
 
+TEST_F(FetcherTest, OfManyLargeValuesAMegabyteIsBroughtAtATime) {
+  constexpr uint64_t kKeys = 40;
+  start();
+  std::vector<std::string> names;
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    names.push_back("key" + std::to_string(i));
+    (void)set(names.back(), std::string(300'000, 'x'));
+  }
+  close();
+  open();
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  std::atomic<int> called{0};
+  const auto fetching = there().fetch(keys, [&] { ++called; });
+  there().start();
+  for (int i = 0; i < 10'000 && called.load() == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(called.load(), 1);
+  EXPECT_FALSE(fetching->failed());
+  EXPECT_EQ(there().statistics().fetches_pending, 0U);
+  // Four make a megabyte; what the other readers had begun comes along.
+  EXPECT_GE(there().statistics().fetches, 1U);
+  EXPECT_LE(there().statistics().fetches, 4U + options().readers);
+}
+
 TEST_F(FetcherTest, ManyKeysAreCalledForOnceWhenAllAreThere) {
   put_on_disk(64);
   std::vector<std::string> names;

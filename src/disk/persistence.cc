@@ -143,11 +143,19 @@ void Persistence::after_commit(uint16_t vbucket, std::function<void()> waker) {
   impl_->flusher_of(vbucket).after_commit(std::move(waker));
 }
 
-bool Persistence::over_dirty_limit() const noexcept {
+uint64_t Persistence::Impl::stuck_bytes() const noexcept {
   uint64_t stuck = 0;
-  for (const auto& flusher : impl_->flushers)
+  for (const auto& flusher : flushers)
     stuck += flusher->stuck_bytes();
-  return impl_->bucket->dirty_bytes() > impl_->options.max_dirty_bytes + stuck;
+  return stuck;
+}
+
+bool Persistence::has_uncommitted() const noexcept {
+  return impl_->bucket->dirty_bytes() > impl_->stuck_bytes();
+}
+
+bool Persistence::over_dirty_limit() const noexcept {
+  return impl_->bucket->dirty_bytes() > impl_->options.max_dirty_bytes + impl_->stuck_bytes();
 }
 
 Result<void> Persistence::bring_to_disk() {

@@ -96,9 +96,10 @@ class Persistence {
   [[nodiscard]] store::Bucket& bucket() noexcept;
   [[nodiscard]] const Directory& directory() const noexcept;
 
-  /// Reads keys into the bucket; one read for all who wait for a key. `done` is called once, on a reader's
-  /// thread, when all of them were looked up; it must not block, and may come before this returns. The keys
-  /// are copied.
+  /// Reads keys into the bucket, the first ones at least: of many large values only about a megabyte is
+  /// brought at once, and who runs again asks for the rest. One read for all who wait for a key. `done` is
+  /// called once, on a reader's thread, when all of them were looked up; it must not block, and may come
+  /// before this returns. The keys are copied.
   [[nodiscard]] std::shared_ptr<Fetching> fetch(std::span<const std::string_view> keys,
                                                 std::function<void()> done);
 
@@ -108,6 +109,8 @@ class Persistence {
   /// not block or ask again from within.
   void after_commit(uint16_t vbucket, std::function<void()> waker);
 
+  /// Something is not on disk and can come there: a commit will let memory go.
+  [[nodiscard]] bool has_uncommitted() const noexcept;
   /// Writers are to wait for a commit before they go on.
   [[nodiscard]] bool over_dirty_limit() const noexcept;
   /// A shard can no longer be written: the first error. Its vbuckets refuse changes; reads go on.

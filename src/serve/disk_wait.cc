@@ -51,8 +51,7 @@ bool DiskWait::fetch(std::span<const std::string_view> keys) {
 
 bool DiskWait::await_room(uint16_t vbucket) {
   assert(!retrying_);
-  if (!disk_.writable(vbucket) || disk_.bucket().dirty_bytes() == 0 || room_tries_ == kRoomTries)
-    return false;
+  if (!disk_.writable(vbucket) || !disk_.has_uncommitted() || room_tries_ == kRoomTries) return false;
   ++room_tries_;
   retrying_ = true;
   await_commit(vbucket);
@@ -65,9 +64,20 @@ void DiskWait::changed(uint16_t vbucket, uint64_t seqno) {
   if (!durable_) return;
   if (!written_.empty() && written_.back().vbucket == vbucket) {
     written_.back().seqno = std::max(written_.back().seqno, seqno);
-  } else {
-    written_.push_back({vbucket, seqno});
+    return;
   }
+  written_.push_back({vbucket, seqno});
+  if (written_.size() >= merge_at_) merge_written();
+}
+
+// One entry for each vbucket, so that no pipeline makes the list longer than there are vbuckets.
+void DiskWait::merge_written() {
+  std::sort(written_.begin(), written_.end(), [](const Written& one, const Written& other) {
+    return one.vbucket != other.vbucket ? one.vbucket < other.vbucket : one.seqno > other.seqno;
+  });
+  const auto same = [](const Written& one, const Written& other) { return one.vbucket == other.vbucket; };
+  written_.erase(std::unique(written_.begin(), written_.end(), same), written_.end());
+  merge_at_ = std::max(kMergeAt, 2 * written_.size());
 }
 
 void DiskWait::await_commit(uint16_t vbucket) {
@@ -99,6 +109,9 @@ void DiskWait::forget_committed() {
   std::erase_if(written_, [&](const Written& written) {
     return bucket.persisted_seqno(written.vbucket) >= written.seqno;
   });
+  if (!written_.empty() || written_.capacity() <= kMergeAt) return;
+  std::vector<Written>().swap(written_);
+  merge_at_ = kMergeAt;
 }
 
 bool DiskWait::has_uncommitted() {
@@ -136,9 +149,11 @@ void DiskWait::settle() {
       await_commit(last_written_);
     }
   }
-  // What was waited for may have come in the meantime; it is resumed then, and goes on in on_resumed.
-  if (retrying_ && !suspend_if_waiting()) connection_.suspend(net::Hold::nothing);
-  if (!retrying_) (void)suspend_if_waiting();
+  const bool again = retrying_;
+  // Where the connection had to be closed, this is gone now.
+  if (suspend_if_waiting() || !again) return;
+  // What was waited for has come in the meantime; it is resumed for that, and goes on in on_resumed.
+  connection_.suspend(net::Hold::nothing);
 }
 
 bool DiskWait::resumed() {

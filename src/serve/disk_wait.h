@@ -57,6 +57,8 @@ class DiskWait {
   [[nodiscard]] bool resumed();
 
  private:
+  static constexpr size_t kMergeAt = 128;
+
   struct Wake;
   struct Written {
     uint16_t vbucket;
@@ -68,6 +70,7 @@ class DiskWait {
   void call_after_commit(uint16_t vbucket);
   [[nodiscard]] bool fetch_pending() const noexcept;
   [[nodiscard]] bool commit_pending() const noexcept;
+  void merge_written();
   void forget_committed();
   /// Whether a write is not on disk yet.
   [[nodiscard]] bool has_uncommitted();
@@ -82,8 +85,9 @@ class DiskWait {
   bool awaits_commit_ = false;  // before anything else is handled
   bool wrote_ = false;          // since the last settle
   uint8_t room_tries_ = 0;
-  uint16_t last_written_ = 0;     // a vbucket
-  uint64_t awaited_shard_ = 0;    // whose commit that is: its bit
+  uint16_t last_written_ = 0;   // a vbucket
+  uint64_t awaited_shard_ = 0;  // whose commit that is: its bit
+  size_t merge_at_ = kMergeAt;
   std::vector<Written> written_;  // not known to be on disk; only with durable_
   std::shared_ptr<disk::Fetching> fetching_;
   // Shared with the threads that will wake the connection, which may be gone by then. Null until needed.

@@ -131,7 +131,8 @@ bool flush(Session& session, int64_t delay) {
     if (session.bucket().is_persistent()) {
       for (uint32_t vbucket = 0; vbucket < session.bucket().vbucket_count(); ++vbucket) {
         const auto number = static_cast<uint16_t>(vbucket);
-        session.changed(number, session.bucket().high_seqno(number));
+        const uint64_t seqno = session.bucket().high_seqno(number);
+        if (session.bucket().persisted_seqno(number) < seqno) session.changed(number, seqno);
       }
     }
   } else {
