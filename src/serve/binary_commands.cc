@@ -35,7 +35,7 @@ void handle_fetch(Session& session, const BinaryCommand& row, const BinaryReques
   const Trouble trouble = trouble_of(session, found, request.key);
   if (trouble == Trouble::again) return;
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
-  if (found.published) session.changed(session.vbucket_of(request.key), found.doc->seqno());
+  if (found && options.touch) session.changed(session.vbucket_of(request.key), found.doc->seqno());
   CommandCounters& counters = session.counters();
   counters.cmd_get.add(1);
   (found ? counters.get_hits : counters.get_misses).add(1);
@@ -72,7 +72,7 @@ void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& r
   const Trouble trouble = trouble_of(session, found, request.key);
   if (trouble == Trouble::again) return;
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
-  if (found.published) session.changed(session.vbucket_of(request.key), found.doc->seqno());
+  if (found && options.touch) session.changed(session.vbucket_of(request.key), found.doc->seqno());
   CommandCounters& counters = session.counters();
   counters.cmd_touch.add(1);
   (found ? counters.touch_hits : counters.touch_misses).add(1);

@@ -78,7 +78,8 @@ void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& requ
   auto found = session.bucket().fetch(request.key, fetch_options(request, session.now()), session.now());
   const Trouble trouble = trouble_of(session, found, request.key);
   if (trouble == Trouble::again) return;
-  if (found.published) session.changed(session.vbucket_of(request.key), found.doc->seqno());
+  if (found && (found.published || request.has('T')))
+    session.changed(session.vbucket_of(request.key), found.doc->seqno());
   count_meta_get(session, request, found);
   if (trouble != Trouble::none) return session.reply(text_of(trouble));
   if (!found) return reply_code(session, shape, MetaCode::miss, request, {});

@@ -300,7 +300,7 @@ void retrieve(Session& session, const TextRequest& request, bool with_cas, bool 
     }
     const auto keys_found = std::span(found).first(count);
     for (size_t i = 0; i < count; ++i) {
-      if (found[i].published) session.changed(session.vbucket_of(keys[i]), found[i].doc->seqno());
+      if (touch && found[i]) session.changed(session.vbucket_of(keys[i]), found[i].doc->seqno());
     }
     const Trouble trouble = trouble_of_many(session, std::span(keys).first(count), keys_found, words);
     if (trouble != Trouble::none) [[unlikely]] {
@@ -319,7 +319,7 @@ void retrieve(Session& session, const TextRequest& request, bool with_cas, bool 
     }
     // The first key tells little of the values' size; with large ones, going one by one bounds what a client
     // that does not read can hold.
-    together = session.out().size() > net::kScratchBytes ? 1 : kKeysTogether;
+    together = touch || session.out().size() > net::kScratchBytes ? 1 : kKeysTogether;
   }
   session.reply(wire::kEnd);
 }

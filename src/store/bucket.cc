@@ -92,7 +92,8 @@ TouchResult Bucket::touch(std::string_view key, uint32_t expiry, base::Now now) 
                     : found.no_memory ? TouchStatus::no_memory
                     : found           ? TouchStatus::touched
                                       : TouchStatus::not_found;
-    if (found.published) result.seqno = found.doc->seqno();
+    // Also where it had that expiry already: whoever gave it may still wait for the disk.
+    if (found) result.seqno = found.doc->seqno();
   } else {
     const Key at = locate(key);
     const bool found = at.vbucket.touch(key, at.hash, expiry, now.unix_s());

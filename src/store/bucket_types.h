@@ -142,7 +142,7 @@ enum class TouchStatus : uint8_t { touched, not_found, no_memory, would_block };
 
 struct TouchResult {
   TouchStatus status = TouchStatus::not_found;
-  /// Of the copy that a persistent bucket has published; 0 when nothing was.
+  /// Of the document with this expiry, in a persistent bucket; 0 in a cache.
   uint64_t seqno = 0;
   [[nodiscard]] bool ok() const noexcept { return status == TouchStatus::touched; }
 };
