@@ -4,7 +4,9 @@
 //
 // Asio tries each read at once and waits for the socket only when there is nothing: a client that waits for
 // its replies costs one vain recv for each request. Linux can say with the bytes whether more are there
-// (TCP_INQ; it counts an end of stream as more). When none are, the next read waits without a try.
+// (TCP_INQ; it counts an end of stream as more, but not a reset). When none are, the next read waits without
+// a try. A reset that had come with the bytes is found by the write that answers them; whoever writes nothing
+// has to look again (SocketConnection::read).
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,19 +20,23 @@
 
 namespace bobbin::net {
 
-/// One buffer, to be read into. Its type chooses the operation below.
+/// One buffer, to be read into, and where it is told whether nothing more is there. Its type chooses the
+/// operation below. `exhausted` must live until the operation is complete.
 class ReadTarget {
  public:
   using value_type = asio::mutable_buffer;
   using const_iterator = const asio::mutable_buffer*;
 
-  ReadTarget(char* data, size_t size) noexcept : buffer_(data, size) {}
+  ReadTarget(char* data, size_t size, bool& exhausted) noexcept
+      : buffer_(data, size), exhausted_(&exhausted) {}
   [[nodiscard]] const_iterator begin() const noexcept { return &buffer_; }
   [[nodiscard]] const_iterator end() const noexcept { return &buffer_ + 1; }
   [[nodiscard]] const asio::mutable_buffer& buffer() const noexcept { return buffer_; }
+  void tell(bool exhausted) const noexcept { *exhausted_ = exhausted; }
 
  private:
   asio::mutable_buffer buffer_;
+  bool* exhausted_;
 };
 
 /// Asks the kernel to tell. Where it cannot (Unix sockets, old kernels), reads are tried as before.
@@ -92,6 +98,7 @@ class reactive_socket_recv_op_base<bobbin::net::ReadTarget> : public reactor_op 
         op->ec_ = boost::asio::error::eof;
       } else {
         op->ec_ = boost::system::error_code();
+        op->target_.tell(exhausted);
         return exhausted ? done_and_exhausted : done;
       }
       return done_and_exhausted;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <thread>
 
 #include "net/front_end.h"
 #include "net/held_loop.h"
@@ -19,12 +20,22 @@ class EchoReceiver final : public Receiver {
   }
 };
 
+class SilentReceiver final : public Receiver {
+ public:
+  size_t on_bytes(Connection&, std::span<const char> unread, size_t) override { return unread.size(); }
+};
+
 class InquiringReadTest : public testing::Test {
  protected:
   void start(const std::string& address) {
     FrontEndOptions options;
     options.listen.push_back(*Address::parse(address, 0));
     front_ = std::move(*FrontEnd::start(options, [](size_t) { return std::make_unique<EchoReceiver>(); }));
+  }
+  void start_silent(const std::string& address) {
+    FrontEndOptions options;
+    options.listen.push_back(*Address::parse(address, 0));
+    front_ = std::move(*FrontEnd::start(options, [](size_t) { return std::make_unique<SilentReceiver>(); }));
   }
   // Everything that the peer sends in one go is there before the loop looks at the socket.
   void send_at_once(TestSocket& peer, std::string_view bytes, bool end) {
@@ -99,6 +110,25 @@ TEST_F(InquiringReadTest, AnEndThatCameWithTheBytesIsSeen) {
       EXPECT_EQ(peer.receive(size + 1), bytes) << address << " " << size;
     }
     front_.reset();
+  }
+}
+
+// Nothing is written in answer to them, so that nothing else can tell of the reset.
+TEST_F(InquiringReadTest, AResetThatCameWithTheBytesIsSeen) {
+  start_silent("127.0.0.1:0");
+  for (const size_t size : {size_t{1}, kReadBufferBytes - 1, kReadBufferBytes, kReadBufferBytes + 1}) {
+    {
+      TestSocket peer(front_->addresses()[0]);
+      ASSERT_TRUE(peer.send_all("a"));
+      while (front_->connection_count() == 0)
+        std::this_thread::yield();
+      const HeldLoop held(*front_->loops()[0]);
+      ASSERT_TRUE(peer.send_all(std::string(size, 'b')));
+      peer.wait_until_arrived();
+      peer.reset();
+    }
+    while (front_->connection_count() != 0)
+      std::this_thread::yield();
   }
 }
 

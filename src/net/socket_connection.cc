@@ -47,11 +47,27 @@ void SocketConnection::read() {
   landing_ = !landing.empty();
   set_state(landing_ ? ConnectionState::landing
                      : (unread_.empty() ? ConnectionState::idle : ConnectionState::waiting));
-  const ReadTarget target =
-      landing_ ? ReadTarget(landing.data(), landing.size()) : ReadTarget(buffer_.data(), buffer_.size());
+  const ReadTarget target = landing_ ? ReadTarget(landing.data(), landing.size(), exhausted_)
+                                     : ReadTarget(buffer_.data(), buffer_.size(), exhausted_);
   reading_ = true;
   ++operations_;
+  const bool may_have_missed_a_reset = exhausted_ && !wrote_;
+  exhausted_ = false;
+  wrote_ = false;
+  if (may_have_missed_a_reset) return look_again();
   socket_.async_read_some(target, [this](ErrorCode error, size_t n) { on_read(error, n); });
+}
+
+// Asio's wait has the kernel tell anew what it has told before. The read that was begun goes on after it.
+void SocketConnection::look_again() {
+  socket_.async_wait(StreamSocket::wait_read, [this](ErrorCode error) {
+    if (error || closed_) return on_read(error ? error : asio::error::operation_aborted, 0);
+    if (finishing_) return on_read({}, 0);
+    if (stopped() || draining_) return on_read(asio::error::operation_aborted, 0);
+    --operations_;
+    reading_ = false;
+    read();
+  });
 }
 
 void SocketConnection::on_read(ErrorCode error, size_t n) {

@@ -45,6 +45,7 @@ class SocketConnection final : public Connection {
   static Milliseconds steady_ms();
 
   void read();
+  void look_again();
   void on_read(ErrorCode error, size_t n);
   void take_buffered(size_t n);
   void present(std::span<const char> fresh);
@@ -105,6 +106,8 @@ class SocketConnection final : public Connection {
   Milliseconds last_progress_ms_ = 0;  // since when the peer has taken nothing; 0 while it takes what comes
   uint8_t operations_ = 0;             // handlers that will still run
   bool reading_ = false;
+  bool exhausted_ = false;    // the last read took all there was
+  bool wrote_ = false;        // since that read was begun: a reset would have been told
   bool landing_ = false;      // the read in progress goes to the receiver's landing
   bool blocked_ = false;      // the kernel takes nothing; a wait for that is outstanding
   bool flush_due_ = false;    // the loop will call flush_now()

@@ -67,6 +67,7 @@ bool SocketConnection::write_some() {
     ErrorCode error;
     const size_t n = count == 1 ? socket_.write_some(buffers[0], error)
                                 : socket_.write_some(std::span(buffers.data(), count), error);
+    wrote_ = true;
     if (would_block(error)) {
       wait_writable();
       return true;
