@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import re
 
 from harness import EVICT, RESTART
 
@@ -195,7 +196,8 @@ def stale(e):
 
 def vivified(e):
     e.t("mg {k} v N300 t", "VA 0 t300 W\n")
-    e.t("mg {k} v t N300", "VA 0 t300 Z\n")
+    again = re.fullmatch(r"VA 0 t(\d+) Z\n", e.t("mg {k} v t N300"))
+    e.check(again and 0 < int(again[1]) <= 300, "the time that was given first, less what has passed")
     yield EVICT
     e.t("mg {k} s N300", "HD s0 Z")
     yield RESTART
