@@ -1,5 +1,6 @@
 // One bit of one file is flipped: the damage is told with the file's name, or it made no difference.
 #include <algorithm>
+#include <array>
 #include <map>
 #include <random>
 
@@ -97,8 +98,10 @@ int flip(const std::string& part, bool clean, int flips, const std::string& fold
     fs::copy(original.path(), damaged.path(),
              fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     std::string flipped = bytes;
-    // First and last byte always, others at random.
-    const size_t at = i == 0 ? 0 : i == 1 ? bytes.size() - 1 : random() % bytes.size();
+    // First and last byte always, and one that in a blob file belongs to the column family; others at random.
+    const std::array<size_t, 3> always = {0, bytes.size() - 1, std::min<size_t>(10, bytes.size() - 1)};
+    const auto turn = static_cast<size_t>(i);
+    const size_t at = turn < always.size() ? always.at(turn) : random() % bytes.size();
     flipped[at] = static_cast<char>(flipped[at] ^ 1 << random() % 8);
     write_contents(damaged.path() + "/" + relative, flipped);
     const Outcome outcome = read_all(damaged.path());

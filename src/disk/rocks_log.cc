@@ -119,7 +119,9 @@ Error error_of(const rocksdb::Status& status, const std::string& folder, const R
   // A manifest that is not there: what is wrong is the file that names it.
   if (error.path.starts_with(folder + "/MANIFEST-") && !fs::exists(error.path, missing))
     error.path = first_file(folder);
-  const bool is_blob = text.find("blob") != std::string::npos || text.find("Blob") != std::string::npos;
+  const auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
+  // The last is what the header of a blob file is checked for, and says nothing of blobs.
+  const bool is_blob = says("blob") || says("Blob") || says("Column family ID mismatch");
   if (error.path.empty() && is_blob) error.path = last_blob_file();
   if (error.path.empty() && log != nullptr && error.kind == ErrorKind::corrupt)
     error.path = log->file_named(folder, "dropping");
