@@ -82,7 +82,8 @@ class Operation:
         if kind == "touch":
             return state._replace(expiry=argument), "done"
         number = int(state.value) + argument if kind == "incr" else max(0, int(state.value) - argument)
-        return state._replace(value=b"%d" % number), "done"
+        # As memcached does it: a number that became shorter keeps its length, filled up with spaces.
+        return state._replace(value=(b"%d" % number).ljust(len(state.value))), "done"
 
 
 class Key:

@@ -70,6 +70,15 @@ class ModelTest(unittest.TestCase):
         with self.assertRaises(Violation):
             self.key.observe(document(b"one"), None)
 
+    def test_a_number_keeps_its_length(self):
+        def after(kind, before, by):
+            return Operation(kind, self.key, b"", by).apply(document(before), False)[0].value
+
+        self.assertEqual(after("decr", b"1000000", 9), b"999991 ")
+        self.assertEqual(after("incr", b"999991 ", 3), b"999994 ")
+        self.assertEqual(after("incr", b"999991 ", 9), b"1000000")
+        self.assertEqual(after("incr", b"99", 1), b"100")
+
     def test_a_cas_must_rise(self):
         self.write(1, document(b"one"), 10)
         with self.assertRaises(Violation):
