@@ -110,18 +110,18 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   options.front_end.threads = config.threads;
   options.front_end.unix_mode = config.unix_mode;
   options.front_end.limits = config.limits;
-  options.bucket.quota_bytes = config.memory_bytes;
-  options.bucket.max_value_bytes = static_cast<uint32_t>(config.max_item_bytes);
-  options.bucket.evict = !config.disable_evictions;
+  options.bucket.cache.quota_bytes = config.memory_bytes;
+  options.bucket.cache.max_value_bytes = static_cast<uint32_t>(config.max_item_bytes);
+  options.bucket.cache.evict = !config.disable_evictions;
   std::random_device random;
-  options.bucket.hash_seed = (uint64_t{random()} << 32) | random();
+  options.bucket.cache.hash_seed = (uint64_t{random()} << 32) | random();
   options.settings = settings_of(config);
   if (config.persistent) {
-    auto disk = open_disk(config, options.bucket, files);
+    auto disk = open_disk(config, options.bucket.cache, files);
     if (!disk) return base::fail(StartError{disk.error().message, exit_code_of(disk.error().kind)});
-    options.disk = std::move(*disk);
+    options.bucket.disk = std::move(*disk);
     options.control = control_path(config.data);
-    options.durable_replies = config.durability == Durability::disk;
+    options.bucket.durable_replies = config.durability == Durability::disk;
   }
   auto server = serve::Server::start(std::move(options));
   if (!server) return base::fail(StartError{std::move(server.error().message)});

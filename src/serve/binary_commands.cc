@@ -1,7 +1,6 @@
 #include "serve/binary_commands.h"
 
 #include <array>
-#include <optional>
 
 #include "serve/session.h"
 #include "serve/statistics.h"
@@ -16,14 +15,9 @@ using wire::BinaryRequest;
 using wire::BinaryStatus;
 namespace shapes = wire::binary_shapes;
 
-// A request whose value is not stored is looked at as a whole, so its value is kept small.
-constexpr uint32_t kMaxOtherValueBytes = 64 << 10;
-
-void reply_success(Session& session, const BinaryCommand& row, const BinaryRequest& request,
-                   uint64_t cas = 0) {
-  if (row.quiet) return;
-  char* out = session.out().reserve(wire::kBinaryHeaderBytes);
-  session.out().commit(wire::write_binary_success(out, request.header, cas));
+// Errors always; successes where they are asked for.
+void reply_success(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
+  if (!row.quiet) answer_success(session, request.header);
 }
 
 void handle_fetch(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
@@ -51,15 +45,10 @@ void handle_fetch(Session& session, const BinaryCommand& row, const BinaryReques
   if (!found) {
     if (row.quiet) return;
     if (!row.with_key) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
-    char* out = session.out().reserve(wire::kMaxBinaryHeadBytes);
-    session.out().commit(wire::write_binary_miss_with_key(out, request.header, request.key));
-    return;
+    return answer(session, request.header, {.status = BinaryStatus::key_not_found, .key = request.wire_key});
   }
-  char* out = session.out().reserve(wire::kMaxBinaryHeadBytes);
-  session.out().commit(wire::write_binary_hit(out, request.header, found.doc->flags(), found.doc->cas(),
-                                              row.with_key ? request.key : std::string_view(),
-                                              static_cast<uint32_t>(found.doc->value().size())));
-  session.reply_value(std::move(found.doc));
+  answer_document(session, request.header, row.with_key ? request.wire_key : std::string_view(),
+                  std::move(found.doc));
 }
 
 void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& request) {
@@ -78,9 +67,9 @@ void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& r
   (found ? counters.touch_hits : counters.touch_misses).add(1);
   if (!found) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
   // Like memcached: flags and CAS, no value.
-  char* out = session.out().reserve(wire::kMaxBinaryHeadBytes);
-  session.out().commit(
-      wire::write_binary_hit(out, request.header, found.doc->flags(), found.doc->cas(), {}, 0));
+  std::array<char, 4> flags;
+  wire::store_big_endian(flags.data(), found.doc->flags());
+  answer(session, request.header, {.cas = found.doc->cas(), .extras = {flags.data(), flags.size()}});
 }
 
 void handle_delete(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
@@ -95,7 +84,12 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
       session.changed(session.vbucket_of(request.key), result.seqno);
       counters.delete_hits.add(1);
       session.log().deleted(request.key, "delete", session.id(), result.value_len);
-      return reply_success(session, row, request);
+      if (row.quiet) return;
+      // Memcached's clients are told no CAS: theirs ends with the document.
+      return session.client() == nullptr
+                 ? answer_success(session, request.header)
+                 : answer_mutation(session, request.header, session.vbucket_of(request.key), result.seqno,
+                                   result.cas);
     case store::RemoveStatus::not_found:
       counters.delete_misses.add(1);
       return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
@@ -127,9 +121,10 @@ void handle_arithmetic(Session& session, const BinaryCommand& row, const BinaryR
     case store::ArithmeticStatus::created: {
       session.changed(session.vbucket_of(request.key), result.seqno);
       if (row.quiet) return;
-      char* out = session.out().reserve(wire::kBinaryHeaderBytes + 8);
-      session.out().commit(wire::write_binary_counter(out, request.header, result.value, result.cas));
-      return;
+      std::array<char, 8> counter;
+      wire::store_big_endian(counter.data(), result.value);
+      return answer_mutation(session, request.header, session.vbucket_of(request.key), result.seqno,
+                             result.cas, {counter.data(), counter.size()});
     }
     case store::ArithmeticStatus::not_found:
       return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
@@ -160,18 +155,14 @@ void handle_quit(Session& session, const BinaryCommand& row, const BinaryRequest
 }
 
 void handle_version(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  char* out = session.out().reserve(wire::kMaxBinaryHeadBytes);
-  session.out().commit(
-      wire::write_binary_head(out, request.header, {.value_bytes = kProtocolVersion.size()}));
-  session.reply(kProtocolVersion);
+  answer_value(session, request.header, kProtocolVersion);
 }
 
 void handle_stat(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const auto send = [&](std::string_view name, std::string_view value) {
-    char* out = session.out().reserve(wire::kBinaryHeaderBytes + name.size() + value.size());
-    session.out().commit(wire::write_binary_stat(out, request.header, name, value));
+    answer_value(session, request.header, value, {.key = name});
   };
-  if (!report_statistics(session.engine(), request.key, send)) {
+  if (!report_statistics(session.engine(), session.served(), request.key, send)) {
     return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
   }
   send({}, {});
@@ -179,7 +170,7 @@ void handle_stat(Session& session, const BinaryCommand&, const BinaryRequest& re
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
                             decltype(BinaryCommand::handle) handle) {
-  return {opcode, name, shape, false, false, false, false, handle};
+  return {opcode, name, shape, handle};
 }
 constexpr BinaryCommand quiet(BinaryCommand row) {
   row.quiet = true;
@@ -194,7 +185,19 @@ constexpr BinaryCommand writes(BinaryCommand row) {
   return row;
 }
 constexpr BinaryCommand store_row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape) {
-  return {opcode, name, shape, false, false, true, true, handle_binary_store};
+  BinaryCommand stores = writes(row(opcode, name, shape, handle_binary_store));
+  stores.uploads = true;
+  return stores;
+}
+// About the connection or the server, not about documents.
+constexpr BinaryCommand anywhere(BinaryCommand row) {
+  row.needs_bucket = false;
+  row.key = KeyKind::name;
+  return row;
+}
+constexpr BinaryCommand of_memcached(BinaryCommand row) {
+  row.audience = Audience::memcached;
+  return row;
 }
 
 using enum BinaryOpcode;
@@ -206,8 +209,8 @@ constexpr BinaryCommand kCommands[] = {
     writes(row(touch, "touch", shapes::kTouch, handle_touch)),
     writes(row(gat, "gat", shapes::kTouch, handle_fetch)),
     quiet(writes(row(gatq, "gatq", shapes::kTouch, handle_fetch))),
-    keyed(writes(row(gatk, "gatk", shapes::kTouch, handle_fetch))),
-    quiet(keyed(writes(row(gatkq, "gatkq", shapes::kTouch, handle_fetch)))),
+    of_memcached(keyed(writes(row(gatk, "gatk", shapes::kTouch, handle_fetch)))),
+    of_memcached(quiet(keyed(writes(row(gatkq, "gatkq", shapes::kTouch, handle_fetch))))),
     store_row(set, "set", shapes::kStore),
     quiet(store_row(setq, "setq", shapes::kStore)),
     store_row(add, "add", shapes::kStore),
@@ -226,61 +229,18 @@ constexpr BinaryCommand kCommands[] = {
     quiet(writes(row(decrementq, "decrementq", shapes::kArithmetic, handle_arithmetic))),
     writes(row(BinaryOpcode::flush, "flush", shapes::kFlush, handle_flush)),
     quiet(writes(row(flushq, "flushq", shapes::kFlush, handle_flush))),
-    row(noop, "noop", shapes::kNothing, handle_nothing),
-    row(version, "version", shapes::kNothing, handle_version),
-    row(verbosity, "verbosity", shapes::kVerbosity, handle_nothing),
+    anywhere(row(noop, "noop", shapes::kNothing, handle_nothing)),
+    anywhere(row(version, "version", shapes::kNothing, handle_version)),
+    anywhere(row(verbosity, "verbosity", shapes::kVerbosity, handle_nothing)),
     row(stat, "stat", shapes::kStat, handle_stat),
-    row(quit, "quit", shapes::kNothing, handle_quit),
-    quiet(row(quitq, "quitq", shapes::kNothing, handle_quit)),
+    anywhere(row(quit, "quit", shapes::kNothing, handle_quit)),
+    anywhere(quiet(row(quitq, "quitq", shapes::kNothing, handle_quit))),
 };
-
-constexpr auto kRowOfOpcode = [] {
-  std::array<const BinaryCommand*, 256> rows{};
-  for (const BinaryCommand& command : kCommands)
-    rows[static_cast<uint8_t>(command.opcode)] = &command;
-  return rows;
-}();
 
 }  // namespace
 
-std::span<const BinaryCommand> binary_commands() {
+std::span<const BinaryCommand> classic_commands() {
   return kCommands;
-}
-
-void reply_binary_error(Session& session, const wire::BinaryHeader& header, BinaryStatus status) {
-  char* out = session.out().reserve(wire::kMaxBinaryErrorBytes);
-  session.out().commit(wire::write_binary_error(out, header, status));
-}
-
-void run_binary_command(Session& session) {
-  BinaryRequest request;
-  const wire::FrameState state = wire::cut_frame(session.following(), request);
-  if (state == wire::FrameState::incomplete) return;
-  if (state == wire::FrameState::bad_magic) return session.quit();
-  const auto refuse = [&](BinaryStatus status) {
-    reply_binary_error(session, request.header, status);
-    session.quit();
-  };
-  if (state == wire::FrameState::bad_lengths) return refuse(BinaryStatus::invalid_arguments);
-  const BinaryCommand* row = kRowOfOpcode[request.header.opcode];
-  if (row == nullptr) {
-    reply_binary_error(session, request.header, BinaryStatus::unknown_command);
-    return session.swallow(request.frame_bytes());
-  }
-  const BinaryStatus shape = wire::check_shape(request.header, row->shape);
-  if (shape != BinaryStatus::success) return refuse(shape);
-  if (state == wire::FrameState::header) return;
-  if (row->uploads) {
-    session.take(request.head_bytes());
-    return row->handle(session, *row, request);
-  }
-  if (request.value_bytes > kMaxOtherValueBytes) {
-    reply_binary_error(session, request.header, BinaryStatus::too_large);
-    return session.swallow(request.frame_bytes());
-  }
-  if (state != wire::FrameState::complete) return;
-  session.take(request.frame_bytes());
-  row->handle(session, *row, request);
 }
 
 }  // namespace bobbin::serve

@@ -1,36 +1,59 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 
+#include "serve/binary_reply.h"
 #include "wire/binary.h"
 
 namespace bobbin::serve {
 
 class Session;
 
-/// A command of the binary protocol, as a row of its table (binary_commands.cc). The shape is checked before
-/// the handler is called; `quiet` forms share the handler of the loud ones.
+/// Which clients find a row under its opcode.
+enum class Audience : uint8_t {
+  everybody,
+  memcached,  ///< who has not said HELLO
+  couchbase,  ///< who has
+};
+
+/// What a request's key is.
+enum class KeyKind : uint8_t {
+  document,  ///< with its collection's id in front, where the client has agreed on that
+  name,      ///< of something else, or there is none
+};
+
+/// A command of the binary protocol, as a row of a table. Shape, bucket, vbucket and collection are checked
+/// before the handler is called; `quiet` forms share the handler of the loud ones.
 struct BinaryCommand {
   wire::BinaryOpcode opcode;
   std::string_view name;
   wire::BinaryShape shape;
-  bool quiet;     ///< get forms: a miss is not answered; others: a success is not
-  bool with_key;  ///< get and gat: the answer holds the key
-  bool uploads;   ///< the handler is called before the value has arrived
-  bool writes;    ///< changes what is stored
   void (*handle)(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request);
+  bool quiet = false;     ///< get forms: a miss is not answered; others: a success is not
+  bool with_key = false;  ///< get and gat: the answer holds the key
+  bool uploads = false;   ///< the handler is called before the value has arrived
+  bool writes = false;    ///< changes what is stored
+  bool needs_bucket = true;
+  KeyKind key = KeyKind::document;
+  Audience audience = Audience::everybody;
 };
 
-std::span<const BinaryCommand> binary_commands();
+/// Calls `visit` for every row of every table.
+void for_each_binary_command(const std::function<void(const BinaryCommand&)>& visit);
 
 /// Handles the request that session.following() begins with, if it is there.
 void run_binary_command(Session& session);
 
-/// Answers an error with memcached's text for it.
-void reply_binary_error(Session& session, const wire::BinaryHeader& header, wire::BinaryStatus status);
+// The tables, and a handler that stands in another file than its rows.
 
-// Storage commands: binary_storage.cc.
+std::span<const BinaryCommand> classic_commands();     ///< binary_commands.cc: memcached's
+std::span<const BinaryCommand> connection_commands();  ///< connection_commands.cc: who is speaking, and how
+std::span<const BinaryCommand> collection_commands();  ///< collection_commands.cc
+std::span<const BinaryCommand> metadata_commands();    ///< metadata_commands.cc: about documents and vbuckets
+
 void handle_binary_store(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request);
 
 }  // namespace bobbin::serve

@@ -76,9 +76,7 @@ void finish_store(Session& session, const BinaryCommand& row, const wire::Binary
   count_store(session, verb_of(mode), logged, header.cas != 0, result, value_bytes);
   const BinaryStatus status = trouble == Trouble::none ? status_of(result.status, mode) : status_of(trouble);
   if (status != BinaryStatus::success) return reply_binary_error(session, header, status);
-  if (row.quiet) return;
-  char* out = session.out().reserve(wire::kBinaryHeaderBytes);
-  session.out().commit(wire::write_binary_success(out, header, result.cas));
+  if (!row.quiet) answer_mutation(session, header, vbucket, result.seqno, result.cas);
 }
 
 class BinaryUpload final : public Upload {

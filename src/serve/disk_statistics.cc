@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "serve/engine.h"
+#include "serve/served_bucket.h"
 
 namespace bobbin::serve {
 namespace {
@@ -17,10 +17,10 @@ std::string_view warmup_state(const disk::WarmupProgress& warmup) {
 }
 
 // How much an acknowledgement from memory may lose, and what bounds it.
-void report_unsaved(const Engine& engine, const store::Statistics& bucket,
+void report_unsaved(const ServedBucket& served, const store::Statistics& bucket,
                     const disk::PersistenceStatistics& disk, const StatSink& sink) {
-  sink("durability", engine.durable_replies ? "disk" : "memory");
-  const auto failure = engine.disk->failure();
+  sink("durability", served.durable_replies() ? "disk" : "memory");
+  const auto failure = served.disk()->failure();
   sink("disk_state", failure ? "read-only" : "writable");
   if (failure) sink("disk_failure", failure->message);
   number(sink, "ep_queue_size", bucket.dirty_items);
@@ -50,11 +50,11 @@ void report_fetches(const store::Statistics& bucket, const disk::PersistenceStat
   number(sink, "ep_bg_fetch_pending", disk.fetches_pending);
 }
 
-void report_files(const Engine& engine, const disk::ShardStatistics& shards, const StatSink& sink) {
+void report_files(const ServedBucket& served, const disk::ShardStatistics& shards, const StatSink& sink) {
   number(sink, "ep_db_data_size", shards.data_bytes);
   number(sink, "ep_db_file_size", shards.file_bytes);
-  number(sink, "disk_memory_bytes", engine.disk->directory().resources().used_bytes());
-  number(sink, "disk_memory_limit_bytes", engine.disk->directory().resources().budget_bytes());
+  number(sink, "disk_memory_bytes", served.disk()->directory().resources().used_bytes());
+  number(sink, "disk_memory_limit_bytes", served.disk()->directory().resources().budget_bytes());
   number(sink, "disk_memtable_bytes", shards.memtable_bytes);
   number(sink, "disk_pending_compaction_bytes", shards.pending_compaction_bytes);
   number(sink, "disk_running_compactions", shards.running_compactions);
@@ -65,22 +65,22 @@ void report_files(const Engine& engine, const disk::ShardStatistics& shards, con
 
 }  // namespace
 
-void report_disk(const Engine& engine, const StatSink& sink) {
-  if (engine.disk == nullptr) return;
-  const store::Statistics bucket = engine.bucket.statistics();
-  const disk::PersistenceStatistics disk = engine.disk->statistics();
-  report_unsaved(engine, bucket, disk, sink);
+void report_disk(const ServedBucket& served, const StatSink& sink) {
+  if (served.disk() == nullptr) return;
+  const store::Statistics bucket = served.bucket().statistics();
+  const disk::PersistenceStatistics disk = served.disk()->statistics();
+  report_unsaved(served, bucket, disk, sink);
   report_flusher(disk, sink);
   report_fetches(bucket, disk, sink);
-  report_files(engine, disk.shards, sink);
+  report_files(served, disk.shards, sink);
   sink("ep_warmup_state", warmup_state(disk.warmup));
-  sink("ep_data_write_failed", engine.disk->failure() ? "1" : "0");
-  sink("data_uuid", engine.disk->directory().uuid());
+  sink("ep_data_write_failed", served.disk()->failure() ? "1" : "0");
+  sink("data_uuid", served.disk()->directory().uuid());
 }
 
-void report_warmup(const Engine& engine, const StatSink& sink) {
-  if (engine.disk == nullptr) return;
-  const disk::WarmupProgress warmup = engine.disk->warmup();
+void report_warmup(const ServedBucket& served, const StatSink& sink) {
+  if (served.disk() == nullptr) return;
+  const disk::WarmupProgress warmup = served.disk()->warmup();
   sink("ep_warmup_state", warmup_state(warmup));
   sink("ep_warmup_thread", warmup.finished ? "complete" : "running");
   number(sink, "ep_warmup_estimated_key_count", warmup.items_total);

@@ -58,10 +58,10 @@ bool DiskWait::await_room(uint16_t vbucket) {
   return true;
 }
 
-void DiskWait::changed(uint16_t vbucket, uint64_t seqno) {
+void DiskWait::changed(uint16_t vbucket, uint64_t seqno, bool durably) {
   wrote_ = true;
   last_written_ = vbucket;
-  if (!durable_) return;
+  if (!durable_ && !durably) return;
   if (!written_.empty() && written_.back().vbucket == vbucket) {
     written_.back().seqno = std::max(written_.back().seqno, seqno);
     return;

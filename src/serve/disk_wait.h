@@ -38,8 +38,9 @@ class DiskWait {
   /// There was no memory for a change of this vbucket. True: the request runs again after a commit, which
   /// lets memory go. False: that would not help.
   [[nodiscard]] bool await_room(uint16_t vbucket);
-  /// The vbucket has a new change with this seqno.
-  void changed(uint16_t vbucket, uint64_t seqno);
+  /// The vbucket has a new change with this seqno. `durably`: its reply leaves when it is on disk, whatever
+  /// holds for others.
+  void changed(uint16_t vbucket, uint64_t seqno, bool durably);
 
   // For the session.
 

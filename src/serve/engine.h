@@ -1,19 +1,18 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
-#include "disk/persistence.h"
 #include "net/front_end.h"
+#include "serve/cluster_config.h"
 #include "serve/counters.h"
 #include "serve/live_log.h"
+#include "serve/served_bucket.h"
 #include "serve/statistics.h"
-#include "serve/upload.h"
-#include "store/bucket.h"
 
 namespace bobbin::serve {
 
@@ -30,17 +29,16 @@ struct Setting {
 
 /// What all sessions of a server share. Every member may be used on any thread, and outlives the sessions.
 struct Engine {
-  store::Bucket& bucket;
+  /// What clients work on that select no bucket: those of memcached's protocols.
+  const std::shared_ptr<ServedBucket>& bucket;
   const base::Clock& clock;
   LiveLog& log;
   const std::vector<std::unique_ptr<CommandCounters>>& counters;  ///< one for each loop
   const std::vector<Setting>& settings;
   const std::unique_ptr<net::FrontEnd>& front_end;  ///< set before the first session exists
   StatBaseline& baseline;
-  UploadBudget& uploads;
+  const Node& node;
   base::Now started;
-  disk::Persistence* disk = nullptr;  ///< null: the bucket is a cache
-  bool durable_replies = false;       ///< replies to writes wait until these are on disk
 };
 
 }  // namespace bobbin::serve

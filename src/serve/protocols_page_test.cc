@@ -24,7 +24,7 @@ TEST(ProtocolsPage, NamesEveryCommand) {
     expect_line(row.verb, row.help);
   for (const MetaCommandRow& row : meta_commands())
     expect_line(row.verb, row.help);
-  for (const BinaryCommand& row : binary_commands())
+  for (const BinaryCommand& row : classic_commands())
     EXPECT_NE(page.find(fmt::format("`{}`", row.name)), std::string::npos) << row.name;
 }
 

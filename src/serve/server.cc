@@ -3,34 +3,35 @@
 #include <utility>
 
 #include "base/log.h"
+#include "disk/layout_file.h"
 #include "serve/control.h"
 #include "serve/session.h"
 
 namespace bobbin::serve {
 
+namespace {
+
+Node with_uuid(Node node) {
+  if (node.cluster_uuid.empty()) node.cluster_uuid = disk::new_uuid();
+  return node;
+}
+
+ServedBucketOptions observed(ServedBucketOptions options, LiveLog& log) {
+  options.observer = &log;
+  return options;
+}
+
+}  // namespace
+
 Server::Server(ServerOptions&& options)
     : settings_(std::move(options.settings)),
-      disk_(std::move(options.disk)),
-      cache_(disk_ == nullptr ? std::make_unique<store::Bucket>(options.bucket) : nullptr),
-      bucket_(disk_ == nullptr ? *cache_ : disk_->bucket()),
+      node_(with_uuid(std::move(options.node))),
       log_(clock_),
-      uploads_(bucket_.quota_bytes() / 2),
-      engine_{bucket_,
-              clock_,
-              log_,
-              counters_,
-              settings_,
-              front_end_,
-              baseline_,
-              uploads_,
-              clock_.now(),
-              disk_.get(),
-              options.durable_replies},
-      sweeper_(std::make_unique<store::Sweeper>(bucket_, clock_)) {
+      bucket_(std::make_shared<ServedBucket>(observed(std::move(options.bucket), log_), clock_)),
+      engine_{bucket_, clock_, log_, counters_, settings_, front_end_, baseline_, node_, clock_.now()} {
   for (size_t i = 0; i < std::max<size_t>(options.front_end.threads, 1); ++i) {
     counters_.push_back(std::make_unique<CommandCounters>());
   }
-  bucket_.set_eviction_observer(&log_);
 }
 
 base::Result<std::unique_ptr<Server>, base::Error> Server::start(ServerOptions options) {
@@ -42,16 +43,15 @@ base::Result<std::unique_ptr<Server>, base::Error> Server::start(ServerOptions o
   });
   if (!opened) return base::fail(std::move(opened.error()));
   server->front_end_ = std::move(*opened);
-  if (server->disk_ != nullptr) server->disk_->start();
-  server->sweeper_->start();
-  if (server->disk_ != nullptr && !control.empty()) server->open_control_socket(control);
+  server->bucket_->start();
+  if (server->disk() != nullptr && !control.empty()) server->open_control_socket(control);
   server->front_end_->run();
   return server;
 }
 
 // Documents are served whether or not they can be backed up meanwhile.
 void Server::open_control_socket(const std::string& path) {
-  backups_ = std::make_unique<BackupJob>(*disk_, clock_);
+  backups_ = std::make_unique<BackupJob>(*disk(), clock_);
   auto opened = open_control(path, *backups_);
   if (opened)
     control_ = std::move(*opened);
@@ -68,16 +68,14 @@ void Server::end_control() {
 disk::Result<void> Server::close() {
   end_control();
   front_end_->stop();
-  sweeper_.reset();
-  return disk_ == nullptr ? disk::Result<void>() : disk_->close();
+  return bucket_->close();
 }
 
 // Those who wake connections end before the loops that own these.
 Server::~Server() {
   end_control();
   if (front_end_ != nullptr) front_end_->stop();
-  sweeper_.reset();
-  disk_.reset();
+  bucket_->end();
   front_end_.reset();
 }
 

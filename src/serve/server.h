@@ -6,29 +6,24 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "disk/persistence.h"
 #include "net/front_end.h"
 #include "serve/backup_job.h"
 #include "serve/engine.h"
-#include "store/bucket.h"
-#include "store/sweeper.h"
+#include "serve/served_bucket.h"
 
 namespace bobbin::serve {
 
 struct ServerOptions {
   net::FrontEndOptions front_end;
-  store::BucketOptions bucket;  ///< of a cache; not looked at with `disk`
-  /// Opened and not started: the persistent bucket that is served. Null serves a cache.
-  std::unique_ptr<disk::Persistence> disk;
-  /// Replies to writes wait until these are on disk. Only with `disk`.
-  bool durable_replies = false;
-  /// Where commands to the server itself come in, a path. Only with `disk`; empty: nowhere.
+  ServedBucketOptions bucket;
+  /// Where commands to the server itself come in, a path. Only with a disk; empty: nowhere.
   std::string control;
+  Node node;
   std::vector<Setting> settings;  ///< for `stats settings`
 };
 
-/// A running server: the bucket with its disk, its sweeper, the live log and the front end, in the order in
-/// which they need each other. Its threads are its own; every call comes from another one.
+/// A running server: the bucket with its disk and its sweeper, the live log and the front end, in the order
+/// in which they need each other. Its threads are its own; every call comes from another one.
 class Server {
  public:
   /// Listens, and returns when clients can connect. The error names the address that cannot be used.
@@ -45,9 +40,9 @@ class Server {
   /// After drain(): brings everything to disk. An error: not all is there.
   [[nodiscard]] disk::Result<void> close();
 
-  [[nodiscard]] store::Bucket& bucket() noexcept { return bucket_; }
+  [[nodiscard]] store::Bucket& bucket() noexcept { return bucket_->bucket(); }
   /// Null in front of a cache.
-  [[nodiscard]] disk::Persistence* disk() noexcept { return disk_.get(); }
+  [[nodiscard]] disk::Persistence* disk() noexcept { return bucket_->disk(); }
   [[nodiscard]] const net::FrontEnd& front_end() const noexcept { return *front_end_; }
 
  private:
@@ -58,16 +53,13 @@ class Server {
 
   const base::SystemClock clock_;
   const std::vector<Setting> settings_;
-  std::unique_ptr<disk::Persistence> disk_;
-  const std::unique_ptr<store::Bucket> cache_;  // null with a disk, which has its own
-  store::Bucket& bucket_;
+  const Node node_;
   LiveLog log_;
+  const std::shared_ptr<ServedBucket> bucket_;
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   StatBaseline baseline_;
-  UploadBudget uploads_;
   std::unique_ptr<net::FrontEnd> front_end_;  // set before its threads run; destroyed first, see ~Server
   const Engine engine_;
-  std::unique_ptr<store::Sweeper> sweeper_;
   // Both null where there is nothing to back up. The job's thread sends on the loop of the other.
   std::unique_ptr<BackupJob> backups_;
   std::unique_ptr<net::FrontEnd> control_;

@@ -10,8 +10,8 @@ namespace bobbin::serve {
 
 void Session::on_open(net::Connection& connection) {
   connection_ = &connection;
-  if (engine_.disk != nullptr)
-    disk_ = std::make_unique<DiskWait>(*engine_.disk, connection, engine_.durable_replies);
+  if (served_->disk() != nullptr)
+    disk_ = std::make_unique<DiskWait>(*served_->disk(), connection, served_->durable_replies());
   if (log().wants(kWatchConnections)) log().connection_opened(connection.status().peer, id());
 }
 
@@ -26,7 +26,7 @@ void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
 }
 
 size_t Session::on_bytes(net::Connection& connection, std::span<const char> unread, size_t seen) {
-  now_ = engine_.clock.now();
+  read_clock();
   const std::string_view bytes(unread.data(), unread.size());
   if (watching_) return bytes.size();
   if (!dialect_ && !bytes.empty()) dialect_ = wire::dialect_of(static_cast<uint8_t>(bytes.front()));
@@ -84,6 +84,29 @@ void Session::reply_value(store::DocumentRef document) {
     out().append(value);
   } else {
     out().append(store::pin(std::move(document)));
+  }
+}
+
+void Session::read_clock() {
+  now_ = engine_.clock.now();
+  if (has(wire::Feature::tracing)) client_->received_ns = now_.unix_ns;
+}
+
+Client& Session::greet(wire::FeatureSet features) {
+  if (client_ == nullptr) client_ = std::make_unique<Client>();
+  client_->features = features;
+  client_->received_ns = 0;
+  if (features.has(wire::Feature::select_bucket)) selected_ = false;
+  return *client_;
+}
+
+void Session::select(std::shared_ptr<ServedBucket> bucket) {
+  selected_ = true;
+  if (bucket == served_) return;
+  served_ = std::move(bucket);
+  disk_.reset();
+  if (served_->disk() != nullptr) {
+    disk_ = std::make_unique<DiskWait>(*served_->disk(), *connection_, served_->durable_replies());
   }
 }
 
@@ -145,7 +168,7 @@ std::span<char> Session::landing() noexcept {
 }
 
 void Session::on_landed(net::Connection&, size_t n) {
-  now_ = engine_.clock.now();
+  read_clock();
   upload_->filled(n);
   if (!upload_->rest().empty() || upload_line_end_) return;
   finish_upload();
@@ -154,7 +177,7 @@ void Session::on_landed(net::Connection&, size_t n) {
 
 void Session::on_resumed(net::Connection&) {
   if (disk_ == nullptr || !disk_->resumed() || !upload_complete_) return;
-  now_ = engine_.clock.now();
+  read_clock();
   finish_upload();
   disk_->settle();
 }

@@ -8,6 +8,7 @@
 
 #include "net/connection.h"
 #include "net/receiver.h"
+#include "serve/client.h"
 #include "serve/disk_wait.h"
 #include "serve/engine.h"
 #include "serve/upload.h"
@@ -22,7 +23,8 @@ namespace bobbin::serve {
 /// The functions below the Receiver ones are what handlers use.
 class Session final : public net::Receiver {
  public:
-  Session(const Engine& engine, CommandCounters& counters) : engine_(engine), counters_(counters) {}
+  Session(const Engine& engine, CommandCounters& counters)
+      : engine_(engine), counters_(counters), served_(engine.bucket) {}
 
   void on_open(net::Connection& connection) override;
   size_t on_bytes(net::Connection& connection, std::span<const char> unread, size_t seen) override;
@@ -32,7 +34,21 @@ class Session final : public net::Receiver {
   void on_closed(net::Connection& connection, net::CloseReason reason) override;
 
   [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
-  [[nodiscard]] store::Bucket& bucket() const noexcept { return engine_.bucket; }
+  /// What a client that said HELLO has agreed on; null before, and in memcached's protocols.
+  [[nodiscard]] Client* client() const noexcept { return client_.get(); }
+  [[nodiscard]] bool has(wire::Feature feature) const noexcept {
+    return client_ != nullptr && client_->features.has(feature);
+  }
+  /// HELLO: from here on this is a client of Couchbase's protocol, and has to select a bucket if it knows
+  /// how to. What it had agreed on before is over.
+  Client& greet(wire::FeatureSet features);
+  /// From here on the client works on this bucket. Nothing it wrote into another waits for its commit.
+  void select(std::shared_ptr<ServedBucket> bucket);
+  /// False: the client has to select one first.
+  [[nodiscard]] bool has_bucket() const noexcept { return selected_; }
+  /// The bucket that this client works on; of memcached's protocols, the default one.
+  [[nodiscard]] const ServedBucket& served() const noexcept { return *served_; }
+  [[nodiscard]] store::Bucket& bucket() const noexcept { return served_->bucket(); }
   [[nodiscard]] CommandCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] LiveLog& log() const noexcept { return engine_.log; }
   [[nodiscard]] net::Connection& connection() const noexcept { return *connection_; }
@@ -80,11 +96,15 @@ class Session final : public net::Receiver {
   /// A command has changed a key: every one has to say so, for its reply to wait until that is on disk where
   /// the server promises it.
   void changed(uint16_t vbucket, uint64_t seqno) {
-    if (disk_ != nullptr) disk_->changed(vbucket, seqno);
+    if (disk_ != nullptr) disk_->changed(vbucket, seqno, wants_on_disk());
+  }
+  /// The request that is being handled says that its write has to be on disk when it is answered.
+  [[nodiscard]] bool wants_on_disk() const noexcept {
+    return client_ != nullptr && client_->frame.durability > wire::DurabilityLevel::majority;
   }
   /// False: a write has failed, and changes are refused with no_memory until the server is started again.
   [[nodiscard]] bool is_writable(uint16_t vbucket) const {
-    return engine_.disk == nullptr || engine_.disk->writable(vbucket);
+    return served_->disk() == nullptr || served_->disk()->writable(vbucket);
   }
   /// From now on this connection only listens to the live log; what it sends is dropped.
   void watch(uint32_t kinds);
@@ -97,6 +117,7 @@ class Session final : public net::Receiver {
   [[nodiscard]] size_t consumed_of(std::string_view bytes) const;
   size_t fill_upload(std::string_view bytes);
   void finish_upload();
+  void read_clock();
 
   struct Suspended {
     size_t left = 0;
@@ -107,10 +128,13 @@ class Session final : public net::Receiver {
 
   const Engine& engine_;
   CommandCounters& counters_;
+  std::shared_ptr<ServedBucket> served_;
+  std::unique_ptr<Client> client_;
   net::Connection* connection_ = nullptr;
   base::Now now_;
   std::string_view following_;
   std::optional<wire::Dialect> dialect_;
+  bool selected_ = true;
   bool quitting_ = false;
   bool watching_ = false;
   bool upload_line_end_ = false;

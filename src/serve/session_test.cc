@@ -19,7 +19,7 @@ class SessionTest : public testing::Test {
     ServerOptions options;
     options.front_end.listen.push_back(*net::Address::parse("127.0.0.1:0", 0));
     options.front_end.limits.max_unsent_bytes = max_unsent_bytes;
-    options.bucket.quota_bytes = quota_bytes;
+    options.bucket.cache.quota_bytes = quota_bytes;
     options.settings = {{"maxbytes", "1"}};
     auto started = Server::start(std::move(options));
     ASSERT_TRUE(started) << started.error().message;

@@ -123,7 +123,8 @@ void report_connections(const Engine& engine, const EventCounts& counts, const R
   stat("connection_structures", started ? engine.front_end->connection_count() : 0);
 }
 
-void report_traffic(const Engine& engine, const EventCounts& counts, const Report& stat) {
+void report_traffic(const Engine& engine, const ServedBucket& bucket, const EventCounts& counts,
+                    const Report& stat) {
   const bool started = engine.front_end != nullptr;
   const LoopGauges now = gauges(engine);
   stat("auth_cmds", 0);
@@ -143,7 +144,7 @@ void report_traffic(const Engine& engine, const EventCounts& counts, const Repor
   stat("socket_writes", counts.writes);
   stat("conn_unsent_bytes", now.unsent_bytes);
   stat("conn_unread_bytes", now.unread_bytes);
-  stat("upload_bytes", engine.uploads.used_bytes());
+  stat("upload_bytes", bucket.uploads().used_bytes());
   stat("spool_bytes", now.spool_bytes);
   stat("spool_bytes_in", counts.spool_bytes_in);
   stat("spool_wakes", counts.spool_wakes);
@@ -171,19 +172,19 @@ void report_store(const store::Statistics& store, const Report& stat) {
   stat("reclaimed", store.reclaimed);
 }
 
-void report_general(const Engine& engine, const Report& stat) {
+void report_general(const Engine& engine, const ServedBucket& bucket, const Report& stat) {
   const EventCounts counts = engine.baseline.since(collect(engine));
   report_process(engine, stat);
   report_connections(engine, counts, stat);
   for (size_t i = 0; i < kCommandCounters.size(); ++i)
     stat(kCommandCounters[i].name, counts.commands[i]);
-  report_traffic(engine, counts, stat);
-  report_store(engine.bucket.statistics(), stat);
-  report_disk(engine, stat.sink());
+  report_traffic(engine, bucket, counts, stat);
+  report_store(bucket.bucket().statistics(), stat);
+  report_disk(bucket, stat.sink());
 }
 
-void report_warming(const Engine& engine, const Report& stat) {
-  report_warmup(engine, stat.sink());
+void report_warming(const Engine&, const ServedBucket& bucket, const Report& stat) {
+  report_warmup(bucket, stat.sink());
 }
 
 std::string_view state_name(net::ConnectionState state) {
@@ -207,7 +208,7 @@ std::string listen_name(std::string_view local) {
   return local.starts_with("unix") ? "unix" : fmt::format("tcp:{}", local);
 }
 
-void report_conns(const Engine& engine, const Report& stat) {
+void report_conns(const Engine& engine, const ServedBucket&, const Report& stat) {
   if (engine.front_end == nullptr) return;
   for (const auto& loop : engine.front_end->loops()) {
     for (const net::ConnectionStatus& status : loop->connections()) {
@@ -219,9 +220,9 @@ void report_conns(const Engine& engine, const Report& stat) {
   }
 }
 
-void report_items(const Engine& engine, const Report& stat) {
+void report_items(const Engine& engine, const ServedBucket& bucket, const Report& stat) {
   const base::Now now = engine.clock.now();
-  const store::Census census = engine.bucket.census(now);
+  const store::Census census = bucket.bucket().census(now);
   for (size_t i = 0; i < census.classes.size(); ++i) {
     const store::SizeClass& size = census.classes[i];
     stat(fmt::format("items:{}:number", i + 1), size.items);
@@ -231,8 +232,8 @@ void report_items(const Engine& engine, const Report& stat) {
 }
 
 // There are no slabs: the allocator's size classes are the nearest thing.
-void report_slabs(const Engine& engine, const Report& stat) {
-  const store::Census census = engine.bucket.census(engine.clock.now());
+void report_slabs(const Engine& engine, const ServedBucket& bucket, const Report& stat) {
+  const store::Census census = bucket.bucket().census(engine.clock.now());
   for (size_t i = 0; i < census.classes.size(); ++i) {
     const store::SizeClass& size = census.classes[i];
     stat(fmt::format("{}:chunk_size", i + 1), size.chunk_bytes);
@@ -240,30 +241,31 @@ void report_slabs(const Engine& engine, const Report& stat) {
     stat(fmt::format("{}:mem_requested", i + 1), size.requested_bytes);
   }
   stat("active_slabs", census.classes.size());
-  stat("total_malloced", engine.bucket.statistics().used_bytes);
+  stat("total_malloced", bucket.bucket().statistics().used_bytes);
 }
 
-void report_sizes(const Engine& engine, const Report& stat) {
-  for (const store::SizeCount& count : engine.bucket.census(engine.clock.now()).sizes) {
+void report_sizes(const Engine& engine, const ServedBucket& bucket, const Report& stat) {
+  for (const store::SizeCount& count : bucket.bucket().census(engine.clock.now()).sizes) {
     stat(fmt::format_int(count.upper_bytes).c_str(), count.items);
   }
 }
 
-void report_settings(const Engine& engine, const Report& stat) {
+void report_settings(const Engine& engine, const ServedBucket&, const Report& stat) {
   for (const Setting& setting : engine.settings)
     stat(setting.name, setting.value);
 }
 
-void reset(const Engine& engine, const Report&) {
+void reset(const Engine& engine, const ServedBucket& bucket, const Report&) {
   engine.baseline.set(collect(engine));
-  engine.bucket.reset_statistics();
+  bucket.bucket().reset_statistics();
 }
 
-constexpr std::pair<std::string_view, void (*)(const Engine&, const Report&)> kGroups[] = {
-    {"", report_general},          {"items", report_items},
-    {"slabs", report_slabs},       {"sizes", report_sizes},
-    {"settings", report_settings}, {"conns", report_conns},
-    {"warmup", report_warming},    {"reset", reset},
+constexpr std::pair<std::string_view, void (*)(const Engine&, const ServedBucket&, const Report&)> kGroups[] =
+    {
+        {"", report_general},          {"items", report_items},
+        {"slabs", report_slabs},       {"sizes", report_sizes},
+        {"settings", report_settings}, {"conns", report_conns},
+        {"warmup", report_warming},    {"reset", reset},
 };
 
 }  // namespace
@@ -283,10 +285,11 @@ void StatBaseline::set(const EventCounts& now) {
   at_reset_ = now;
 }
 
-bool report_statistics(const Engine& engine, std::string_view group, const StatSink& sink) {
+bool report_statistics(const Engine& engine, const ServedBucket& bucket, std::string_view group,
+                       const StatSink& sink) {
   for (const auto& [name, report] : kGroups) {
     if (name == group) {
-      report(engine, Report(sink));
+      report(engine, bucket, Report(sink));
       return true;
     }
   }

@@ -12,13 +12,16 @@
 namespace bobbin::serve {
 
 struct Engine;
+class ServedBucket;
 
 /// Receives one statistic. The views are valid during the call.
 using StatSink = std::function<void(std::string_view name, std::string_view value)>;
 
 /// Calls `sink` for each statistic of `group` ("" for the general ones); false if there is no such group.
-/// "reset" resets the counts of events, and reports nothing. Any thread.
-bool report_statistics(const Engine& engine, std::string_view group, const StatSink& sink);
+/// What is about documents tells of `bucket`. "reset" resets the counts of events, and reports nothing. Any
+/// thread.
+bool report_statistics(const Engine& engine, const ServedBucket& bucket, std::string_view group,
+                       const StatSink& sink);
 
 /// Counts of events, added up over the loops.
 struct EventCounts {

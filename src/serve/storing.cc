@@ -96,7 +96,7 @@ base::Result<Placed, Trouble> place_value(Session& session, std::string_view key
   Trouble refusal = Trouble::no_memory;
   UploadBudget::Share share;
   if (!arrived && value_bytes <= session.bucket().max_value_bytes()) {
-    share = session.engine().uploads.take(value_bytes);
+    share = session.served().uploads().take(value_bytes);
   }
   if (arrived || share || value_bytes > session.bucket().max_value_bytes()) {
     auto draft = session.bucket().draft(key, flags, expiry, value_bytes, session.now());
@@ -123,7 +123,8 @@ void refuse_chunk(Session& session, bool noreply) {
 }
 
 bool flush(Session& session, int64_t delay) {
-  if (session.engine().disk != nullptr && session.engine().disk->failure()) return false;
+  const disk::Persistence* disk = session.served().disk();
+  if (disk != nullptr && disk->failure()) return false;
   session.counters().cmd_flush.add(1);
   const uint32_t when = delay <= 0 ? store::kExpiredAtOnce : store::absolute_expiry(delay, session.now());
   if (store::is_expired(when, session.now().unix_s())) {

@@ -115,7 +115,7 @@ class TestConnection final : public net::Connection {
 class TestEngine {
  public:
   explicit TestEngine(net::Loop& loop, const store::BucketOptions& options = {.vbuckets = 1})
-      : loop_(loop), bucket_(options) {
+      : loop_(loop), served_(std::make_shared<ServedBucket>(ServedBucketOptions{.cache = options}, clock_)) {
     counters_.push_back(std::make_unique<CommandCounters>());
     // A session's time moves a little with each look at its bytes, and CAS values follow the time: unless
     // they are well ahead of it.
@@ -131,7 +131,7 @@ class TestEngine {
     return std::make_unique<TestConnection>(loop_, std::make_unique<Session>(engine_, *counters_[0]));
   }
   [[nodiscard]] base::ManualClock& clock() noexcept { return clock_; }
-  [[nodiscard]] store::Bucket& bucket() noexcept { return bucket_; }
+  [[nodiscard]] store::Bucket& bucket() const noexcept { return bucket_; }
   [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
 
   [[nodiscard]] std::map<std::string_view, uint64_t> counts() const {
@@ -139,7 +139,7 @@ class TestEngine {
     for (const NamedCounter& named : kCommandCounters)
       all[named.name] = (*counters_[0].*named.counter).get();
     all["total_items"] = bucket_.statistics().total_items;
-    all["upload_bytes"] = uploads_.used_bytes();
+    all["upload_bytes"] = served_->uploads().used_bytes();
     return all;
   }
   /// All documents with everything that a client could find out about them.
@@ -160,15 +160,16 @@ class TestEngine {
  private:
   base::ManualClock clock_;
   net::Loop& loop_;
-  store::Bucket bucket_;
+  std::shared_ptr<ServedBucket> served_;
+  store::Bucket& bucket_ = served_->bucket();
   LiveLog log_{clock_};
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   std::vector<Setting> settings_;
   std::unique_ptr<net::FrontEnd> front_end_;
   StatBaseline baseline_;
-  UploadBudget uploads_{uint64_t{32} << 20};
-  const Engine engine_{bucket_,    clock_,    log_,     counters_,   settings_,
-                       front_end_, baseline_, uploads_, clock_.now()};
+  Node node_{.cluster_uuid = "c0ffee"};
+  const Engine engine_{served_,    clock_,    log_,  counters_,   settings_,
+                       front_end_, baseline_, node_, clock_.now()};
 };
 
 /// Replies without the statistics, which tell of the process and of the moment too.

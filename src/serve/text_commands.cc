@@ -145,8 +145,8 @@ void handle_verbosity(Session& session, const TextRequest& request) {
 void handle_stats(Session& session, const TextRequest& request) {
   wire::Words words(request.words);
   const std::string_view group = words.next();
-  const bool known =
-      report_statistics(session.engine(), group, [&](std::string_view name, std::string_view value) {
+  const bool known = report_statistics(
+      session.engine(), session.served(), group, [&](std::string_view name, std::string_view value) {
         char* line = session.out().reserve(wire::stat_line_bytes(name, value));
         session.out().commit(wire::write_stat_line(line, name, value));
       });

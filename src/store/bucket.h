@@ -152,6 +152,11 @@ class Bucket {
   void hurry_flushers() noexcept;
   [[nodiscard]] uint64_t high_seqno(uint16_t vbucket) const noexcept;
   [[nodiscard]] uint64_t persisted_seqno(uint16_t vbucket) const noexcept;
+  /// The branches of the vbucket's history, the newest first, one at least. A cache has no history: a branch
+  /// that no other start has.
+  [[nodiscard]] std::vector<FailoverEntry> failover_log(uint16_t vbucket) const;
+  /// Of the newest branch.
+  [[nodiscard]] uint64_t vbucket_uuid(uint16_t vbucket) const noexcept;
 
   /// Before each read of the disk, or before the snapshot of a warmup.
   [[nodiscard]] LoadTicket begin_load(uint16_t vbucket) const noexcept;

@@ -57,6 +57,18 @@ uint64_t Bucket::persisted_seqno(uint16_t vbucket) const noexcept {
   return vbuckets_[vbucket].persisted_seqno();
 }
 
+std::vector<FailoverEntry> Bucket::failover_log(uint16_t vbucket) const {
+  auto log = vbuckets_[vbucket].failover_log();
+  if (log.empty()) log.push_back({vbucket_uuid(vbucket), 0});
+  return log;
+}
+
+uint64_t Bucket::vbucket_uuid(uint16_t vbucket) const noexcept {
+  const uint64_t uuid = vbuckets_[vbucket].uuid();
+  // The seed is random, and another one in each process.
+  return uuid != 0 ? uuid : (options_.hash_seed ^ (uint64_t{vbucket} << 48)) | 1;
+}
+
 LoadTicket Bucket::begin_load(uint16_t vbucket) const noexcept {
   return vbuckets_[vbucket].begin_load();
 }

@@ -130,7 +130,8 @@ enum class RemoveStatus : uint8_t { removed, not_found, exists, no_memory, would
 
 struct RemoveResult {
   RemoveStatus status = RemoveStatus::not_found;
-  /// Of the document left behind; 0 when it is gone.
+  /// Of the document left behind, or of the removal. A removal from a cache takes none: then it is that of
+  /// the vbucket's last change.
   uint64_t cas = 0;
   /// Of the document left behind, or of the removal.
   uint64_t seqno = 0;

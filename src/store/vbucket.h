@@ -212,6 +212,10 @@ class alignas(64) VBucket {
   [[nodiscard]] TakenChanges take(ChangeLog::CursorId cursor);
   [[nodiscard]] uint64_t high_seqno() const noexcept;
   [[nodiscard]] uint64_t persisted_seqno() const noexcept;
+  /// The newest first, one at least; empty in a cache.
+  [[nodiscard]] std::vector<FailoverEntry> failover_log() const;
+  /// Of the newest branch; 0 in a cache.
+  [[nodiscard]] uint64_t uuid() const noexcept;
 
   void add_to(Statistics& sum) const noexcept;
   void reset_statistics() noexcept;

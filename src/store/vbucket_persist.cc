@@ -250,6 +250,16 @@ uint64_t VBucket::high_seqno() const noexcept {
   return seqno_;
 }
 
+std::vector<FailoverEntry> VBucket::failover_log() const {
+  const base::MutexLock lock(mutex_);
+  return persistent_ == nullptr ? std::vector<FailoverEntry>() : persistent_->failover;
+}
+
+uint64_t VBucket::uuid() const noexcept {
+  const base::MutexLock lock(mutex_);
+  return persistent_ == nullptr ? 0 : persistent_->failover.front().uuid;
+}
+
 uint64_t VBucket::persisted_seqno() const noexcept {
   const base::MutexLock lock(mutex_);
   return persistent_->persisted_seqno;

@@ -158,7 +158,7 @@ RemoveResult VBucket::remove(std::string_view key, uint64_t hash, std::optional<
   } else if (!bury_at(slot, ChangeKind::deletion, now, after)) {
     return {RemoveStatus::no_memory};
   }
-  return {RemoveStatus::removed, 0, seqno_, value_len};
+  return {RemoveStatus::removed, cas_clock_, seqno_, value_len};
 }
 
 TouchedOver VBucket::touch_over(Draft& copy, uint64_t hash, const Document& expected,

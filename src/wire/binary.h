@@ -19,7 +19,7 @@ namespace bobbin::wire {
 /// How much of a request has arrived, in the order in which it does.
 enum class FrameState : uint8_t {
   incomplete,   ///< fewer than 24 bytes
-  bad_magic,    ///< the first byte is not 0x80: close, there is no frame to answer
+  bad_magic,    ///< the first byte begins no request: close, there is no frame to answer
   bad_lengths,  ///< extras + key exceed the body: answer invalid_arguments and close. `header` is set
   header,       ///< `header` and `value_bytes` are set; extras or key are still to come
   head,         ///< extras and key are set too; of the value only `value` is there
@@ -28,22 +28,23 @@ enum class FrameState : uint8_t {
 
 struct BinaryRequest {
   BinaryHeader header;
+  std::string_view framing;  ///< framing extras: wire/frame_info.h
   std::string_view extras;
   std::string_view key;
-  std::string_view value;    ///< as much of it as has arrived
-  uint32_t value_bytes = 0;  ///< all of it: body minus extras minus key
+  std::string_view wire_key;  ///< as the client wrote it: with its collection's id, if there was one
+  std::string_view value;     ///< as much of it as has arrived
+  uint32_t value_bytes = 0;   ///< all of it: body minus extras minus key
 
-  /// Header, extras and key: where the value begins. At most 24 + 255 + 65535.
-  [[nodiscard]] size_t head_bytes() const {
-    return kBinaryHeaderBytes + size_t{header.extras_bytes} + header.key_bytes;
-  }
+  /// Everything that precedes the value. At most 24 + 255 + 65535.
+  [[nodiscard]] size_t head_bytes() const { return kBinaryHeaderBytes + size_t{header.before_value()}; }
   /// The whole frame; exceeds 32 bits for the largest body.
   [[nodiscard]] uint64_t frame_bytes() const { return kBinaryHeaderBytes + uint64_t{header.body_bytes}; }
 };
 
 /// Looks at the frame that `unread` begins with. Nothing is consumed: take frame_bytes() when complete, or
 /// head_bytes() to receive the value elsewhere. What an earlier state set stays as it was in later ones.
-FrameState cut_frame(std::string_view unread, BinaryRequest& request);
+/// `flexible`: the client has agreed on framing extras, so that requests may begin with 0x08 too.
+FrameState cut_frame(std::string_view unread, BinaryRequest& request, bool flexible = false);
 
 // ---- what a command takes
 
@@ -84,8 +85,9 @@ inline constexpr BinaryShape kSasl{ExtrasLengths(0), Presence::required, Presenc
 /// Checks the lengths of a header against a shape. Needs state `header` at least, so that a wrong request is
 /// known before its body is there. success, or invalid_arguments: answer it and close, as memcached does. The
 /// size of the value is not judged: compare value_bytes with what the bucket takes, and swallow it if too
-/// large.
-BinaryStatus check_shape(const BinaryHeader& header, const BinaryShape& shape);
+/// large. `max_key_bytes`: of clients that have agreed on collections one more, for the collection's id.
+BinaryStatus check_shape(const BinaryHeader& header, const BinaryShape& shape,
+                         size_t max_key_bytes = kMaxBinaryKeyBytes);
 
 // ---- extras of requests. Each reads extras whose length was checked.
 

@@ -180,8 +180,9 @@ TEST(BinaryReply, EveryTextFitsItsBound) {
 TEST(BinaryReply, TheLongestHitFits) {
   const std::string key(kMaxBinaryKeyBytes, 'k');
   std::array<char, kMaxBinaryHeadBytes> out{};
-  EXPECT_EQ(write_binary_hit(out.data(), {.opcode = 0x0c}, 1, 2, key, 1 << 20), out.size());
-  EXPECT_EQ(decode_header(out.data()).body_bytes, 4 + 250 + (1U << 20));
+  const BinaryReply hit{.framing = "123", .extras = "1234", .key = key, .value_bytes = 1 << 20};
+  EXPECT_EQ(write_binary_head(out.data(), {.opcode = 0x0c}, hit), out.size());
+  EXPECT_EQ(decode_header(out.data()).body_bytes, 3 + 4 + 250 + (1U << 20));
 }
 
 }  // namespace

@@ -50,7 +50,8 @@ void check_replies(const BinaryRequest& request) {
   }
   if (request.key.size() > kMaxBinaryKeyBytes) return;
   const size_t size =
-      write_binary_hit(out.data(), request.header, request.header.opaque, request.header.cas, request.key, 1);
+      write_binary_head(out.data(), request.header,
+                        {.cas = request.header.cas, .extras = "1234", .key = request.key, .value_bytes = 1});
   BOBBIN_FUZZ_CHECK(size == kBinaryHeaderBytes + 4 + request.key.size());
   BOBBIN_FUZZ_CHECK(decode_header(out.data()).body_bytes == 4 + request.key.size() + 1);
 }

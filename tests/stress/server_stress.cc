@@ -147,7 +147,7 @@ TEST(ServerStress, ClientsAndWatchersComeAndGo) {
   options.front_end.threads = 2;
   options.front_end.limits.spool_bytes = 16 << 10;
   options.front_end.limits.drain_timeout = std::chrono::milliseconds(500);
-  options.bucket.quota_bytes = 8 << 20;
+  options.bucket.cache.quota_bytes = 8 << 20;
   auto server = std::move(*serve::Server::start(std::move(options)));
   std::atomic<bool> ended{false};
   std::vector<std::thread> clients;

@@ -74,7 +74,8 @@ TEST(BinaryVectors, AnErrorReplyByteForByte) {
 TEST(BinaryVectors, AHitWithKeyByteForByte) {
   std::array<char, wire::kMaxBinaryHeadBytes> out{};
   const size_t size =
-      wire::write_binary_hit(out.data(), {.opcode = 0x0c, .opaque = 2}, 0xdeadbeef, 9, "Hello", 5);
+      wire::write_binary_head(out.data(), {.opcode = 0x0c, .opaque = 2},
+                              {.cas = 9, .extras = "\xde\xad\xbe\xef", .key = "Hello", .value_bytes = 5});
   EXPECT_EQ(std::string_view(out.data(), size),
             "\x81\x0c\x00\x05\x04\x00\x00\x00\x00\x00\x00\x0e\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x09"
             "\xde\xad\xbe\xefHello"sv);
@@ -83,18 +84,19 @@ TEST(BinaryVectors, AHitWithKeyByteForByte) {
 TEST(BinaryVectors, OtherRepliesByteForByte) {
   std::array<char, 64> out{};
   const wire::BinaryHeader asked{.opcode = 0x05, .opaque = 3};
-  EXPECT_EQ(std::string_view(out.data(), wire::write_binary_counter(out.data(), asked, 11, 4)),
-            "\x81\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x04"
-            "\x00\x00\x00\x00\x00\x00\x00\x0b"sv);
+  const auto written = [&](const wire::BinaryReply& reply) {
+    return std::string_view(out.data(), wire::write_binary_head(out.data(), asked, reply));
+  };
   EXPECT_EQ(
-      std::string_view(out.data(), wire::write_binary_success(out.data(), asked, 4)),
+      written({.cas = 4}),
       "\x81\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x04"sv);
   EXPECT_EQ(
-      std::string_view(out.data(), wire::write_binary_miss_with_key(out.data(), asked, "zz")),
+      written({.status = wire::BinaryStatus::key_not_found, .key = "zz"}),
       "\x81\x05\x00\x02\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x00zz"sv);
-  EXPECT_EQ(
-      std::string_view(out.data(), wire::write_binary_stat(out.data(), asked, "pid", "12")),
-      "\x81\x05\x00\x03\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x00pid12"sv);
+  EXPECT_EQ(written({.framing = "\x02\x00\x0d"sv, .extras = "ee", .key = "pid", .value_bytes = 2}),
+            "\x18\x05\x03\x03\x02\x00\x00\x00\x00\x00\x00\x0a\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x00"
+            "\x02\x00\x0d"
+            "eepid"sv);
 }
 
 TEST(BinaryVectors, EveryOpcodeTakesItsOwnShape) {

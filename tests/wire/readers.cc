@@ -233,8 +233,9 @@ std::optional<BinaryShape> shape_of(uint8_t opcode) {
     case BinaryOpcode::sasl_auth:
     case BinaryOpcode::sasl_step:
       return kSasl;
+    default:
+      return std::nullopt;  // of Couchbase's clients
   }
-  return std::nullopt;
 }
 
 std::string error_event(BinaryStatus status) {

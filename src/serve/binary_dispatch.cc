@@ -1,0 +1,135 @@
+// From the bytes of a binary request to the row of its command.
+
+#include <array>
+
+#include "serve/binary_commands.h"
+#include "serve/cluster_config.h"
+#include "serve/session.h"
+#include "wire/datatype.h"
+#include "wire/leb128.h"
+
+namespace bobbin::serve {
+namespace {
+
+using wire::BinaryRequest;
+using wire::BinaryStatus;
+using wire::Feature;
+
+// A request whose value is not stored is looked at as a whole, so its value is kept small.
+constexpr uint32_t kMaxOtherValueBytes = 64 << 10;
+
+using Rows = std::array<const BinaryCommand*, 256>;
+
+constexpr auto kTables = {classic_commands, connection_commands, collection_commands, metadata_commands};
+
+Rows rows_for(Audience audience) {
+  Rows rows{};
+  for (const auto table : kTables) {
+    for (const BinaryCommand& row : table())
+      if (row.audience == Audience::everybody || row.audience == audience)
+        rows[static_cast<uint8_t>(row.opcode)] = &row;
+  }
+  return rows;
+}
+
+const BinaryCommand* row_of(uint8_t opcode, bool said_hello) {
+  static const Rows kMemcached = rows_for(Audience::memcached);
+  static const Rows kCouchbase = rows_for(Audience::couchbase);
+  return said_hello ? kCouchbase[opcode] : kMemcached[opcode];
+}
+
+// The bits that this client may set.
+bool may_send_datatype(const Session& session, uint8_t datatype) {
+  uint8_t allowed = 0;
+  if (session.has(Feature::json)) allowed |= wire::kDatatypeJson;
+  if (session.has(Feature::snappy)) allowed |= wire::kDatatypeSnappy;
+  if (session.has(Feature::xattr)) allowed |= wire::kDatatypeXattr;
+  return (datatype & ~allowed) == 0;
+}
+
+// What a client of Couchbase's protocol has to be told before its command is looked at; success lets it
+// pass. Takes the collection's id off the key.
+BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& request) {
+  session.client()->frame = {};
+  if (const auto frame = wire::read_frame_info(request.framing, session.client()->frame);
+      frame != BinaryStatus::success) {
+    return frame;
+  }
+  if (session.client()->frame.durability != wire::DurabilityLevel::none) {
+    if (!row.writes) return BinaryStatus::invalid_arguments;
+    // One node is a majority of one; its disk is another matter.
+    if (session.wants_on_disk() && session.served().disk() == nullptr)
+      return BinaryStatus::durability_impossible;
+  }
+  if (!may_send_datatype(session, request.header.datatype)) return BinaryStatus::invalid_arguments;
+  if (!row.needs_bucket) return BinaryStatus::success;
+  if (!session.has_bucket()) return BinaryStatus::no_bucket;
+  if (request.header.vbucket_or_status >= session.bucket().vbucket_count())
+    return BinaryStatus::not_my_vbucket;
+  if (row.key != KeyKind::document || request.key.empty() || !session.has(Feature::collections))
+    return BinaryStatus::success;
+  const auto collection = wire::take_leb128(request.key);
+  if (!collection || request.key.empty()) return BinaryStatus::invalid_arguments;
+  return *collection == 0 ? BinaryStatus::success : BinaryStatus::unknown_collection;
+}
+
+void refuse(Session& session, const BinaryRequest& request, BinaryStatus status) {
+  if (status == BinaryStatus::not_my_vbucket)
+    return reply_binary_error(session, request.header, status, bucket_config(session));
+  if (status == BinaryStatus::unknown_collection)
+    return reply_binary_error(session, request.header, status, R"({"manifest_uid":"0"})");
+  reply_binary_error(session, request.header, status);
+}
+
+}  // namespace
+
+void for_each_binary_command(const std::function<void(const BinaryCommand&)>& visit) {
+  for (const auto table : kTables)
+    for (const BinaryCommand& row : table())
+      visit(row);
+}
+
+void run_binary_command(Session& session) {
+  BinaryRequest request;
+  const bool said_hello = session.client() != nullptr;
+  const wire::FrameState state =
+      wire::cut_frame(session.following(), request, session.has(Feature::alt_request));
+  if (state == wire::FrameState::incomplete) return;
+  if (state == wire::FrameState::bad_magic) return session.quit();
+  if (state == wire::FrameState::bad_lengths) {
+    reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+    return session.quit();
+  }
+  const BinaryCommand* row = row_of(request.header.opcode, said_hello);
+  if (row == nullptr) {
+    reply_binary_error(session, request.header, BinaryStatus::unknown_command);
+    return session.swallow(request.frame_bytes());
+  }
+  const size_t max_key_bytes = wire::kMaxBinaryKeyBytes + (session.has(Feature::collections) ? 1 : 0);
+  const BinaryStatus shape = wire::check_shape(request.header, row->shape, max_key_bytes);
+  if (shape != BinaryStatus::success) {
+    reply_binary_error(session, request.header, shape);
+    // memcached closes; Couchbase goes on with the next frame.
+    return said_hello ? session.swallow(request.frame_bytes()) : session.quit();
+  }
+  if (state == wire::FrameState::header) return;
+  if (said_hello) {
+    if (const auto admitted = admit(session, *row, request); admitted != BinaryStatus::success) {
+      refuse(session, request, admitted);
+      return session.swallow(request.frame_bytes());
+    }
+  }
+  if (row->uploads) {
+    session.take(request.head_bytes());
+    return row->handle(session, *row, request);
+  }
+  if (request.value_bytes > kMaxOtherValueBytes) {
+    reply_binary_error(session, request.header, BinaryStatus::too_large);
+    return session.swallow(request.frame_bytes());
+  }
+  if (state != wire::FrameState::complete) return;
+  session.take(request.frame_bytes());
+  row->handle(session, *row, request);
+}
+
+}  // namespace bobbin::serve

@@ -1,0 +1,101 @@
+#include "serve/binary_reply.h"
+
+#include <array>
+#include <utility>
+
+#include "serve/session.h"
+#include "wire/datatype.h"
+
+namespace bobbin::serve {
+namespace {
+
+using wire::BinaryHeader;
+using wire::BinaryReply;
+using wire::Feature;
+
+// The framing extras of a reply; empty for who did not ask for them.
+class Trace {
+ public:
+  explicit Trace(const Session& session) {
+    const Client* client = session.client();
+    if (client == nullptr || client->received_ns == 0) [[likely]]
+      return;
+    const uint64_t now = session.engine().clock.now().unix_ns;
+    const uint64_t took = now - std::min(now, client->received_ns);  // the wall clock may be set back
+    bytes_ = wire::trace_of(took / 1000);
+    size_ = bytes_.size();
+  }
+  [[nodiscard]] std::string_view view() const { return {bytes_.data(), size_}; }
+
+ private:
+  std::array<char, wire::kTraceBytes> bytes_{};
+  size_t size_ = 0;
+};
+
+void write_head(Session& session, const BinaryHeader& request, BinaryReply reply) {
+  const Trace trace(session);
+  reply.framing = trace.view();
+  const size_t most =
+      wire::kBinaryHeaderBytes + reply.framing.size() + reply.extras.size() + reply.key.size();
+  char* out = session.out().reserve(most);
+  session.out().commit(wire::write_binary_head(out, request, reply));
+}
+
+// What a document's datatype is to this client.
+uint8_t shown_datatype(const Session& session, uint8_t datatype) {
+  return session.has(Feature::json) ? datatype & wire::kDatatypeJson : 0;
+}
+
+}  // namespace
+
+void answer(Session& session, const BinaryHeader& request, const BinaryReply& reply) {
+  write_head(session, request, reply);
+}
+
+void answer_value(Session& session, const BinaryHeader& request, std::string_view value, BinaryReply reply) {
+  reply.value_bytes = static_cast<uint32_t>(value.size());
+  write_head(session, request, reply);
+  session.reply(value);
+}
+
+void answer_success(Session& session, const BinaryHeader& request, uint64_t cas) {
+  write_head(session, request, {.cas = cas});
+}
+
+void answer_document(Session& session, const BinaryHeader& request, std::string_view key,
+                     store::DocumentRef document) {
+  std::array<char, 4> flags;
+  wire::store_big_endian(flags.data(), document->flags());
+  write_head(session, request,
+             {.cas = document->cas(),
+              .extras = {flags.data(), flags.size()},
+              .key = key,
+              .value_bytes = static_cast<uint32_t>(document->value().size()),
+              .datatype = shown_datatype(session, document->datatype())});
+  session.reply_value(std::move(document));
+}
+
+void answer_mutation(Session& session, const BinaryHeader& request, uint16_t vbucket, uint64_t seqno,
+                     uint64_t cas, std::string_view value) {
+  std::array<char, 16> token;
+  BinaryReply reply{.cas = cas, .value_bytes = static_cast<uint32_t>(value.size())};
+  if (session.has(Feature::mutation_seqno)) {
+    wire::store_big_endian(token.data(), session.bucket().vbucket_uuid(vbucket));
+    wire::store_big_endian(token.data() + 8, seqno);
+    reply.extras = {token.data(), token.size()};
+  }
+  write_head(session, request, reply);
+  session.reply(value);
+}
+
+void reply_binary_error(Session& session, const BinaryHeader& request, wire::BinaryStatus status,
+                        std::string_view context) {
+  if (session.client() != nullptr) {
+    const uint8_t datatype = !context.empty() && session.has(Feature::json) ? wire::kDatatypeJson : 0;
+    return answer_value(session, request, context, {.status = status, .datatype = datatype});
+  }
+  char* out = session.out().reserve(wire::kMaxBinaryErrorBytes);
+  session.out().commit(wire::write_binary_error(out, request, status));
+}
+
+}  // namespace bobbin::serve

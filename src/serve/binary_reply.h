@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "store/document.h"
+#include "wire/binary.h"
+
+namespace bobbin::serve {
+
+class Session;
+struct BinaryCommand;
+
+// Replies of the binary protocol, as the client that is to have them has agreed to read them: with the time
+// that its request took, with mutation tokens, with datatypes. All append to the session's output; opcode and
+// opaque are those of the request.
+
+/// Header, extras, key. The caller appends the value, reply.value_bytes long.
+void answer(Session& session, const wire::BinaryHeader& request, const wire::BinaryReply& reply);
+/// A whole reply with a value that is copied.
+void answer_value(Session& session, const wire::BinaryHeader& request, std::string_view value,
+                  wire::BinaryReply reply = {});
+/// Nothing but success.
+void answer_success(Session& session, const wire::BinaryHeader& request, uint64_t cas = 0);
+/// A document's value, with `key` if that is not empty.
+void answer_document(Session& session, const wire::BinaryHeader& request, std::string_view key,
+                     store::DocumentRef document);
+/// A change of a vbucket with this seqno was made. `value` is a counter's, or empty.
+void answer_mutation(Session& session, const wire::BinaryHeader& request, uint16_t vbucket, uint64_t seqno,
+                     uint64_t cas, std::string_view value = {});
+/// An error. Memcached's clients get its text for it, those of Couchbase nothing, or `context`, a JSON text.
+void reply_binary_error(Session& session, const wire::BinaryHeader& request, wire::BinaryStatus status,
+                        std::string_view context = {});
+
+}  // namespace bobbin::serve

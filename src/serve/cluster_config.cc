@@ -1,0 +1,96 @@
+#include "serve/cluster_config.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <iterator>
+
+#include "serve/session.h"
+
+namespace bobbin::serve {
+namespace {
+
+// What clients may dare to ask for. rangeScan and dcp are not among them while there are none: a scan that is
+// refused looks to the SDK like an empty collection.
+constexpr std::string_view kBucketCapabilities =
+    R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp",)"
+    R"("nodesExt","xattr","preserve_expiry"])";
+
+struct Place {
+  std::string host;
+  uint16_t port;
+};
+
+Place place_of(const Session& session) {
+  const Node& node = session.engine().node;
+  return {node.advertised_host.empty() ? "$HOST" : node.advertised_host,
+          node.advertised_port != 0 ? node.advertised_port : port_of(session.connection().status().local)};
+}
+
+void append_node_services(std::string& json, const Session& session, const Place& place) {
+  fmt::format_to(std::back_inserter(json), R"("nodesExt":[{{"services":{{"kv":{})", place.port);
+  const uint16_t management = session.engine().node.management_port;
+  if (management != 0) fmt::format_to(std::back_inserter(json), R"(,"mgmt":{})", management);
+  fmt::format_to(std::back_inserter(json), R"(}},"thisNode":true,"hostname":"{}"}}])", place.host);
+}
+
+// Every vbucket lies on the one server there is.
+void append_vbucket_map(std::string& json, uint32_t vbuckets) {
+  json += R"("vBucketMap":[)";
+  for (uint32_t i = 0; i < vbuckets; ++i)
+    json += i == 0 ? "[0]" : ",[0]";
+  json += ']';
+}
+
+}  // namespace
+
+uint16_t port_of(std::string_view address) {
+  const size_t colon = address.rfind(':');
+  uint16_t port = 0;
+  if (colon == std::string_view::npos) return 0;
+  const std::string_view digits = address.substr(colon + 1);
+  const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  return end.ec == std::errc() ? port : 0;
+}
+
+int64_t config_revision(const Session&) {
+  return 1;
+}
+
+std::string bucket_config(const Session& session) {
+  const Place place = place_of(session);
+  const ServedBucket& bucket = session.served();
+  std::string json;
+  json.reserve(1024 + 4 * size_t{bucket.bucket().vbucket_count()});
+  fmt::format_to(std::back_inserter(json),
+                 R"({{"rev":{},"revEpoch":{},"name":"{}","uuid":"{}","nodeLocator":"vbucket",)"
+                 R"("uri":"/pools/default/buckets/{}?bucket_uuid={}",)"
+                 R"("streamingUri":"/pools/default/bucketsStreaming/{}?bucket_uuid={}",)"
+                 R"("bucketCapabilitiesVer":"","bucketCapabilities":{},"collectionsManifestUid":"0",)",
+                 config_revision(session), kConfigEpoch, bucket.name(), bucket.uuid(), bucket.name(),
+                 bucket.uuid(), bucket.name(), bucket.uuid(), kBucketCapabilities);
+  append_node_services(json, session, place);
+  const uint16_t management = session.engine().node.management_port;
+  fmt::format_to(std::back_inserter(json), R"(,"nodes":[{{"hostname":"{}:{}","ports":{{"direct":{}}}}}],)",
+                 place.host, management != 0 ? management : place.port, place.port);
+  fmt::format_to(std::back_inserter(json),
+                 R"("vBucketServerMap":{{"hashAlgorithm":"CRC","numReplicas":0,"serverList":["{}:{}"],)",
+                 place.host, place.port);
+  append_vbucket_map(json, bucket.bucket().vbucket_count());
+  json += R"(},"clusterCapabilitiesVer":[1,0],"clusterCapabilities":{},"clusterName":"","clusterUUID":")";
+  json += session.engine().node.cluster_uuid;
+  json += "\"}";
+  return json;
+}
+
+std::string global_config(const Session& session) {
+  std::string json = fmt::format(R"({{"rev":{},"revEpoch":{},)", config_revision(session), kConfigEpoch);
+  append_node_services(json, session, place_of(session));
+  fmt::format_to(std::back_inserter(json),
+                 R"(,"clusterCapabilitiesVer":[1,0],"clusterCapabilities":{{}},"clusterName":"",)"
+                 R"("clusterUUID":"{}"}})",
+                 session.engine().node.cluster_uuid);
+  return json;
+}
+
+}  // namespace bobbin::serve

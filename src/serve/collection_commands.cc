@@ -1,0 +1,86 @@
+// What clients ask about scopes and collections (kv_engine docs/Collections.md).
+
+#include <array>
+
+#include "serve/binary_commands.h"
+#include "serve/session.h"
+#include "wire/datatype.h"
+
+namespace bobbin::serve {
+namespace {
+
+using wire::BinaryOpcode;
+using wire::BinaryRequest;
+using wire::BinaryStatus;
+using wire::ExtrasLengths;
+using wire::Presence;
+
+constexpr std::string_view kManifest =
+    R"({"uid":"0","scopes":[{"name":"_default","uid":"0","collections":[{"name":"_default","uid":"0"}]}]})";
+
+// What names one of a bucket's scopes or collections: "scope.collection", where an empty name is the default.
+bool is_default(std::string_view name) {
+  return name.empty() || name == "_default";
+}
+
+// Answers the manifest's uid and an id.
+void answer_id(Session& session, const BinaryRequest& request, uint64_t manifest, uint32_t id) {
+  std::array<char, 12> extras;
+  wire::store_big_endian(extras.data(), manifest);
+  wire::store_big_endian(extras.data() + 8, id);
+  answer(session, request.header, {.extras = {extras.data(), extras.size()}});
+}
+
+void handle_manifest(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const uint8_t datatype = session.has(wire::Feature::json) ? wire::kDatatypeJson : 0;
+  answer_value(session, request.header, kManifest, {.datatype = datatype});
+}
+
+void refuse(Session& session, const BinaryRequest& request, BinaryStatus status) {
+  reply_binary_error(session, request.header, status, R"({"manifest_uid":"0"})");
+}
+
+// The path is the value; in older clients the key.
+std::string_view path_of(const BinaryRequest& request) {
+  return request.value.empty() ? request.key : request.value;
+}
+
+void handle_collection_id(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const std::string_view path = path_of(request);
+  const size_t dot = path.find('.');
+  if (dot == std::string_view::npos || path.find('.', dot + 1) != std::string_view::npos)
+    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  if (!is_default(path.substr(0, dot))) return refuse(session, request, BinaryStatus::unknown_scope);
+  if (!is_default(path.substr(dot + 1))) return refuse(session, request, BinaryStatus::unknown_collection);
+  answer_id(session, request, 0, 0);
+}
+
+void handle_scope_id(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const std::string_view path = path_of(request);
+  const std::string_view scope = path.substr(0, path.find('.'));
+  if (!is_default(scope)) return refuse(session, request, BinaryStatus::unknown_scope);
+  answer_id(session, request, 0, 0);
+}
+
+constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name,
+                            decltype(BinaryCommand::handle) handle) {
+  BinaryCommand row{opcode, name, {ExtrasLengths(0), Presence::optional, Presence::optional}, handle};
+  row.key = KeyKind::name;
+  row.audience = Audience::couchbase;
+  return row;
+}
+
+using enum BinaryOpcode;
+constexpr BinaryCommand kCommands[] = {
+    row(collections_get_manifest, "collections_get_manifest", handle_manifest),
+    row(collections_get_id, "collections_get_id", handle_collection_id),
+    row(collections_get_scope_id, "collections_get_scope_id", handle_scope_id),
+};
+
+}  // namespace
+
+std::span<const BinaryCommand> collection_commands() {
+  return kCommands;
+}
+
+}  // namespace bobbin::serve

@@ -1,0 +1,113 @@
+// Commands about the connection itself: who is speaking, what both sides know, which bucket is meant.
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "serve/binary_commands.h"
+#include "serve/cluster_config.h"
+#include "serve/error_map.h"
+#include "serve/session.h"
+#include "wire/datatype.h"
+#include "wire/feature.h"
+
+namespace bobbin::serve {
+namespace {
+
+using wire::BinaryOpcode;
+using wire::BinaryRequest;
+using wire::BinaryStatus;
+using wire::ExtrasLengths;
+using wire::Feature;
+using wire::Presence;
+
+constexpr wire::FeatureSet kOffered(Feature::tcp_nodelay, Feature::tcp_delay, Feature::mutation_seqno,
+                                    Feature::xattr, Feature::xerror, Feature::select_bucket, Feature::json,
+                                    Feature::duplex, Feature::unordered_execution, Feature::tracing,
+                                    Feature::alt_request, Feature::sync_replication, Feature::collections,
+                                    Feature::preserve_ttl, Feature::get_cluster_config_with_known_version,
+                                    Feature::dedupe_not_my_vbucket_clustermap);
+
+void answer_json(Session& session, const BinaryRequest& request, std::string_view json) {
+  const uint8_t datatype = session.has(Feature::json) ? wire::kDatatypeJson : 0;
+  answer_value(session, request.header, json, {.datatype = datatype});
+}
+
+// The agreement holds from the next request on: its answer is still written as those before.
+void handle_hello(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  std::vector<Feature> granted;
+  if (!wire::grant_features(request.value, kOffered, granted))
+    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  wire::FeatureSet features;
+  std::string answer;
+  for (const Feature feature : granted) {
+    features.add(feature);
+    const auto number = static_cast<uint16_t>(feature);
+    answer += {static_cast<char>(number >> 8), static_cast<char>(number)};
+  }
+  Client& client = session.greet(features);
+  client.agent = request.key;
+  answer_value(session, request.header, answer);
+}
+
+void handle_error_map(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  if (request.value.size() != 2)
+    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  const auto version = wire::load_big_endian<uint16_t>(request.value.data());
+  if (version == 0) return reply_binary_error(session, request.header, BinaryStatus::not_supported);
+  answer_json(session, request, error_map(version));
+}
+
+void handle_select_bucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const std::shared_ptr<ServedBucket>& bucket = session.engine().bucket;
+  if (request.key != bucket->name())
+    return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  session.select(bucket);
+  answer_success(session, request.header);
+}
+
+void handle_list_buckets(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  answer_value(session, request.header, session.engine().bucket->name());
+}
+
+// The extras are the configuration that the client has: nothing is sent to who has the newest.
+void handle_cluster_config(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  if (!request.extras.empty()) {
+    const auto epoch = static_cast<int64_t>(wire::load_big_endian<uint64_t>(request.extras.data()));
+    const auto revision = static_cast<int64_t>(wire::load_big_endian<uint64_t>(request.extras.data() + 8));
+    if (epoch > kConfigEpoch || (epoch == kConfigEpoch && revision >= config_revision(session)))
+      return answer_success(session, request.header);
+  }
+  answer_json(session, request, session.has_bucket() ? bucket_config(session) : global_config(session));
+}
+
+constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
+                            decltype(BinaryCommand::handle) handle, Audience audience = Audience::couchbase) {
+  BinaryCommand row{opcode, name, shape, handle};
+  row.needs_bucket = false;
+  row.key = KeyKind::name;
+  row.audience = audience;
+  return row;
+}
+
+using enum BinaryOpcode;
+constexpr BinaryCommand kCommands[] = {
+    row(hello, "hello", {ExtrasLengths(0), Presence::optional, Presence::optional}, handle_hello,
+        Audience::everybody),
+    row(get_error_map, "get_error_map", {ExtrasLengths(0), Presence::forbidden, Presence::required},
+        handle_error_map),
+    row(select_bucket, "select_bucket", {ExtrasLengths(0), Presence::required, Presence::forbidden},
+        handle_select_bucket),
+    row(list_buckets, "list_buckets", {ExtrasLengths(0), Presence::forbidden, Presence::forbidden},
+        handle_list_buckets),
+    row(get_cluster_config, "get_cluster_config",
+        {ExtrasLengths(0, 16), Presence::forbidden, Presence::forbidden}, handle_cluster_config),
+};
+
+}  // namespace
+
+std::span<const BinaryCommand> connection_commands() {
+  return kCommands;
+}
+
+}  // namespace bobbin::serve

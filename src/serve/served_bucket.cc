@@ -1,0 +1,48 @@
+#include "serve/served_bucket.h"
+
+#include <utility>
+
+#include "disk/layout_file.h"
+
+namespace bobbin::serve {
+namespace {
+
+std::string uuid_of(const ServedBucketOptions& options) {
+  if (!options.uuid.empty()) return options.uuid;
+  return options.disk != nullptr ? options.disk->directory().uuid() : disk::new_uuid();
+}
+
+}  // namespace
+
+ServedBucket::ServedBucket(ServedBucketOptions options, const base::Clock& clock)
+    : name_(std::move(options.name)),
+      uuid_(uuid_of(options)),
+      disk_(std::move(options.disk)),
+      cache_(disk_ == nullptr ? std::make_unique<store::Bucket>(options.cache) : nullptr),
+      bucket_(disk_ == nullptr ? *cache_ : disk_->bucket()),
+      durable_replies_(options.durable_replies),
+      uploads_(bucket_.quota_bytes() / 2),
+      sweeper_(std::make_unique<store::Sweeper>(bucket_, clock)) {
+  bucket_.set_eviction_observer(options.observer);
+}
+
+ServedBucket::~ServedBucket() {
+  end();
+}
+
+void ServedBucket::start() {
+  if (disk_ != nullptr) disk_->start();
+  sweeper_->start();
+}
+
+disk::Result<void> ServedBucket::close() {
+  sweeper_.reset();
+  return disk_ == nullptr ? disk::Result<void>() : disk_->close();
+}
+
+void ServedBucket::end() {
+  sweeper_.reset();
+  disk_.reset();
+}
+
+}  // namespace bobbin::serve

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "disk/persistence.h"
+#include "serve/upload.h"
+#include "store/bucket.h"
+#include "store/sweeper.h"
+
+namespace bobbin::serve {
+
+struct ServedBucketOptions {
+  /// As clients select it, 1 to 100 characters.
+  std::string name = "default";
+  /// 32 hexadecimal digits: two buckets of one name, made one after the other, are told apart by it. Empty:
+  /// the data directory's, or a random one.
+  std::string uuid = {};
+  store::BucketOptions cache = {};               ///< not looked at with `disk`
+  std::unique_ptr<disk::Persistence> disk = {};  ///< opened and not started; null: a cache
+  bool durable_replies = false;  ///< replies to writes wait until these are on disk; with `disk`
+  store::EvictionObserver* observer = nullptr;  ///< lives longer
+};
+
+/// A bucket with everything that works on it: its disk, its sweeper, and how much memory uploads may hold.
+/// Shared by the list of buckets and the sessions that have selected it, because a bucket may be deleted
+/// while connections still use it. Any thread; start, close and the destructor: one thread that is no loop.
+class ServedBucket {
+ public:
+  ServedBucket(ServedBucketOptions options, const base::Clock& clock);
+  ~ServedBucket();
+  ServedBucket(const ServedBucket&) = delete;
+  ServedBucket& operator=(const ServedBucket&) = delete;
+
+  void start();
+  /// Ends its threads, and brings everything to disk. An error: not all is there.
+  [[nodiscard]] disk::Result<void> close();
+  /// Ends its threads at once; store::Bucket and disk may no longer be used.
+  void end();
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const std::string& uuid() const noexcept { return uuid_; }
+  [[nodiscard]] store::Bucket& bucket() const noexcept { return bucket_; }
+  /// Null in front of a cache.
+  [[nodiscard]] disk::Persistence* disk() const noexcept { return disk_.get(); }
+  [[nodiscard]] bool durable_replies() const noexcept { return durable_replies_; }
+  [[nodiscard]] UploadBudget& uploads() const noexcept { return uploads_; }
+
+ private:
+  const std::string name_;
+  const std::string uuid_;
+  std::unique_ptr<disk::Persistence> disk_;
+  const std::unique_ptr<store::Bucket> cache_;  // null with a disk, which has its own
+  store::Bucket& bucket_;
+  const bool durable_replies_;
+  mutable UploadBudget uploads_;
+  std::unique_ptr<store::Sweeper> sweeper_;
+};
+
+}  // namespace bobbin::serve
