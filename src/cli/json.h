@@ -3,11 +3,11 @@
 #include <string>
 #include <string_view>
 
+#include "wire/json_text.h"
+
 namespace bobbin::cli {
 
-/// `text` as a JSON string with its quotes (RFC 8259, section 7). Bytes that are not UTF-8 become U+FFFD.
-/// Control characters are escaped, so that the result is also safe to show on a terminal.
-std::string json_string(std::string_view text);
+using wire::json_string;
 
 /// `text` unchanged if it is a number as JSON writes numbers, otherwise json_string(text).
 std::string json_number_or_string(std::string_view text);
