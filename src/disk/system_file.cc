@@ -88,11 +88,13 @@ Result<std::optional<std::string>> read_file(const std::string& path) {
   return std::optional<std::string>(std::move(bytes));
 }
 
-Result<void> replace_file(const std::string& path, std::string_view bytes) {
+Result<void> replace_file(const std::string& path, std::string_view bytes, unsigned mode) {
   const std::string beside = path + ".new";
+  // What an interrupted call left has the permissions that it was made with.
+  if (::unlink(beside.c_str()) != 0 && errno != ENOENT)
+    return base::fail(system_error(errno, beside, "remove it"));
   {
-    const OpenFile file(
-        ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, kFileMode));
+    const OpenFile file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
     if (file.get() < 0) return base::fail(system_error(errno, beside, "create it"));
     if (!write_all(file.get(), bytes)) return base::fail(system_error(errno, beside, "write it"));
     if (::fsync(file.get()) != 0) return base::fail(system_error(errno, beside, "sync it"));

@@ -15,9 +15,13 @@ namespace bobbin::disk {
 
 /// Empty when there is no such file.
 [[nodiscard]] Result<std::optional<std::string>> read_file(const std::string& path);
+/// For files whose owner alone may read them.
+inline constexpr unsigned kSecretFileMode = 0600;
+
 /// The whole file or what was there before, also after a loss of power: written beside, synced, renamed, and
-/// the folder synced.
-[[nodiscard]] Result<void> replace_file(const std::string& path, std::string_view bytes);
+/// the folder synced. `mode` is what its permissions are at most (umask).
+[[nodiscard]] Result<void> replace_file(const std::string& path, std::string_view bytes,
+                                        unsigned mode = 0640);
 /// It is no error when there is none.
 [[nodiscard]] Result<void> remove_file(const std::string& path);
 /// With the folders above it that are missing.
