@@ -1,0 +1,113 @@
+#include "serve/audit.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+
+#include "base/log.h"
+#include "wire/json_text.h"
+
+namespace bobbin::serve {
+namespace {
+
+/// Names come from outside before anybody has logged in; a line has a bound.
+std::string member(std::string_view name, std::string_view text) {
+  constexpr size_t kMaxTextBytes = 1024;
+  return fmt::format(",\"{}\":{}", name, wire::json_string(text.substr(0, kMaxTextBytes)));
+}
+
+std::string time_text(base::Now now) {
+  const std::chrono::sys_seconds seconds{std::chrono::seconds(now.unix_ns / 1'000'000'000)};
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)),
+                     now.unix_ns / 1'000'000 % 1000);
+}
+
+}  // namespace
+
+AuditLog::AuditLog(AuditOptions options) : options_(std::move(options)), file_(options_.file) {
+  if (!options_.file.path.empty()) thread_ = std::thread([this] { run(); });
+}
+
+AuditLog::~AuditLog() {
+  if (!thread_.joinable()) return;
+  {
+    const base::MutexLock lock(mutex_);
+    is_ending_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+std::string AuditLog::begin_line(std::string_view event) const {
+  const base::Now now = options_.clock == nullptr ? base::Now{} : options_.clock->now();
+  return fmt::format("{{\"time\":\"{}\",\"event\":\"{}\"", time_text(now), event);
+}
+
+void AuditLog::login(const LoginEvent& event) {
+  if (!thread_.joinable()) return;
+  std::string line = begin_line("login");
+  line += event.succeeded ? ",\"ok\":true" : ",\"ok\":false";
+  line += member("user", event.user) + member("peer", event.peer) + member("mechanism", event.mechanism);
+  if (!event.succeeded) line += member("reason", event.reason);
+  enqueue(line + "}\n");
+}
+
+void AuditLog::admin(const AdminEvent& event) {
+  if (!thread_.joinable()) return;
+  std::string line = begin_line("admin");
+  line += event.succeeded ? ",\"ok\":true" : ",\"ok\":false";
+  line += member("user", event.user) + member("peer", event.peer) + member("action", event.action) +
+          member("object", event.object) + member("detail", event.detail);
+  enqueue(line + "}\n");
+}
+
+void AuditLog::enqueue(std::string_view line) {
+  {
+    const base::MutexLock lock(mutex_);
+    if (queue_.size() + line.size() > options_.max_queued_bytes) {
+      dropped_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+    queue_ += line;
+    ++queued_lines_;
+    if (queued_lines_ > 1) return;  // who put the first one there has woken the writer
+  }
+  changed_.notify_one();
+}
+
+void AuditLog::run() {
+  for (;;) {
+    std::string lines;
+    uint64_t count = 0;
+    {
+      const base::MutexLock lock(mutex_);
+      while (queue_.empty() && !is_ending_)
+        changed_.wait(mutex_);
+      if (queue_.empty()) return;
+      lines = std::exchange(queue_, {});
+      count = std::exchange(queued_lines_, 0);
+    }
+    write(lines, count);
+  }
+}
+
+void AuditLog::write(const std::string& lines, uint64_t count) {
+  const uint64_t dropped = dropped_.load(std::memory_order_relaxed);
+  std::string text = lines;
+  if (dropped > told_dropped_)
+    text = fmt::format("{},\"count\":{}}}\n", begin_line("dropped"), dropped - told_dropped_) + lines;
+  const auto done = file_.append(text);
+  if (done) {
+    told_dropped_ = dropped;
+    written_.fetch_add(count, std::memory_order_relaxed);
+  } else {
+    dropped_.fetch_add(count, std::memory_order_relaxed);
+    if (!is_failing_) base::log(base::LogLevel::error, "audit log: " + done.error().message);
+  }
+  is_failing_ = !done.has_value();
+}
+
+}  // namespace bobbin::serve

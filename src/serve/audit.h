@@ -1,0 +1,90 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "disk/rotated_file.h"
+
+namespace bobbin::serve {
+
+struct AuditOptions {
+  /// An empty path: nothing is kept.
+  disk::RotatedFileOptions file;
+  const base::Clock* clock = nullptr;  ///< outlives the log
+  /// Lines that wait for the disk. What does not fit is dropped, and counted.
+  size_t max_queued_bytes = 1024 * 1024;
+};
+
+/// A login that was tried.
+struct LoginEvent {
+  std::string_view user;
+  std::string_view peer;       ///< net::ConnectionStatus::peer
+  std::string_view mechanism;  ///< "SCRAM-SHA512", "PLAIN", "basic"
+  bool succeeded = false;
+  std::string_view reason = {};  ///< why it failed
+};
+
+/// Something that an administrator did, or was not allowed to.
+struct AdminEvent {
+  std::string_view user;  ///< empty: nobody has logged in
+  std::string_view peer;
+  std::string_view action;  ///< "create bucket", "change user" …
+  std::string_view object;  ///< what it was done to
+  bool succeeded = false;
+  std::string_view detail = {};
+};
+
+/// Who logged in, who failed to, and what administrators did: a JSON object a line.
+///
+///   {"time":"2026-11-24T18:00:00.123Z","event":"login","ok":false,"user":"app","peer":"tcp:192.0.2.7:4711",
+///    "mechanism":"SCRAM-SHA512","reason":"…"}
+///   {"time":…,"event":"admin","ok":true,"user":"admin","peer":…,"action":"create
+///   bucket","object":"b","detail":""}
+///   {"time":…,"event":"dropped","count":12}      so many lines before this one could not be kept
+///
+/// Any thread, a loop as well: an event is a line in a queue, and never waits. One thread writes. Lines are
+/// in the system's hands within moments and are not synced: a power cut may take the last seconds, a crash of
+/// the server only what is in the queue.
+class AuditLog {
+ public:
+  explicit AuditLog(AuditOptions options);
+  /// Writes what is in the queue.
+  ~AuditLog();
+  AuditLog(const AuditLog&) = delete;
+  AuditLog& operator=(const AuditLog&) = delete;
+
+  void login(const LoginEvent& event);
+  void admin(const AdminEvent& event);
+
+  // Lines since the start.
+  [[nodiscard]] uint64_t written() const noexcept { return written_.load(std::memory_order_relaxed); }
+  /// For want of room in the queue, or because the file could not be written.
+  [[nodiscard]] uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
+
+ private:
+  [[nodiscard]] std::string begin_line(std::string_view event) const;
+  void enqueue(std::string_view line) EXCLUDES(mutex_);
+  void run() EXCLUDES(mutex_);
+  void write(const std::string& lines, uint64_t count);
+
+  const AuditOptions options_;
+  disk::RotatedFile file_;     // the writing thread's
+  bool is_failing_ = false;    // the writing thread's
+  uint64_t told_dropped_ = 0;  // the writing thread's
+  std::atomic<uint64_t> written_{0};
+  std::atomic<uint64_t> dropped_{0};
+  base::Mutex mutex_;
+  std::condition_variable_any changed_;
+  std::string queue_ GUARDED_BY(mutex_);
+  uint64_t queued_lines_ GUARDED_BY(mutex_) = 0;
+  bool is_ending_ GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace bobbin::serve
