@@ -19,4 +19,8 @@ int check_command(int argc, char** argv);
 /// "2026-11-24T15:00:00Z".
 [[nodiscard]] std::string utc_text(uint64_t unix_ns);
 
+/// The users of a data directory, and who of them did what.
+[[nodiscard]] std::string users_path(const std::string& data);
+[[nodiscard]] std::string audit_path(const std::string& data);
+
 }  // namespace bobbin::cli

@@ -9,6 +9,7 @@
 #include "cli/config_file.h"
 #include "cli/options.h"
 #include "cli/quantity.h"
+#include "cli/server_users.h"
 #include "cli/suggestion.h"
 
 namespace bobbin::cli {
@@ -119,6 +120,7 @@ class Loader {
   /// What no single option can tell. To be called last.
   void check_together() {
     settle_memory();
+    if (given("port") && !given("mcbp_port")) config_.mcbp_port = 0;
     if (!errors_.empty()) return;
     const auto addresses = listen_addresses(config_);
     if (!addresses) {
@@ -128,18 +130,8 @@ class Loader {
     if (addresses->empty()) {
       errors_.push_back({where("listen") + "there is nothing to listen on: no address and no Unix socket"});
     }
-    if (config_.force_public) return;
-    for (const net::Address& address : *addresses) {
-      if (net::is_loopback(address)) continue;
-      errors_.push_back(
-          {fmt::format("{}refusing to listen on {}, which other machines may reach: Bobbin has no users and "
-                       "passwords yet, so whoever "
-                       "reaches that address "
-                       "could read, change and delete everything. Listen on 127.0.0.1, or, if your network "
-                       "keeps others away, "
-                       "add --force-public (force_public = true in the file)",
-                       where("listen"), address.text())});
-    }
+    for (const net::Address& address : *addresses)
+      check_reach(address);
   }
 
   base::Result<ServeConfig, std::vector<base::Error>> result() && {
@@ -148,6 +140,23 @@ class Loader {
   }
 
  private:
+  /// Whether other machines may be let in.
+  void check_reach(const net::Address& address) {
+    if (net::is_loopback(address)) return;
+    if (config_.dev) {
+      errors_.push_back({fmt::format("{}--dev lets everybody in, and is for loopback addresses: not for {}",
+                                     where("listen"), address.text())});
+      return;
+    }
+    if (config_.force_public || has_users(config_)) return;
+    errors_.push_back(
+        {fmt::format("{}refusing to listen on {}, which other machines may reach: there are no users and "
+                     "passwords, so whoever reaches that address could read, change and delete everything. "
+                     "Listen on 127.0.0.1, or add users first (bobbin user add), or, if your network keeps "
+                     "others away, add --force-public (force_public = true in the file)",
+                     where("listen"), address.text())});
+  }
+
   void apply(const std::string& path, const FileEntry& entry) {
     const auto options = serve_options();
     const auto option =

@@ -35,6 +35,18 @@ constexpr std::array kOptions = {
   Option{"port", OptionType::port, kWhere, 0, 65'535,
          "TCP port of every address that names none; 0 takes any free port and prints it",
          [](ServeConfig& c) -> Field { return &c.port; }},
+  Option{"mcbp_port", OptionType::port, kWhere, 0, 65'535,
+         "The same addresses listen on this port too, where Couchbase's clients look; every port takes every protocol. "
+         "0, as where --port is given without this: only on --port",
+         [](ServeConfig& c) -> Field { return &c.mcbp_port; }},
+  Option{"advertise", OptionType::path, kWhere, 0, 0,
+         "host or host:port at which Couchbase's clients reach this server, where that is not the host that they dial "
+         "and the port that it listens on (port mapping, tunnels)",
+         [](ServeConfig& c) -> Field { return &c.advertise; }},
+  Option{"dev", OptionType::boolean, kWhere, 0, 0,
+         "For development, on loopback addresses only: there is a user Administrator with the password \"password\", "
+         "and who does not log in may do everything, too",
+         [](ServeConfig& c) -> Field { return &c.dev; }},
   Option{"unix_socket", OptionType::path, kWhere, 0, 0,
          "Listen on this Unix socket too",
          [](ServeConfig& c) -> Field { return &c.unix_socket; }},

@@ -21,6 +21,13 @@ base::Result<std::vector<net::Address>, base::Error> listen_addresses(const Serv
       if (!address) return base::fail(std::move(address.error()));
       addresses.push_back(std::move(*address));
     }
+    for (const std::string& text : config.listen) {
+      auto address = net::Address::parse(text, config.mcbp_port);
+      if (config.mcbp_port == 0 || !address || address->is_unix() || address->port != config.mcbp_port)
+        continue;
+      const auto same = [&](const net::Address& other) { return other.text() == address->text(); };
+      if (std::none_of(addresses.begin(), addresses.end(), same)) addresses.push_back(std::move(*address));
+    }
   }
   if (!config.unix_socket.empty()) {
     auto address = net::Address::parse("unix:" + config.unix_socket, 0);

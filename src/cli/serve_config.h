@@ -24,6 +24,11 @@ struct ServeConfig {
   /// Hosts, "host:port", "[v6]:port" or "unix:/path"; the single word "none" stands for no TCP at all.
   std::vector<std::string> listen = {"127.0.0.1", "::1"};
   uint16_t port = 11211;  ///< for every entry of `listen` that names none; 0: the kernel chooses
+  /// Of the same entries, besides: where Couchbase's clients look. 0: none, as where `port` is given alone.
+  uint16_t mcbp_port = 11210;
+  /// "host" or "host:port" that configurations for Couchbase's clients name; empty: what each has dialled.
+  std::string advertise;
+  bool dev = false;  ///< a user Administrator with the password "password", and anybody else as well
   std::string unix_socket;
   uint32_t unix_mode = 0700;
   bool force_public = false;
@@ -54,8 +59,8 @@ struct ServeConfig {
 /// The part of memory_bytes that RocksDB's caches and memtables may take.
 [[nodiscard]] size_t disk_memory(const ServeConfig& config);
 
-/// `listen` with its ports, then the Unix socket. Empty when there is nothing to listen on. An error names
-/// the entry that is no address.
+/// `listen` with `port`, then with `mcbp_port`, then the Unix socket. Empty when there is nothing to listen
+/// on. An error names the entry that is no address.
 base::Result<std::vector<net::Address>, base::Error> listen_addresses(const ServeConfig& config);
 
 }  // namespace bobbin::cli

@@ -5,6 +5,7 @@
 #include "cli/data_commands.h"
 #include "cli/options.h"
 #include "cli/running_server.h"
+#include "cli/server_users.h"
 #include "serve/server.h"
 
 namespace bobbin::cli {
@@ -101,6 +102,18 @@ int exit_code_of(disk::ErrorKind kind) {
   return kExitNoResources;
 }
 
+namespace {
+
+serve::Node node_of(const ServeConfig& config) {
+  serve::Node node;
+  node.advertised_port = serve::port_of(config.advertise);
+  node.advertised_host =
+      node.advertised_port == 0 ? config.advertise : config.advertise.substr(0, config.advertise.rfind(':'));
+  return node;
+}
+
+}  // namespace
+
 base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
     const ServeConfig& config, const std::shared_ptr<disk::Files>& files) {
   auto addresses = listen_addresses(config);
@@ -123,6 +136,13 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
     options.control = control_path(config.data);
     options.bucket.durable_replies = config.durability == Durability::disk;
   }
+  static const base::SystemClock clock;  // for as long as there are users
+  auto users = open_users(config, clock);
+  if (!users) return base::fail(StartError{users.error().message, exit_code_of(users.error().kind)});
+  options.users = std::move(*users);
+  options.allow_anonymous = config.dev;
+  if (config.persistent && !config.dev) options.audit.file.path = audit_path(config.data);
+  options.node = node_of(config);
   auto server = serve::Server::start(std::move(options));
   if (!server) return base::fail(StartError{std::move(server.error().message)});
   return std::make_unique<ServingServer>(std::move(*server));

@@ -15,7 +15,7 @@ namespace bobbin::serve {
 
 struct AuditOptions {
   /// An empty path: nothing is kept.
-  disk::RotatedFileOptions file;
+  disk::RotatedFileOptions file = {};
   const base::Clock* clock = nullptr;  ///< outlives the log
   /// Lines that wait for the disk. What does not fit is dropped, and counted.
   size_t max_queued_bytes = 1024 * 1024;

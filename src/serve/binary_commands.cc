@@ -180,20 +180,29 @@ constexpr BinaryCommand keyed(BinaryCommand row) {
   row.with_key = true;
   return row;
 }
-constexpr BinaryCommand writes(BinaryCommand row) {
+constexpr BinaryCommand writes(BinaryCommand row, Privileges needs = kUpsert) {
   row.writes = true;
+  row.needs = needs;
   return row;
 }
-constexpr BinaryCommand store_row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape) {
-  BinaryCommand stores = writes(row(opcode, name, shape, handle_binary_store));
+constexpr BinaryCommand store_row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
+                                  Privileges needs = kUpsert) {
+  BinaryCommand stores = writes(row(opcode, name, shape, handle_binary_store), needs);
   stores.uploads = true;
   return stores;
 }
 // About the connection or the server, not about documents.
 constexpr BinaryCommand anywhere(BinaryCommand row) {
   row.needs_bucket = false;
+  row.needs = 0;
   row.key = KeyKind::name;
   return row;
+}
+constexpr BinaryCommand statistics_row() {
+  BinaryCommand stat = row(BinaryOpcode::stat, "stat", shapes::kStat, handle_stat);
+  stat.needs = kBucketStats;
+  stat.key = KeyKind::name;
+  return stat;
 }
 constexpr BinaryCommand of_memcached(BinaryCommand row) {
   row.audience = Audience::memcached;
@@ -207,32 +216,32 @@ constexpr BinaryCommand kCommands[] = {
     keyed(row(getk, "getk", shapes::kKey, handle_fetch)),
     quiet(keyed(row(getkq, "getkq", shapes::kKey, handle_fetch))),
     writes(row(touch, "touch", shapes::kTouch, handle_touch)),
-    writes(row(gat, "gat", shapes::kTouch, handle_fetch)),
-    quiet(writes(row(gatq, "gatq", shapes::kTouch, handle_fetch))),
-    of_memcached(keyed(writes(row(gatk, "gatk", shapes::kTouch, handle_fetch)))),
-    of_memcached(quiet(keyed(writes(row(gatkq, "gatkq", shapes::kTouch, handle_fetch))))),
+    writes(row(gat, "gat", shapes::kTouch, handle_fetch), kRead | kUpsert),
+    quiet(writes(row(gatq, "gatq", shapes::kTouch, handle_fetch), kRead | kUpsert)),
+    of_memcached(keyed(writes(row(gatk, "gatk", shapes::kTouch, handle_fetch), kRead | kUpsert))),
+    of_memcached(quiet(keyed(writes(row(gatkq, "gatkq", shapes::kTouch, handle_fetch), kRead | kUpsert)))),
     store_row(set, "set", shapes::kStore),
     quiet(store_row(setq, "setq", shapes::kStore)),
-    store_row(add, "add", shapes::kStore),
-    quiet(store_row(addq, "addq", shapes::kStore)),
+    store_row(add, "add", shapes::kStore, kInsert),
+    quiet(store_row(addq, "addq", shapes::kStore, kInsert)),
     store_row(replace, "replace", shapes::kStore),
     quiet(store_row(replaceq, "replaceq", shapes::kStore)),
     store_row(append, "append", shapes::kAppend),
     quiet(store_row(appendq, "appendq", shapes::kAppend)),
     store_row(prepend, "prepend", shapes::kAppend),
     quiet(store_row(prependq, "prependq", shapes::kAppend)),
-    writes(row(BinaryOpcode::remove, "delete", shapes::kKey, handle_delete)),
-    quiet(writes(row(removeq, "deleteq", shapes::kKey, handle_delete))),
+    writes(row(BinaryOpcode::remove, "delete", shapes::kKey, handle_delete), kDelete),
+    quiet(writes(row(removeq, "deleteq", shapes::kKey, handle_delete), kDelete)),
     writes(row(increment, "increment", shapes::kArithmetic, handle_arithmetic)),
     quiet(writes(row(incrementq, "incrementq", shapes::kArithmetic, handle_arithmetic))),
     writes(row(decrement, "decrement", shapes::kArithmetic, handle_arithmetic)),
     quiet(writes(row(decrementq, "decrementq", shapes::kArithmetic, handle_arithmetic))),
-    writes(row(BinaryOpcode::flush, "flush", shapes::kFlush, handle_flush)),
-    quiet(writes(row(flushq, "flushq", shapes::kFlush, handle_flush))),
+    writes(row(BinaryOpcode::flush, "flush", shapes::kFlush, handle_flush), kFlush),
+    quiet(writes(row(flushq, "flushq", shapes::kFlush, handle_flush), kFlush)),
     anywhere(row(noop, "noop", shapes::kNothing, handle_nothing)),
     anywhere(row(version, "version", shapes::kNothing, handle_version)),
     anywhere(row(verbosity, "verbosity", shapes::kVerbosity, handle_nothing)),
-    row(stat, "stat", shapes::kStat, handle_stat),
+    statistics_row(),
     anywhere(row(quit, "quit", shapes::kNothing, handle_quit)),
     anywhere(quiet(row(quitq, "quitq", shapes::kNothing, handle_quit))),
 };

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "serve/binary_reply.h"
+#include "serve/roles.h"
 #include "wire/binary.h"
 
 namespace bobbin::serve {
@@ -37,6 +38,7 @@ struct BinaryCommand {
   bool uploads = false;   ///< the handler is called before the value has arrived
   bool writes = false;    ///< changes what is stored
   bool needs_bucket = true;
+  Privileges needs = kRead;  ///< what the user has to be allowed
   KeyKind key = KeyKind::document;
   Audience audience = Audience::everybody;
 };
@@ -49,8 +51,10 @@ void run_binary_command(Session& session);
 
 // The tables, and a handler that stands in another file than its rows.
 
-std::span<const BinaryCommand> classic_commands();     ///< binary_commands.cc: memcached's
-std::span<const BinaryCommand> connection_commands();  ///< connection_commands.cc: who is speaking, and how
+std::span<const BinaryCommand> classic_commands();  ///< binary_commands.cc: memcached's
+std::span<const BinaryCommand>
+connection_commands();                            ///< connection_commands.cc: how client and server speak
+std::span<const BinaryCommand> login_commands();  ///< login_commands.cc: who is speaking
 std::span<const BinaryCommand> collection_commands();  ///< collection_commands.cc
 std::span<const BinaryCommand> metadata_commands();    ///< metadata_commands.cc: about documents and vbuckets
 

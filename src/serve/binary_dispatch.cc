@@ -20,7 +20,8 @@ constexpr uint32_t kMaxOtherValueBytes = 64 << 10;
 
 using Rows = std::array<const BinaryCommand*, 256>;
 
-constexpr auto kTables = {classic_commands, connection_commands, collection_commands, metadata_commands};
+constexpr auto kTables = {classic_commands, connection_commands, login_commands, collection_commands,
+                          metadata_commands};
 
 Rows rows_for(Audience audience) {
   Rows rows{};
@@ -118,6 +119,12 @@ void run_binary_command(Session& session) {
       refuse(session, request, admitted);
       return session.swallow(request.frame_bytes());
     }
+  }
+  if (!session.may(row->needs)) {
+    // Memcached's clients know only that they have to log in.
+    reply_binary_error(session, request.header,
+                       said_hello ? BinaryStatus::no_access : BinaryStatus::auth_error);
+    return session.swallow(request.frame_bytes());
   }
   if (row->uploads) {
     session.take(request.head_bytes());

@@ -66,6 +66,7 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name,
                             decltype(BinaryCommand::handle) handle) {
   BinaryCommand row{opcode, name, {ExtrasLengths(0), Presence::optional, Presence::optional}, handle};
   row.key = KeyKind::name;
+  row.needs = 0;  // who may select a bucket may know what is in it
   row.audience = Audience::couchbase;
   return row;
 }

@@ -62,6 +62,8 @@ void handle_select_bucket(Session& session, const BinaryCommand&, const BinaryRe
   const std::shared_ptr<ServedBucket>& bucket = session.engine().bucket;
   if (request.key != bucket->name())
     return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  if (!session.may_select(*bucket))
+    return reply_binary_error(session, request.header, BinaryStatus::no_access);
   session.select(bucket);
   answer_success(session, request.header);
 }
@@ -85,6 +87,7 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::Bi
                             decltype(BinaryCommand::handle) handle, Audience audience = Audience::couchbase) {
   BinaryCommand row{opcode, name, shape, handle};
   row.needs_bucket = false;
+  row.needs = 0;
   row.key = KeyKind::name;
   row.audience = audience;
   return row;

@@ -11,6 +11,7 @@
 #include "serve/cluster_config.h"
 #include "serve/counters.h"
 #include "serve/live_log.h"
+#include "serve/logins.h"
 #include "serve/served_bucket.h"
 #include "serve/statistics.h"
 
@@ -38,6 +39,10 @@ struct Engine {
   const std::unique_ptr<net::FrontEnd>& front_end;  ///< set before the first session exists
   StatBaseline& baseline;
   const Node& node;
+  Users& users;
+  Logins& logins;
+  /// Who has not logged in may do everything, though there are users. Where there are none, anybody may.
+  bool allow_anonymous;
   base::Now started;
 };
 

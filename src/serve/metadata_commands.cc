@@ -123,6 +123,7 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::Bi
                             decltype(BinaryCommand::handle) handle, KeyKind key = KeyKind::document) {
   BinaryCommand row{opcode, name, shape, handle};
   row.key = key;
+  if (key == KeyKind::name) row.needs = 0;  // of vbuckets: who may select the bucket
   row.audience = Audience::couchbase;
   return row;
 }

@@ -16,6 +16,11 @@ Node with_uuid(Node node) {
   return node;
 }
 
+AuditOptions with_clock(AuditOptions options, const base::Clock& clock) {
+  options.clock = &clock;
+  return options;
+}
+
 ServedBucketOptions observed(ServedBucketOptions options, LiveLog& log) {
   options.observer = &log;
   return options;
@@ -26,9 +31,23 @@ ServedBucketOptions observed(ServedBucketOptions options, LiveLog& log) {
 Server::Server(ServerOptions&& options)
     : settings_(std::move(options.settings)),
       node_(with_uuid(std::move(options.node))),
+      users_(options.users != nullptr ? std::move(options.users) : Users::nobody(clock_)),
+      audit_(with_clock(std::move(options.audit), clock_)),
+      logins_(*users_, audit_, clock_),
       log_(clock_),
       bucket_(std::make_shared<ServedBucket>(observed(std::move(options.bucket), log_), clock_)),
-      engine_{bucket_, clock_, log_, counters_, settings_, front_end_, baseline_, node_, clock_.now()} {
+      engine_{bucket_,
+              clock_,
+              log_,
+              counters_,
+              settings_,
+              front_end_,
+              baseline_,
+              node_,
+              *users_,
+              logins_,
+              options.allow_anonymous,
+              clock_.now()} {
   for (size_t i = 0; i < std::max<size_t>(options.front_end.threads, 1); ++i) {
     counters_.push_back(std::make_unique<CommandCounters>());
   }

@@ -19,6 +19,9 @@ struct ServerOptions {
   /// Where commands to the server itself come in, a path. Only with a disk; empty: nowhere.
   std::string control;
   Node node;
+  std::unique_ptr<Users> users;   ///< null: there are none, and anybody may do everything
+  AuditOptions audit;             ///< `clock` is the server's
+  bool allow_anonymous = false;   ///< see Engine
   std::vector<Setting> settings;  ///< for `stats settings`
 };
 
@@ -54,6 +57,9 @@ class Server {
   const base::SystemClock clock_;
   const std::vector<Setting> settings_;
   const Node node_;
+  const std::unique_ptr<Users> users_;
+  AuditLog audit_;
+  Logins logins_;
   LiveLog log_;
   const std::shared_ptr<ServedBucket> bucket_;
   std::vector<std::unique_ptr<CommandCounters>> counters_;

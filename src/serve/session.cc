@@ -55,6 +55,12 @@ size_t Session::step(std::string_view bytes, size_t scanned) {
 }
 
 size_t Session::handle_text(std::string_view bytes, size_t scanned) {
+  // Nobody logs in by this protocol. What follows may be a value: nothing of it is read as a command.
+  if (!may(kRead)) [[unlikely]] {
+    reply(wire::kUnauthenticated);
+    quit();
+    return bytes.size();
+  }
   const wire::LineCut cut = wire::cut_line(bytes, scanned);
   if (cut.state == wire::LineState::incomplete) return 0;
   if (cut.state == wire::LineState::too_long) {
@@ -92,6 +98,48 @@ void Session::read_clock() {
   if (has(wire::Feature::tracing)) client_->received_ns = now_.unix_ns;
 }
 
+Access Session::access_to(const ServedBucket& bucket) const {
+  if (user_.empty() && (engine_.allow_anonymous || engine_.users.empty())) return Access::unlimited();
+  const auto is_default = [](std::string_view name) { return name == "_default"; };
+  const CollectionIds ids{
+      .scope =
+          [=](std::string_view scope) {
+            return is_default(scope) ? std::optional<uint32_t>(0) : std::nullopt;
+          },
+      .collection =
+          [=](std::string_view scope, std::string_view collection) {
+            return is_default(scope) && is_default(collection) ? std::optional<uint32_t>(0) : std::nullopt;
+          }};
+  return engine_.users.access(user_, bucket.name(), ids);
+}
+
+void Session::work_out_access() {
+  access_generation_ = engine_.users.generation();
+  access_ = access_to(*served_);
+}
+
+bool Session::may_select(const ServedBucket& bucket) const {
+  return access_to(bucket).may_select();
+}
+
+void Session::log_in(std::string user) {
+  user_ = std::move(user);
+  access_generation_ = 0;
+}
+
+void Session::log_out() {
+  login_.reset();
+  log_in({});
+}
+
+void Session::begin_login(std::unique_ptr<wire::ScramExchange> exchange) {
+  login_ = std::move(exchange);
+}
+
+std::unique_ptr<wire::ScramExchange> Session::take_login() {
+  return std::exchange(login_, nullptr);
+}
+
 Client& Session::greet(wire::FeatureSet features) {
   if (client_ == nullptr) client_ = std::make_unique<Client>();
   client_->features = features;
@@ -103,6 +151,7 @@ Client& Session::greet(wire::FeatureSet features) {
 void Session::select(std::shared_ptr<ServedBucket> bucket) {
   selected_ = true;
   if (bucket == served_) return;
+  access_generation_ = 0;
   served_ = std::move(bucket);
   disk_.reset();
   if (served_->disk() != nullptr) {

@@ -46,6 +46,21 @@ class Session final : public net::Receiver {
   void select(std::shared_ptr<ServedBucket> bucket);
   /// False: the client has to select one first.
   [[nodiscard]] bool has_bucket() const noexcept { return selected_; }
+  /// What the user may do in the bucket that is selected, as users and roles are now.
+  [[nodiscard]] bool may(Privileges needs) {
+    if (access_generation_ != engine_.users.generation()) [[unlikely]]
+      work_out_access();
+    return access_.may(needs);
+  }
+  [[nodiscard]] bool may_select(const ServedBucket& bucket) const;
+  /// A login was right. Whoever was logged in before is no longer.
+  void log_in(std::string user);
+  void log_out();
+  /// The client's next step ends it.
+  void begin_login(std::unique_ptr<wire::ScramExchange> exchange);
+  [[nodiscard]] std::unique_ptr<wire::ScramExchange> take_login();
+  /// Empty: nobody.
+  [[nodiscard]] const std::string& user() const noexcept { return user_; }
   /// The bucket that this client works on; of memcached's protocols, the default one.
   [[nodiscard]] const ServedBucket& served() const noexcept { return *served_; }
   [[nodiscard]] store::Bucket& bucket() const noexcept { return served_->bucket(); }
@@ -118,6 +133,8 @@ class Session final : public net::Receiver {
   size_t fill_upload(std::string_view bytes);
   void finish_upload();
   void read_clock();
+  void work_out_access();
+  [[nodiscard]] Access access_to(const ServedBucket& bucket) const;
 
   struct Suspended {
     size_t left = 0;
@@ -130,6 +147,10 @@ class Session final : public net::Receiver {
   CommandCounters& counters_;
   std::shared_ptr<ServedBucket> served_;
   std::unique_ptr<Client> client_;
+  Access access_;
+  uint64_t access_generation_ = 0;  // of the users; 0: not worked out
+  std::string user_;
+  std::unique_ptr<wire::ScramExchange> login_;
   net::Connection* connection_ = nullptr;
   base::Now now_;
   std::string_view following_;

@@ -68,6 +68,11 @@ disk::Result<std::unique_ptr<Users>> Users::open(UsersOptions options) {
   return users;
 }
 
+std::unique_ptr<Users> Users::nobody(const base::Clock& clock) {
+  auto users = open({.path = {}, .clock = &clock});
+  return std::move(*users);  // without a file nothing can fail
+}
+
 std::shared_ptr<const Users::Snapshot> Users::make_snapshot(UserTable table) {
   std::set<uint32_t> iterations;
   for (const auto& [_, user] : table.users) {

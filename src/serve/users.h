@@ -68,6 +68,9 @@ class Users {
   /// A file that is not there means that there are no users; one that is damaged is an error that names it.
   [[nodiscard]] static disk::Result<std::unique_ptr<Users>> open(UsersOptions options);
 
+  /// None, in memory only.
+  [[nodiscard]] static std::unique_ptr<Users> nobody(const base::Clock& clock);
+
   /// Rises with every change; never 0. Cheap enough for each request.
   [[nodiscard]] uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
 
