@@ -64,13 +64,9 @@ std::string_view trimmed(std::string_view text) {
 
 class Runner {
  public:
-  Runner(bool create_parents, const JsonIndex& document, const SubdocPath& path, std::string_view value,
-         JsonIndex& scratch)
-      : create_parents_(create_parents),
-        document_(document),
-        path_(path.components()),
-        value_(value),
-        scratch_(scratch) {}
+  Runner(bool create_parents, const JsonIndex& document, std::span<const PathComponent> path,
+         std::string_view value, JsonIndex& scratch)
+      : create_parents_(create_parents), document_(document), path_(path), value_(value), scratch_(scratch) {}
 
   SubdocOutcome run(SubdocOperation operation) {
     outcome_.status = dispatch(operation);
@@ -338,7 +334,7 @@ void TextEdit::apply(std::string& text) const {
 }
 
 SubdocOutcome run_operation(SubdocOperation operation, bool create_parents, const JsonIndex& document,
-                            const SubdocPath& path, std::string_view value, JsonIndex& scratch) {
+                            std::span<const PathComponent> path, std::string_view value, JsonIndex& scratch) {
   return Runner(create_parents, document, path, value, scratch).run(operation);
 }
 

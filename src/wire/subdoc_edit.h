@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -51,7 +52,7 @@ struct SubdocOutcome {
   JsonRange found;  ///< get: in the document's text
   TextEdit edit;    ///< operations that change something
   /// get_count and counter: the number, in decimal.
-  std::array<char, 20> digits;
+  std::array<char, 20> digits{};
   uint8_t digit_count = 0;
 
   [[nodiscard]] std::string_view number() const { return {digits.data(), digit_count}; }
@@ -75,6 +76,6 @@ struct SubdocOutcome {
 /// no
 ///   int64: value_cannot_insert.
 SubdocOutcome run_operation(SubdocOperation operation, bool create_parents, const JsonIndex& document,
-                            const SubdocPath& path, std::string_view value, JsonIndex& scratch);
+                            std::span<const PathComponent> path, std::string_view value, JsonIndex& scratch);
 
 }  // namespace bobbin::wire

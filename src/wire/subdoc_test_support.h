@@ -33,7 +33,8 @@ inline RanOperation run_on(std::string_view text, SubdocOperation operation, std
   JsonIndex document;
   JsonIndex scratch;
   document.build(own);
-  const SubdocOutcome outcome = run_operation(operation, create_parents, document, path, value, scratch);
+  const SubdocOutcome outcome =
+      run_operation(operation, create_parents, document, path.components(), value, scratch);
   ran.status = outcome.status;
   if (ran.status != SubdocStatus::success) return ran;
   switch (operation) {
