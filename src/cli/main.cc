@@ -33,6 +33,7 @@ constexpr std::array kCommands = {
     Command{"backup", "copy a data directory, also of a running server", backup_command},
     Command{"restore", "make a data directory from a backup", restore_command},
     Command{"check", "verify a data directory", check_command},
+    Command{"user", "add, list and remove the users in a data directory", user_command},
     Command{"bench", "put load on a server and measure it", bench_command},
 };
 
@@ -93,7 +94,8 @@ int print_markdown() {
       "is missing or a condition was not met, 2 when flags or arguments are wrong, and 3 when the server "
       "cannot "
       "be reached\n"
-      "or refuses. `serve`, `backup`, `restore` and `check` end as their pages say.\n");
+      "or refuses. `serve`, `backup`, `restore`, `check` and `user` end as their pages "
+      "say.\n");
   for (const Command& command : kCommands) {
     print(fmt::format("\n## bobbin {}\n\n```\n", command.name));
     if (const int code = run_with(command, "--help"); code != 0) return code;

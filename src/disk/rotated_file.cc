@@ -17,8 +17,10 @@ RotatedFile::~RotatedFile() {
 }
 
 Result<void> RotatedFile::open() {
-  const int flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
-  file_ = ::open(options_.path.c_str(), flags, kSecretFileMode);
+  const int flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+  file_ = ::open(options_.path.c_str(), flags);
+  const bool is_new = file_ < 0 && errno == ENOENT;
+  if (is_new) file_ = ::open(options_.path.c_str(), flags | O_CREAT | O_EXCL, kSecretFileMode);
   if (file_ < 0) return base::fail(system_error(errno, options_.path, "open it"));
   struct stat status {};
   char last = '\n';
@@ -28,6 +30,7 @@ Result<void> RotatedFile::open() {
     ::close(std::exchange(file_, -1));
     return base::fail(system_error(number, options_.path, "read it"));
   }
+  if (is_new) give_to_owner_of_folder(file_, options_.path);
   bytes_ = static_cast<uint64_t>(status.st_size);
   is_in_a_line_ = last != '\n';
   return {};

@@ -96,12 +96,20 @@ Result<void> replace_file(const std::string& path, std::string_view bytes, unsig
   {
     const OpenFile file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
     if (file.get() < 0) return base::fail(system_error(errno, beside, "create it"));
+    give_to_owner_of_folder(file.get(), beside);
     if (!write_all(file.get(), bytes)) return base::fail(system_error(errno, beside, "write it"));
     if (::fsync(file.get()) != 0) return base::fail(system_error(errno, beside, "sync it"));
   }
   if (::rename(beside.c_str(), path.c_str()) != 0)
     return base::fail(system_error(errno, path, "rename a file to it"));
   return sync_folder(folder_of(path));
+}
+
+void give_to_owner_of_folder(int file, const std::string& path) {
+  struct stat folder {};
+  if (::geteuid() != 0 || ::stat(folder_of(path).c_str(), &folder) != 0 || folder.st_uid == 0) return;
+  // Where that is not possible (user namespaces, NFS) the file stays as every other that root makes there.
+  (void)!::fchown(file, folder.st_uid, folder.st_gid);
 }
 
 Result<void> remove_file(const std::string& path) {

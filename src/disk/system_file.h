@@ -22,6 +22,9 @@ inline constexpr unsigned kSecretFileMode = 0600;
 /// the folder synced. `mode` is what its permissions are at most (umask).
 [[nodiscard]] Result<void> replace_file(const std::string& path, std::string_view bytes,
                                         unsigned mode = 0640);
+/// A file that root has just made in somebody's folder becomes theirs: what a data directory gets from an
+/// administrator's command is read by the server, which is not root.
+void give_to_owner_of_folder(int file, const std::string& path);
 /// It is no error when there is none.
 [[nodiscard]] Result<void> remove_file(const std::string& path);
 /// With the folders above it that are missing.
