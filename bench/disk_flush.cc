@@ -95,7 +95,7 @@ void write(Shard& shard, KnownKeys* known, Keys keys, uint64_t count, const Sett
     }
     const auto committed = shard.commit(changes, {}, sync);
     for (const Change& change : changes) {
-      if (known != nullptr) known->persisted(std::string(change.key), change.record.seqno);
+      if (known != nullptr) known->persisted(std::string(change.key.name()), change.record.seqno);
     }
     if (committed) continue;
     std::fprintf(stderr, "%s\n", committed.error().message.c_str());
@@ -146,8 +146,8 @@ Took run_shards(const std::string& dir, const Settings& settings, uint32_t shard
     if (settings.number("freshness", 1) != 0) {
       known[i] = repeats ? std::make_unique<KnownKeys>(0, settings.number("range", 50'000) / shards)
                          : std::make_unique<KnownKeys>(first_key(settings, i), each);
-      options.freshness = [keys = known[i].get()](uint16_t, std::string_view key, uint64_t seqno) {
-        return keys->ask(key, seqno);
+      options.freshness = [keys = known[i].get()](uint16_t, bobbin::store::DocKey key, uint64_t seqno) {
+        return keys->ask(key.name(), seqno);
       };
     }
     options.path = dir + "/shard" + std::to_string(i);

@@ -44,7 +44,7 @@ void set(Bucket& bucket, uint64_t number, uint32_t value_len) {
   char key[kKeyBytes];
   std::memset(key, '0', sizeof key);
   std::to_chars(key, key + sizeof key, number);
-  auto draft = bucket.draft({key, sizeof key}, 0, 0, value_len, kNow);
+  auto draft = bucket.draft(std::string_view(key, sizeof key), 0, 0, value_len, kNow);
   if (!draft) std::abort();
   std::memset(draft->value().data(), 'v', value_len);
   bucket.store(std::move(*draft), StoreMode::set, kNow);

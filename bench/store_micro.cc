@@ -27,6 +27,7 @@ namespace {
 using bobbin::base::Now;
 using bobbin::store::Bucket;
 using bobbin::store::BucketOptions;
+using bobbin::store::DocKey;
 using bobbin::store::Fetched;
 using bobbin::store::StoreMode;
 
@@ -37,14 +38,14 @@ constexpr size_t kBatch = 100;
 constexpr int kRounds = 7;
 constexpr Now kNow{uint64_t{1'700'000'000} * 1'000'000'000};
 
-std::vector<std::string_view> make_keys(std::string& storage, size_t count) {
+std::vector<DocKey> make_keys(std::string& storage, size_t count) {
   storage.resize(count * kKeyBytes);
-  std::vector<std::string_view> keys(count);
+  std::vector<DocKey> keys(count);
   for (size_t i = 0; i < count; ++i) {
     char* key = storage.data() + i * kKeyBytes;
     std::fill_n(key, kKeyBytes, '0');
     std::to_chars(key, key + kKeyBytes, i);
-    keys[i] = {key, kKeyBytes};
+    keys[i] = std::string_view(key, kKeyBytes);
   }
   return keys;
 }
@@ -58,7 +59,7 @@ struct Random {
   }
 };
 
-bool set(Bucket& bucket, std::string_view key) {
+bool set(Bucket& bucket, DocKey key) {
   auto draft = bucket.draft(key, 0, 0, kValueBytes, kNow);
   if (!draft) return false;
   std::memset(draft->value().data(), 'v', kValueBytes);
@@ -102,8 +103,8 @@ int main(int argc, char** argv) {
   options.hash_seed = 12345;
   Bucket bucket(options);
   std::string storage;
-  const std::vector<std::string_view> keys = make_keys(storage, items);
-  for (const std::string_view key : keys) {
+  const std::vector<DocKey> keys = make_keys(storage, items);
+  for (const DocKey key : keys) {
     if (!set(bucket, key)) return 1;
   }
 
@@ -132,13 +133,13 @@ int main(int argc, char** argv) {
             if (!bucket.fetch(keys[random.next() % items], kNow)) ++misses;
           }
         }));
-  const auto gather = [&](Random& random, std::vector<std::string_view>& batch) {
-    for (std::string_view& key : batch)
+  const auto gather = [&](Random& random, std::vector<DocKey>& batch) {
+    for (DocKey& key : batch)
       key = keys[random.next() % items];
   };
   print("100 cold keys, one by one, a key", measure(threads, 1'000'000, [&](unsigned thread, size_t n) {
           Random random{99172645463325252U + thread};
-          std::vector<std::string_view> batch(kBatch);
+          std::vector<DocKey> batch(kBatch);
           std::vector<Fetched> found(kBatch);
           for (size_t i = 0; i < n; i += kBatch) {
             gather(random, batch);
@@ -148,7 +149,7 @@ int main(int argc, char** argv) {
         }));
   print("100 cold keys, fetch_many, a key", measure(threads, 1'000'000, [&](unsigned thread, size_t n) {
           Random random{77172645463325252U + thread};
-          std::vector<std::string_view> batch(kBatch);
+          std::vector<DocKey> batch(kBatch);
           std::vector<Fetched> found(kBatch);
           for (size_t i = 0; i < n; i += kBatch) {
             gather(random, batch);

@@ -62,7 +62,7 @@ struct Numbers {
 disk::ErrorKind kind_named(std::string_view name) {
   using disk::ErrorKind;
   constexpr std::array kKinds = {ErrorKind::no_space, ErrorKind::corrupt,       ErrorKind::read_only,
-                                 ErrorKind::locked,   ErrorKind::newer_version, ErrorKind::config};
+                                 ErrorKind::locked,   ErrorKind::other_version, ErrorKind::config};
   for (const ErrorKind kind : kKinds) {
     if (name == disk::name_of(kind)) return kind;
   }

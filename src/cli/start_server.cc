@@ -89,7 +89,7 @@ disk::Result<std::unique_ptr<disk::Persistence>> open_disk(const ServeConfig& co
 int exit_code_of(disk::ErrorKind kind) {
   switch (kind) {
     case disk::ErrorKind::config:
-    case disk::ErrorKind::newer_version:
+    case disk::ErrorKind::other_version:
       return kExitConfiguration;
     case disk::ErrorKind::corrupt:
       return kExitDamaged;

@@ -77,8 +77,13 @@ Result<Backup> decode_backup(std::string_view text, const std::string& path) {
   const auto format = value("format");
   if (format && *format > kBackupFormat) {
     return base::fail(
-        Error{ErrorKind::newer_version, path,
+        Error{ErrorKind::other_version, path,
               path + ": written by a newer Bobbin (format " + std::to_string(*format) + "): use that one"});
+  }
+  if (format && *format < kBackupFormat) {
+    return base::fail(Error{ErrorKind::other_version, path,
+                            path + ": written by a Bobbin from before the first release (format " +
+                                std::to_string(*format) + "): this one cannot restore it"});
   }
   Backup backup;
   const auto number = value("number");

@@ -32,7 +32,8 @@ struct Backup {
   [[nodiscard]] uint64_t bytes() const;
 };
 
-inline constexpr uint32_t kBackupFormat = 1;
+/// 1 had shards of directory format 1.
+inline constexpr uint32_t kBackupFormat = 2;
 
 /// As a layout is written, lines and a checksum.
 [[nodiscard]] std::string encode_backup(const Backup& backup);

@@ -53,7 +53,7 @@ class Backups : public testing::Test {
       for (auto more = reader->next(); more && *more; more = reader->next()) {
         std::string bytes;
         append_record(bytes, reader->record());
-        all.emplace(std::string(reader->key()), std::move(bytes));
+        all.emplace(text_of(reader->key()), std::move(bytes));
       }
     }
     return all;

@@ -21,9 +21,15 @@ namespace {
 constexpr uint64_t kProgressEvery = 4096;
 /// What a bucket can have; other numbers of vbuckets have no rule for where a key belongs.
 constexpr uint32_t kMostHashedVBuckets = 1024;
+/// Odd, and many bits: the same name in two collections has two hashes.
+constexpr uint64_t kCollectionFactor = 0x9e3779b97f4a7c15;
 
 std::string_view view(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
+}
+
+uint64_t hash_of(store::DocKey key) {
+  return std::hash<std::string_view>()(key.name()) + key.collection() * kCollectionFactor;
 }
 
 /// What the index must say of a document.
@@ -206,14 +212,14 @@ class Check {
       return wrong.add("documents cannot be understood, though their checksums are right");
     const bool lives = record->kind == RecordKind::document;
     ++(lives ? numbers_.documents : numbers_.tombstones);
-    numbers_.key_bytes += name->key.size();
+    numbers_.key_bytes += name->key.name().size();
     numbers_.value_bytes += record->value.size();
-    if (has_rule() && store::vbucket_of_key(name->key, rules_.vbuckets) != vbucket)
+    if (has_rule() && store::vbucket_of_key(name->key.name(), rules_.vbuckets) != vbucket)
       wrong.add("documents belong into other vbuckets: nobody will find them here");
     if (state != nullptr && record->seqno > state->high_seqno)
       wrong.add("documents have a seqno above the highest that the state knows");
-    entries_.push_back({record->seqno, std::hash<std::string_view>()(name->key),
-                        static_cast<uint32_t>(record->value.size()), record->kind});
+    entries_.push_back(
+        {record->seqno, hash_of(name->key), static_cast<uint32_t>(record->value.size()), record->kind});
     if (progress_ && (numbers_.documents + numbers_.tombstones) % kProgressEvery == 0)
       progress_(numbers_.documents + numbers_.tombstones,
                 std::max(expected_, numbers_.documents + numbers_.tombstones));
@@ -248,8 +254,7 @@ class Check {
       }
       for (; at < entries_.size() && entries_[at].seqno < key->seqno; ++at)
         miss(entries_[at]);
-      const Entry said{key->seqno, std::hash<std::string_view>()(value->key), value->value_bytes,
-                       value->kind};
+      const Entry said{key->seqno, hash_of(value->key), value->value_bytes, value->kind};
       if (at < entries_.size() && entries_[at].seqno == said.seqno &&
           entries_[at].key_hash == said.key_hash) {
         if (entries_[at].kind != said.kind || entries_[at].value_bytes != said.value_bytes)

@@ -33,7 +33,7 @@ Change change_of(uint16_t vbucket, const store::Change& change, uint32_t now_s) 
   record.cas = change.cas;
   record.revision = change.revision;
   if (change.doc == nullptr) return written;
-  written.key = change.doc->key();
+  written.key = change.doc->doc_key();
   if (record.kind != RecordKind::document) {
     record.time_s = now_s;
     return written;

@@ -57,7 +57,13 @@ inline void write_contents(const std::string& path, const std::string& bytes) {
   return paths;
 }
 
-[[nodiscard]] inline Change document(uint16_t vbucket, std::string_view key, uint64_t seqno,
+/// The name, with the collection's number in front where it is not the default one: "9/name".
+[[nodiscard]] inline std::string text_of(store::DocKey key) {
+  const std::string name(key.name());
+  return key.collection() == 0 ? name : std::to_string(key.collection()) + "/" + name;
+}
+
+[[nodiscard]] inline Change document(uint16_t vbucket, store::DocKey key, uint64_t seqno,
                                      std::string_view value) {
   Change change;
   change.vbucket = vbucket;
@@ -69,8 +75,7 @@ inline void write_contents(const std::string& path, const std::string& bytes) {
   return change;
 }
 
-[[nodiscard]] inline Change deletion(uint16_t vbucket, std::string_view key, uint64_t seqno,
-                                     uint32_t time_s) {
+[[nodiscard]] inline Change deletion(uint16_t vbucket, store::DocKey key, uint64_t seqno, uint32_t time_s) {
   Change change = document(vbucket, key, seqno, {});
   change.record.kind = RecordKind::deletion;
   change.record.time_s = time_s;
@@ -120,7 +125,7 @@ class ShardFixture {
     EXPECT_TRUE(committed) << committed.error().message;
   }
   /// The value, "-" for a tombstone, "" for nothing, "error: ..." when it cannot be read.
-  [[nodiscard]] std::string value_of(uint16_t vbucket, std::string_view key) const {
+  [[nodiscard]] std::string value_of(uint16_t vbucket, store::DocKey key) const {
     const auto found = shard_->get(vbucket, key);
     if (!found) return "error: " + found.error().message;
     if (!*found) return "";
@@ -139,7 +144,7 @@ class ShardFixture {
         constexpr std::array<const char*, 4> kNames = {"set", "delete", "expire", "flush"};
         if (!text.empty()) text += " ";
         text += std::string(kNames[static_cast<size_t>(item.kind)]) + ":" + std::to_string(item.seqno) + ":" +
-                item.key;
+                text_of(store::DocKey::parse(item.stored_key).value_or(store::DocKey()));
         if (item.kind == RecordKind::document) text += "=" + std::string(item.stored.record().value);
       }
     }

@@ -14,7 +14,7 @@ enum class ErrorKind : uint8_t {
   corrupt,        ///< bytes on disk are not what was written
   read_only,      ///< the directory or its file system cannot be written
   locked,         ///< another process has the directory
-  newer_version,  ///< written by a later Bobbin
+  other_version,  ///< written by a later Bobbin, or by an earlier one whose form is not read any more
   config,         ///< what was asked for contradicts what is there
 };
 

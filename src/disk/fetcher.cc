@@ -22,6 +22,11 @@ constexpr uint64_t kEnoughBytes = 1 << 20;
 constexpr int kMemoryTries = 5;
 constexpr std::chrono::milliseconds kMemoryPause{5};
 
+/// The key whose stored form this is, for as long as the text is there.
+store::DocKey named_in(const std::string& stored) {
+  return store::DocKey::parse(stored).value_or(store::DocKey());
+}
+
 }  // namespace
 
 /// Somebody who waits for keys, and the pins of those that have come. Readers write to a place of their own
@@ -93,7 +98,7 @@ void Fetcher::stop() {
   }
 }
 
-std::shared_ptr<Fetching> Fetcher::fetch(std::span<const std::string_view> keys, std::function<void()> done) {
+std::shared_ptr<Fetching> Fetcher::fetch(std::span<const store::DocKey> keys, std::function<void()> done) {
   auto wait = std::make_shared<Wait>(keys.size(), std::move(done));
   waiters_.fetch_add(keys.size(), std::memory_order_relaxed);
   bool is_over = false;
@@ -101,10 +106,10 @@ std::shared_ptr<Fetching> Fetcher::fetch(std::span<const std::string_view> keys,
     const base::MutexLock lock(mutex_);
     is_over = stopping_;
     for (size_t i = 0; i < keys.size() && !is_over; ++i) {
-      const auto [at, is_new] = wanted_.try_emplace(std::string(keys[i]));
+      const auto [at, is_new] = wanted_.try_emplace(keys[i].stored());
       at->second.push_back({wait, i});
       if (!is_new) continue;
-      queues_[directory_.shard_number(bucket_.vbucket_of(keys[i]))].push_back(at->first);
+      queues_[directory_.shard_number(bucket_.vbucket_of(keys[i]))].push_back(named_in(at->first));
       ++queued_;
       changed_.notify_one();
     }
@@ -129,15 +134,15 @@ void Fetcher::run() {
     read(keys);
 }
 
-std::vector<std::string_view> Fetcher::take() {
-  std::vector<std::string_view> keys;
+std::vector<store::DocKey> Fetcher::take() {
+  std::vector<store::DocKey> keys;
   const base::MutexLock lock(mutex_);
   while (!stopping_ && queued_ == 0)
     changed_.wait(mutex_);
   if (stopping_) return keys;
   while (queues_[next_queue_].empty())
     next_queue_ = (next_queue_ + 1) % queues_.size();
-  std::deque<std::string_view>& queue = queues_[next_queue_];
+  std::deque<store::DocKey>& queue = queues_[next_queue_];
   // A fair share: while few wait, each gets a reader of its own.
   const bool are_large = last_value_bytes_.load(std::memory_order_relaxed) > kLargeValueBytes;
   const size_t share = are_large ? 1 : std::clamp<size_t>(queued_ / readers_, 1, kLargestBatch);
@@ -150,18 +155,18 @@ std::vector<std::string_view> Fetcher::take() {
   return keys;
 }
 
-bool Fetcher::is_wanted(std::string_view key) const {
+bool Fetcher::is_wanted(store::DocKey key) const {
   const base::MutexLock lock(mutex_);
-  const Waiters& waiters = wanted_.find(std::string(key))->second;
+  const Waiters& waiters = wanted_.find(key.stored())->second;
   return std::any_of(waiters.begin(), waiters.end(),
                      [](const Waiter& waiter) { return !waiter.wait->has_enough(); });
 }
 
-void Fetcher::read(std::span<const std::string_view> keys) {
+void Fetcher::read(std::span<const store::DocKey> keys) {
   if (keys.size() == 1 && !is_wanted(keys.front())) return finish(keys.front(), {}, false);
   std::vector<DocumentKey> names;
   std::vector<store::LoadTicket> tickets;
-  for (const std::string_view key : keys) {
+  for (const store::DocKey key : keys) {
     names.push_back({bucket_.vbucket_of(key), key});
     tickets.push_back(bucket_.begin_load(names.back().vbucket));
   }
@@ -181,7 +186,7 @@ void Fetcher::read(std::span<const std::string_view> keys) {
   }
 }
 
-store::Loaded Fetcher::read_again(uint16_t vbucket, std::string_view key, bool& failed) {
+store::Loaded Fetcher::read_again(uint16_t vbucket, store::DocKey key, bool& failed) {
   while (true) {
     const store::LoadTicket ticket = bucket_.begin_load(vbucket);
     fetches_.fetch_add(1, std::memory_order_relaxed);
@@ -190,7 +195,7 @@ store::Loaded Fetcher::read_again(uint16_t vbucket, std::string_view key, bool& 
   }
 }
 
-store::Loaded Fetcher::load(std::string_view key, const Result<std::optional<StoredRecord>>& found,
+store::Loaded Fetcher::load(store::DocKey key, const Result<std::optional<StoredRecord>>& found,
                             store::LoadTicket ticket, bool& failed) {
   if (!found) {
     failed = true;
@@ -217,11 +222,11 @@ store::Loaded Fetcher::load(std::string_view key, const Result<std::optional<Sto
   return loaded;
 }
 
-void Fetcher::finish(std::string_view key, store::Loaded loaded, bool failed) {
+void Fetcher::finish(store::DocKey key, store::Loaded loaded, bool failed) {
   Wanted::node_type done;
   {
     const base::MutexLock lock(mutex_);
-    done = wanted_.extract(std::string(key));
+    done = wanted_.extract(key.stored());
   }
   Waiters& waiters = done.mapped();
   if (failed) failures_.fetch_add(1, std::memory_order_relaxed);

@@ -44,7 +44,7 @@ class Fetcher {
   /// Ends the threads after what they are reading. Who still waits is told that it failed.
   void stop();
 
-  [[nodiscard]] std::shared_ptr<Fetching> fetch(std::span<const std::string_view> keys,
+  [[nodiscard]] std::shared_ptr<Fetching> fetch(std::span<const store::DocKey> keys,
                                                 std::function<void()> done);
   [[nodiscard]] FetcherStatistics statistics() const;
 
@@ -57,20 +57,21 @@ class Fetcher {
     size_t place = 0;
   };
   using Waiters = std::vector<Waiter>;
+  /// By stored key.
   using Wanted = std::unordered_map<std::string, Waiters>;
 
   void run();
   /// Waits for keys, of one shard; empty when the thread is to end. They stay in the map.
-  [[nodiscard]] std::vector<std::string_view> take();
+  [[nodiscard]] std::vector<store::DocKey> take();
   /// Whether somebody waits for the key who has not been given enough for now.
-  [[nodiscard]] bool is_wanted(std::string_view key) const;
-  void read(std::span<const std::string_view> keys);
+  [[nodiscard]] bool is_wanted(store::DocKey key) const;
+  void read(std::span<const store::DocKey> keys);
   /// Reads and loads one key until it is there.
-  [[nodiscard]] store::Loaded read_again(uint16_t vbucket, std::string_view key, bool& failed);
+  [[nodiscard]] store::Loaded read_again(uint16_t vbucket, store::DocKey key, bool& failed);
   /// Gives what the shard has to the bucket; an error is logged.
-  [[nodiscard]] store::Loaded load(std::string_view key, const Result<std::optional<StoredRecord>>& found,
+  [[nodiscard]] store::Loaded load(store::DocKey key, const Result<std::optional<StoredRecord>>& found,
                                    store::LoadTicket ticket, bool& failed);
-  void finish(std::string_view key, store::Loaded loaded, bool failed);
+  void finish(store::DocKey key, store::Loaded loaded, bool failed);
   void log_failure(const std::string& message);
 
   store::Bucket& bucket_;
@@ -82,7 +83,7 @@ class Fetcher {
   std::condition_variable_any changed_;
   // The queues show the keys of the map, whose nodes stay where they are.
   Wanted wanted_ GUARDED_BY(mutex_);
-  std::vector<std::deque<std::string_view>> queues_ GUARDED_BY(mutex_);
+  std::vector<std::deque<store::DocKey>> queues_ GUARDED_BY(mutex_);
   size_t next_queue_ GUARDED_BY(mutex_) = 0;
   size_t queued_ GUARDED_BY(mutex_) = 0;
   bool stopping_ GUARDED_BY(mutex_) = false;

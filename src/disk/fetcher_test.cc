@@ -32,7 +32,7 @@ TEST_F(FetcherTest, OneReadServesAllWhoWaitForAKey) {
   put_on_disk(3);
   std::atomic<int> called{0};
   std::vector<std::shared_ptr<Fetching>> waiting;
-  const std::array<std::string_view, 1> key = {"key1"};
+  const std::array<store::DocKey, 1> key = {"key1"};
   for (int i = 0; i < 100; ++i)
     waiting.push_back(there().fetch(key, [&] { ++called; }));
   EXPECT_EQ(there().statistics().fetches_pending, 1U);
@@ -60,7 +60,7 @@ TEST_F(FetcherTest, OfManyLargeValuesAMegabyteIsBroughtAtATime) {
   }
   close();
   open();
-  const std::vector<std::string_view> keys(names.begin(), names.end());
+  const std::vector<store::DocKey> keys(names.begin(), names.end());
   std::atomic<int> called{0};
   const auto fetching = there().fetch(keys, [&] { ++called; });
   there().start();
@@ -77,7 +77,7 @@ TEST_F(FetcherTest, OfManyLargeValuesAMegabyteIsBroughtAtATime) {
 TEST_F(FetcherTest, ManyKeysAreCalledForOnceWhenAllAreThere) {
   put_on_disk(64);
   std::vector<std::string> names;
-  std::vector<std::string_view> keys;
+  std::vector<store::DocKey> keys;
   for (int i = 0; i < 70; ++i)
     names.push_back("key" + std::to_string(i % 65));
   for (const std::string& name : names)
@@ -121,7 +121,7 @@ TEST_F(FetcherTest, WhatWasFetchedStaysUntilTheWaiterHasRun) {
 TEST_F(FetcherTest, WhoWaitsAtTheEndIsTold) {
   put_on_disk(1);
   std::atomic<int> called{0};
-  const std::array<std::string_view, 2> keys = {"key0", "absent"};
+  const std::array<store::DocKey, 2> keys = {"key0", "absent"};
   const auto fetching = there().fetch(keys, [&] { ++called; });
   crash();
   EXPECT_EQ(called.load(), 1);
@@ -131,7 +131,7 @@ TEST_F(FetcherTest, WhoWaitsAtTheEndIsTold) {
 TEST_F(FetcherTest, FetchingMayBeGivenUp) {
   put_on_disk(1);
   std::atomic<int> called{0};
-  const std::array<std::string_view, 1> keys = {"key0"};
+  const std::array<store::DocKey, 1> keys = {"key0"};
   (void)there().fetch(keys, [&] { ++called; });
   there().start();
   for (int i = 0; i < 10'000 && called.load() == 0; ++i)

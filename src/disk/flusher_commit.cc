@@ -40,7 +40,7 @@ void Flusher::add_to_commit(const store::FlushBatch& batch) {
     } else if (change.prior_unknown && batch.counts_priors) {
       // There is one such change of a key in a batch at most: where its absence from the table would not say
       // that it does not exist, what the first has left in the table supersedes it.
-      group_.unknown.push_back({batch.vbucket, change.doc->key()});
+      group_.unknown.push_back({batch.vbucket, change.doc->doc_key()});
       group_.unknown_of.push_back(number);
     }
   });

@@ -41,13 +41,20 @@ Result<Layout> decode_layout(std::string_view text, const std::string& path) {
   const auto format = format_of(text);
   if (!format) return damaged;
   if (*format > kDirectoryFormat) {
-    return base::fail(Error{ErrorKind::newer_version, path,
+    return base::fail(Error{ErrorKind::other_version, path,
                             path + ": written by a newer Bobbin (format " + std::to_string(*format) +
                                 ", this one knows " + std::to_string(kDirectoryFormat) +
                                 "): start that one"});
   }
   const auto lines = sealed_lines(text, kTitle);
   if (!lines) return damaged;
+  if (*format < kDirectoryFormat) {
+    return base::fail(Error{ErrorKind::other_version, path,
+                            path + ": written by a Bobbin from before the first release (format " +
+                                std::to_string(*format) + ", this one reads " +
+                                std::to_string(kDirectoryFormat) +
+                                "): start with an empty directory and load the data anew"});
+  }
   const auto value = [&](const char* name) {
     const auto found = lines->find(name);
     return found == lines->end() ? std::nullopt : number_in(found->second);

@@ -10,9 +10,12 @@
 
 namespace bobbin::disk {
 
+/// 1 had keys without a collection in front.
+inline constexpr uint32_t kDirectoryFormat = 2;
+
 /// What a data directory is; the first file to be written and the first to be read.
 struct Layout {
-  uint32_t format = 1;
+  uint32_t format = kDirectoryFormat;
   std::string uuid;  ///< 32 hexadecimal digits
   uint32_t shards = 0;
   uint32_t vbuckets = 0;
@@ -21,8 +24,6 @@ struct Layout {
 
   friend bool operator==(const Layout&, const Layout&) = default;
 };
-
-inline constexpr uint32_t kDirectoryFormat = 1;
 
 /// Lines of a name and a value, for people to read, and a checksum over them, because a flipped digit in the
 /// number of shards would read as well as the right one.

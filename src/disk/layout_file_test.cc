@@ -29,9 +29,21 @@ TEST(LayoutFile, EveryTruncationIsNoticed) {
 }
 
 TEST(LayoutFile, ANewerFormatIsNamedWhateverFollows) {
-  const auto newer = decode_layout("bobbin data directory\nformat 2\nsomething else\n", "layout");
+  const auto newer = decode_layout("bobbin data directory\nformat 3\nsomething else\n", "layout");
   ASSERT_FALSE(newer);
-  EXPECT_EQ(newer.error().kind, ErrorKind::newer_version);
+  EXPECT_EQ(newer.error().kind, ErrorKind::other_version);
+}
+
+// Its documents would be read as those of collections that nobody made.
+TEST(LayoutFile, AnOlderFormatIsRefused) {
+  Layout old = kLayout;
+  old.format = 1;
+  const auto older = decode_layout(encode_layout(old), "DIR/layout");
+  ASSERT_FALSE(older);
+  EXPECT_EQ(older.error().kind, ErrorKind::other_version);
+  EXPECT_NE(older.error().message.find("DIR/layout: written by a Bobbin from before the first release"),
+            std::string::npos)
+      << older.error().message;
 }
 
 TEST(LayoutFile, ACleanEndComesBackAndDamageMakesItUnclean) {

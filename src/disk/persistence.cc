@@ -25,7 +25,7 @@ Result<std::unique_ptr<Persistence>> Persistence::open(PersistenceOptions option
   return std::unique_ptr<Persistence>(new Persistence(std::move(impl)));
 }
 
-Freshness Persistence::Impl::freshness_of(uint16_t vbucket, std::string_view key, uint64_t seqno) const {
+Freshness Persistence::Impl::freshness_of(uint16_t vbucket, store::DocKey key, uint64_t seqno) const {
   const store::Bucket* const bucket_or_null = asked.load(std::memory_order_acquire);
   if (bucket_or_null == nullptr) return Freshness::unknown;
   const std::optional<uint64_t> newest = bucket_or_null->seqno_on_disk(vbucket, key);
@@ -35,7 +35,7 @@ Freshness Persistence::Impl::freshness_of(uint16_t vbucket, std::string_view key
 
 Result<void> Persistence::Impl::open_directory() {
   options.directory.clock = clock;
-  options.directory.freshness = [this](uint16_t vbucket, std::string_view key, uint64_t seqno) {
+  options.directory.freshness = [this](uint16_t vbucket, store::DocKey key, uint64_t seqno) {
     return freshness_of(vbucket, key, seqno);
   };
   auto opened = Directory::open(options.directory);
@@ -134,7 +134,7 @@ const Directory& Persistence::directory() const noexcept {
   return *impl_->directory;
 }
 
-std::shared_ptr<Fetching> Persistence::fetch(std::span<const std::string_view> keys,
+std::shared_ptr<Fetching> Persistence::fetch(std::span<const store::DocKey> keys,
                                              std::function<void()> done) {
   return impl_->fetcher->fetch(keys, std::move(done));
 }

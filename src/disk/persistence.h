@@ -100,7 +100,7 @@ class Persistence {
   /// brought at once, and who runs again asks for the rest. One read for all who wait for a key. `done` is
   /// called once, on a reader's thread, when all of them were looked up; it must not block, and may come
   /// before this returns. The keys are copied.
-  [[nodiscard]] std::shared_ptr<Fetching> fetch(std::span<const std::string_view> keys,
+  [[nodiscard]] std::shared_ptr<Fetching> fetch(std::span<const store::DocKey> keys,
                                                 std::function<void()> done);
 
   /// Calls `waker` once, on the flusher's thread, after the next commit of the vbucket's shard that ends

@@ -74,15 +74,15 @@ class PersistenceFixture {
     ASSERT_TRUE(persistence_->warmup().finished);
   }
   /// Waits for a key from the disk.
-  [[nodiscard]] std::shared_ptr<Fetching> fetch(std::string_view key) {
+  [[nodiscard]] std::shared_ptr<Fetching> fetch(store::DocKey key) {
     std::promise<void> arrived;
-    const std::array<std::string_view, 1> keys = {key};
+    const std::array<store::DocKey, 1> keys = {key};
     auto fetching = persistence_->fetch(keys, [&] { arrived.set_value(); });
     arrived.get_future().wait();
     return fetching;
   }
   template <typename Operation, typename Blocked>
-  auto until_known(std::string_view key, Operation&& operation, Blocked&& is_blocked) {
+  auto until_known(store::DocKey key, Operation&& operation, Blocked&& is_blocked) {
     std::shared_ptr<Fetching> fetched;
     while (true) {
       auto result = operation();
@@ -90,7 +90,7 @@ class PersistenceFixture {
       fetched = fetch(key);
     }
   }
-  store::StoreResult put(store::StoreMode mode, std::string_view key, std::string_view value,
+  store::StoreResult put(store::StoreMode mode, store::DocKey key, std::string_view value,
                          const store::StoreOptions& how = {}, uint32_t expiry = 0, uint32_t flags = 0) {
     auto draft = bucket().draft(key, flags, expiry, static_cast<uint32_t>(value.size()), now());
     if (!draft) return {store::StoreStatus::no_memory};
@@ -99,21 +99,20 @@ class PersistenceFixture {
         key, [&] { return bucket().store(*draft, mode, how, now()); },
         [](const store::StoreResult& result) { return result.status == store::StoreStatus::would_block; });
   }
-  store::StoreResult set(std::string_view key, std::string_view value, uint32_t expiry = 0,
-                         uint32_t flags = 0) {
+  store::StoreResult set(store::DocKey key, std::string_view value, uint32_t expiry = 0, uint32_t flags = 0) {
     return put(store::StoreMode::set, key, value, {}, expiry, flags);
   }
-  store::Fetched get_document(std::string_view key) {
+  store::Fetched get_document(store::DocKey key) {
     return until_known(
         key, [&] { return bucket().fetch(key, {.cannot_win = true}, now()); },
         [](const store::Fetched& found) { return found.would_block; });
   }
-  std::string get(std::string_view key) {
+  std::string get(store::DocKey key) {
     const store::Fetched found = get_document(key);
     if (found.would_block) return "<failed>";
     return found ? std::string(found.doc->value()) : "<miss>";
   }
-  store::RemoveResult remove(std::string_view key, const store::RemoveOptions& how = {}) {
+  store::RemoveResult remove(store::DocKey key, const store::RemoveOptions& how = {}) {
     return until_known(
         key, [&] { return bucket().remove(key, how, now()); },
         [](const store::RemoveResult& result) { return result.status == store::RemoveStatus::would_block; });

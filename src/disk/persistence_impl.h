@@ -28,7 +28,7 @@ struct Persistence::Impl {
   std::atomic<bool> started{false};
   std::atomic<bool> closed{false};
 
-  [[nodiscard]] Freshness freshness_of(uint16_t vbucket, std::string_view key, uint64_t seqno) const;
+  [[nodiscard]] Freshness freshness_of(uint16_t vbucket, store::DocKey key, uint64_t seqno) const;
   [[nodiscard]] Result<void> open_directory();
   [[nodiscard]] Result<std::unique_ptr<Directory>> open_for_reading(Error why) const;
   [[nodiscard]] Result<void> make_bucket();

@@ -34,6 +34,31 @@ std::string policy_name(const testing::TestParamInfo<EvictionPolicy>& tested) {
 INSTANTIATE_TEST_SUITE_P(Eviction, PersistenceTest,
                          testing::Values(EvictionPolicy::value, EvictionPolicy::full), policy_name);
 
+TEST_P(PersistenceTest, ARestartFindsTheDocumentsOfEachCollection) {
+  const std::vector<store::CollectionId> collections = {0, 8, 128, 0xffffffff};
+  start();
+  for (const store::CollectionId id : collections)
+    (void)set({id, "k"}, std::to_string(id));
+  (void)remove({8, "k"});
+  for (const bool clean : {true, false}) {
+    if (clean) {
+      close();
+    } else {
+      flush_to_disk();
+      crash();
+    }
+    start();
+    for (const store::CollectionId id : collections)
+      EXPECT_EQ(get({id, "k"}), id == 8 ? "<miss>" : std::to_string(id));
+    EXPECT_EQ(get({9, "k"}), "<miss>");
+    wait_for_warmup();
+    evict();
+    for (const store::CollectionId id : collections)
+      EXPECT_EQ(get({id, "k"}), id == 8 ? "<miss>" : std::to_string(id));
+    EXPECT_EQ(items(), collections.size() - 1);
+  }
+}
+
 TEST_P(PersistenceTest, ARestartFindsEverythingAsItWas) {
   start();
   const auto plain = set("plain", "value", 0, 77);

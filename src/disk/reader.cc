@@ -67,7 +67,7 @@ Result<bool> KeyReader::next() {
 uint16_t KeyReader::vbucket() const noexcept {
   return impl_->name.vbucket;
 }
-std::string_view KeyReader::key() const noexcept {
+store::DocKey KeyReader::key() const noexcept {
   return impl_->name.key;
 }
 const Record& KeyReader::record() const noexcept {
@@ -87,13 +87,17 @@ std::unique_ptr<KeyReader> Shard::read_keys_from(uint16_t first_vbucket) const {
   return std::make_unique<KeyReader>(std::move(impl));
 }
 
-std::unique_ptr<KeyReader> Shard::read_keys(std::optional<uint16_t> vbucket, std::string_view after) const {
+std::unique_ptr<KeyReader> Shard::read_keys(std::optional<uint16_t> vbucket,
+                                            std::optional<store::DocKey> after) const {
   auto impl = impl_->read_documents();
   if (vbucket) {
     impl->prefix = vbucket_prefix(*vbucket);
     // Keys have no length limit of zero: the first that sorts behind `after` is `after` with a zero byte.
     std::string from = impl->prefix;
-    if (!after.empty()) from.append(after).push_back('\0');
+    if (after) {
+      after->append_stored(from);
+      from.push_back('\0');
+    }
     impl->documents->Seek(from);
   } else {
     impl->documents->SeekToFirst();
@@ -138,8 +142,9 @@ Result<std::vector<SeqnoItem>> SeqnoReader::next_run(size_t items, size_t bytes)
     auto run = impl_->read_index(items, bytes);
     if (!run || run->empty()) return run;
     if (auto read = impl_->read_documents(*run); !read) return base::fail(read.error());
-    std::erase_if(*run,
-                  [](const SeqnoItem& item) { return item.kind != RecordKind::flush && item.key.empty(); });
+    std::erase_if(*run, [](const SeqnoItem& item) {
+      return item.kind != RecordKind::flush && item.stored_key.empty();
+    });
     if (!run->empty()) return run;
   }
 }
@@ -153,8 +158,9 @@ Result<std::vector<SeqnoItem>> SeqnoReader::Impl::read_index(size_t items, size_
     if (name->vbucket != vbucket || name->seqno > to) break;
     const auto entry = decode_index_entry(view(index->value()));
     if (!entry) return base::fail(shard.undecodable("an index entry", shard.seqnos));
-    sum += kItemBytes + entry->key.size() + entry->value_bytes;
-    run.push_back({entry->kind, name->seqno, std::string(entry->key), StoredRecord{std::string()}});
+    std::string key = entry->kind == RecordKind::flush ? std::string() : entry->key.stored();
+    sum += kItemBytes + key.size() + entry->value_bytes;
+    run.push_back({entry->kind, name->seqno, std::move(key), StoredRecord{std::string()}});
   }
   if (!index->status().ok()) return base::fail(shard.error_of(index->status()));
   return run;
@@ -174,12 +180,12 @@ Result<void> SeqnoReader::Impl::read_documents(std::vector<SeqnoItem>& run) {
     if (item.kind != RecordKind::flush) order.push_back(&item);
   }
   std::sort(order.begin(), order.end(),
-            [](const SeqnoItem* a, const SeqnoItem* b) { return a->key < b->key; });
+            [](const SeqnoItem* a, const SeqnoItem* b) { return a->stored_key < b->stored_key; });
   const std::string prefix = vbucket_prefix(vbucket);
   std::string name = prefix;
-  if (!order.empty()) documents->Seek(name.append(order.front()->key));
+  if (!order.empty()) documents->Seek(name.append(order.front()->stored_key));
   for (SeqnoItem* item : order) {
-    name.assign(prefix).append(item->key);
+    name.assign(prefix).append(item->stored_key);
     const bool found = find(name);
     if (!documents->status().ok()) return base::fail(shard.error_of(documents->status()));
     const auto record = found ? decode_record(view(documents->value())) : std::nullopt;
@@ -187,7 +193,7 @@ Result<void> SeqnoReader::Impl::read_documents(std::vector<SeqnoItem>& run) {
     if (record && record->seqno == item->seqno)
       item->stored = StoredRecord(documents->value().ToString());
     else
-      item->key.clear();
+      item->stored_key.clear();
   }
   return {};
 }

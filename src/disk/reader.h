@@ -30,8 +30,8 @@ class StoredRecord {
   std::string bytes_;
 };
 
-/// Walks documents in key order. One thread at a time; must go before its shard closes, and should go soon:
-/// it keeps the files of its moment from being deleted.
+/// Walks documents in the order of their stored keys. One thread at a time; must go before its shard closes,
+/// and should go soon: it keeps the files of its moment from being deleted.
 class KeyReader {
  public:
   struct Impl;
@@ -46,18 +46,18 @@ class KeyReader {
   [[nodiscard]] Result<bool> next();
   /// Of the last next() that was true, until the following one.
   [[nodiscard]] uint16_t vbucket() const noexcept;
-  [[nodiscard]] std::string_view key() const noexcept;
+  [[nodiscard]] store::DocKey key() const noexcept;
   [[nodiscard]] const Record& record() const noexcept;
 
  private:
   std::unique_ptr<Impl> impl_;
 };
 
-/// What happened to one key, or a flush (`key` is empty, record() has nothing but the seqno).
+/// What happened to one key, or a flush (`stored_key` is empty, record() has nothing but the seqno).
 struct SeqnoItem {
   RecordKind kind = RecordKind::document;
   uint64_t seqno = 0;
-  std::string key;
+  std::string stored_key;
   StoredRecord stored{std::string()};
 };
 

@@ -16,7 +16,7 @@ std::string keys_of(KeyReader& reader) {
     if (!more) return "error: " + more.error().message;
     if (!*more) return text;
     if (!text.empty()) text += " ";
-    text += std::to_string(reader.vbucket()) + ":" + std::string(reader.key());
+    text += std::to_string(reader.vbucket()) + ":" + text_of(reader.key());
   }
 }
 
@@ -63,7 +63,7 @@ TEST(SeqnoReader, StopsAtItsEnd) {
   const auto run = reader->next_run(10, 1000);
   ASSERT_TRUE(run);
   ASSERT_EQ(run->size(), 1U);
-  EXPECT_EQ(run->front().key, "b");
+  EXPECT_EQ(run->front().stored_key, store::DocKey("b").stored());
   EXPECT_TRUE(reader->next_run(10, 1000)->empty());
 }
 

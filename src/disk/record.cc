@@ -22,9 +22,9 @@ static_assert(kRecordHeaderBytes == 1 + 1 + kSeqnoBytes + kCasBytes + kSeqnoByte
 
 }  // namespace
 
-void append_document_key(std::string& out, uint16_t vbucket, std::string_view key) {
+void append_document_key(std::string& out, uint16_t vbucket, store::DocKey key) {
   put_sortable(out, vbucket, kVBucketBytes);
-  out.append(key);
+  key.append_stored(out);
 }
 
 void append_seqno_key(std::string& out, uint16_t vbucket, uint64_t seqno) {
@@ -48,7 +48,7 @@ void append_record(std::string& out, const Record& record) {
 void append_index_entry(std::string& out, const IndexEntry& entry) {
   out.push_back(static_cast<char>(entry.kind));
   put_number(out, entry.value_bytes, kValueBytesBytes);
-  out.append(entry.key);
+  if (entry.kind != RecordKind::flush) entry.key.append_stored(out);
 }
 
 void append_state(std::string& out, const VBucketState& state) {
@@ -67,8 +67,9 @@ void append_state(std::string& out, const VBucketState& state) {
 std::optional<DocumentKey> decode_document_key(std::string_view bytes) noexcept {
   ByteReader reader(bytes);
   const auto vbucket = static_cast<uint16_t>(reader.sortable(kVBucketBytes));
-  if (!reader.ok() || reader.rest().empty() || reader.rest().size() > kMaxKeyBytes) return std::nullopt;
-  return DocumentKey{vbucket, reader.rest()};
+  const auto key = store::DocKey::parse(reader.rest());
+  if (!reader.ok() || !key) return std::nullopt;
+  return DocumentKey{vbucket, *key};
 }
 
 std::optional<SeqnoKey> decode_seqno_key(std::string_view bytes) noexcept {
@@ -105,9 +106,11 @@ std::optional<IndexEntry> decode_index_entry(std::string_view bytes) noexcept {
   IndexEntry entry;
   entry.kind = static_cast<RecordKind>(kind);
   entry.value_bytes = static_cast<uint32_t>(reader.number(kValueBytesBytes));
-  entry.key = reader.rest();
-  const bool right_key = entry.kind == RecordKind::flush ? entry.key.empty() : !entry.key.empty();
-  if (!reader.ok() || !right_key || entry.key.size() > kMaxKeyBytes) return std::nullopt;
+  if (!reader.ok()) return std::nullopt;
+  if (entry.kind == RecordKind::flush) return reader.rest().empty() ? std::optional(entry) : std::nullopt;
+  const auto key = store::DocKey::parse(reader.rest());
+  if (!key) return std::nullopt;
+  entry.key = *key;
   return entry;
 }
 

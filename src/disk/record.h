@@ -7,14 +7,19 @@
 #include <string_view>
 #include <vector>
 
+#include "store/doc_key.h"
+
 namespace bobbin::disk {
 
 /// How keys and values of the three column families are laid out.
 ///
-///   docs     vbucket (2 bytes, sorts) key                -> record
+///   docs     vbucket (2 bytes, sorts) stored key         -> record
 ///   seqnos   vbucket (2 bytes, sorts) seqno (8, sorts)   -> index entry
 ///   default  'v' vbucket (2, sorts)                      -> vbucket state
 ///            'p' vbucket (2, sorts)                      -> purge seqno
+///
+/// A stored key is the collection and the name (store/doc_key.h): the documents of a collection are
+/// neighbours.
 ///
 /// None of these has a checksum of its own. RocksDB puts one on every record of the write-ahead log and of
 /// the manifest, on every block of a table and on every value in a blob file, checks it at each read, and
@@ -54,7 +59,7 @@ struct Record {
 struct IndexEntry {
   RecordKind kind = RecordKind::document;
   uint32_t value_bytes = 0;  ///< so that a reader can bound what it will read
-  std::string_view key;      ///< empty for a flush
+  store::DocKey key;         ///< of no meaning for a flush
 
   friend bool operator==(const IndexEntry&, const IndexEntry&) = default;
 };
@@ -80,13 +85,12 @@ struct VBucketState {
   friend bool operator==(const VBucketState&, const VBucketState&) = default;
 };
 
-inline constexpr size_t kMaxKeyBytes = 250;
 inline constexpr size_t kRecordHeaderBytes = 31;
 inline constexpr uint64_t kMaxSeqno = (uint64_t{1} << 48) - 1;
 inline constexpr size_t kMaxFailoverEntries = 256;
 
-/// Each appends to `out`. Keys have 1 to 250 bytes.
-void append_document_key(std::string& out, uint16_t vbucket, std::string_view key);
+/// Each appends to `out`. Keys are valid.
+void append_document_key(std::string& out, uint16_t vbucket, store::DocKey key);
 void append_seqno_key(std::string& out, uint16_t vbucket, uint64_t seqno);
 void append_record(std::string& out, const Record& record);
 void append_index_entry(std::string& out, const IndexEntry& entry);
@@ -94,7 +98,7 @@ void append_state(std::string& out, const VBucketState& state);
 
 struct DocumentKey {
   uint16_t vbucket = 0;
-  std::string_view key;
+  store::DocKey key;
 };
 struct SeqnoKey {
   uint16_t vbucket = 0;

@@ -101,12 +101,36 @@ TEST(Record, KeysOfAnotherLengthAreRefused) {
   EXPECT_FALSE(decode_seqno_key(bytes));
 
   std::string name;
-  append_document_key(name, 7, std::string(kMaxKeyBytes, 'k'));
+  append_document_key(name, 7, std::string(store::kMaxStoredKeyBytes - 1, 'k'));
   EXPECT_TRUE(decode_document_key(name));
   EXPECT_FALSE(decode_document_key(name + "k"));
+  EXPECT_FALSE(decode_document_key(name.substr(0, 3))) << "a collection and no name";
   EXPECT_FALSE(decode_document_key(name.substr(0, 2)));
   EXPECT_FALSE(decode_document_key(name.substr(0, 1)));
   EXPECT_FALSE(decode_document_key(""));
+}
+
+TEST(Record, KeysOfCollectionsComeBackAndAreNeighbours) {
+  const auto bytes_of = [](store::DocKey key) {
+    std::string bytes;
+    append_document_key(bytes, 7, key);
+    return bytes;
+  };
+  EXPECT_EQ(bytes_of("k"), std::string("\0\7\0k", 4));
+  for (const store::CollectionId id : {0U, 8U, 127U, 128U, 0xffffffffU}) {
+    const std::string bytes = bytes_of({id, "name"});
+    const auto name = decode_document_key(bytes);
+    ASSERT_TRUE(name) << id;
+    EXPECT_EQ(name->vbucket, 7);
+    EXPECT_EQ(name->key, store::DocKey(id, "name"));
+    std::string entry;
+    append_index_entry(entry, {RecordKind::document, 1, {id, "name"}});
+    ASSERT_TRUE(decode_index_entry(entry)) << id;
+    EXPECT_EQ(decode_index_entry(entry)->key, store::DocKey(id, "name"));
+  }
+  EXPECT_LT(bytes_of({8, "\xff"}), bytes_of({9, "a"}));
+  EXPECT_LT(bytes_of({127, "\xff"}), bytes_of({128, "a"}));
+  EXPECT_FALSE(decode_document_key(std::string("\0\7\x88\0k", 5))) << "8, written longer than it need be";
 }
 
 TEST(Record, IndexEntriesComeBackAndTruncationsAreRefused) {

@@ -54,8 +54,8 @@ const char* name_of(ErrorKind kind) noexcept {
       return "read-only";
     case ErrorKind::locked:
       return "locked";
-    case ErrorKind::newer_version:
-      return "newer version";
+    case ErrorKind::other_version:
+      return "other version";
     case ErrorKind::config:
       return "configuration";
   }

@@ -25,7 +25,7 @@ enum class Freshness : uint8_t {
   superseded,  ///< one is: the entry can go
   unknown,     ///< the key is not in memory; the shard looks into its documents
 };
-using AskFreshness = std::function<Freshness(uint16_t vbucket, std::string_view key, uint64_t seqno)>;
+using AskFreshness = std::function<Freshness(uint16_t vbucket, store::DocKey key, uint64_t seqno)>;
 
 struct ShardOptions {
   std::string path;
@@ -51,7 +51,7 @@ struct ShardOptions {
 /// everything that the vbucket has up to record.seqno goes, what follows it in the same commit stays.
 struct Change {
   uint16_t vbucket = 0;
-  std::string_view key;
+  store::DocKey key;
   Record record;
 };
 
@@ -116,15 +116,15 @@ class Shard {
   [[nodiscard]] std::optional<Error> sealed() const;
 
   /// The document or tombstone.
-  [[nodiscard]] Result<std::optional<StoredRecord>> get(uint16_t vbucket, std::string_view key) const;
+  [[nodiscard]] Result<std::optional<StoredRecord>> get(uint16_t vbucket, store::DocKey key) const;
   /// One answer for each name, in their order.
   [[nodiscard]] std::vector<Result<std::optional<StoredRecord>>> get_many(
       std::span<const DocumentKey> names) const;
 
-  /// Documents and tombstones in key order: of one vbucket, or of all in their order. `after` is the last key
-  /// that is not wanted. The view is that of this moment.
+  /// Documents and tombstones in the order of their stored keys: of one vbucket, or of all in their order.
+  /// `after` is the last key that is not wanted. The view is that of this moment.
   [[nodiscard]] std::unique_ptr<KeyReader> read_keys(std::optional<uint16_t> vbucket,
-                                                     std::string_view after = {}) const;
+                                                     std::optional<store::DocKey> after = std::nullopt) const;
   /// The same for this vbucket and all behind it.
   [[nodiscard]] std::unique_ptr<KeyReader> read_keys_from(uint16_t first_vbucket) const;
   /// What the vbucket's index has from `from` to `to`, both included, as it is at this moment.

@@ -26,7 +26,7 @@ Result<std::optional<StoredRecord>> stored(const Shard::Impl& shard, const Statu
 
 }  // namespace
 
-Result<std::optional<StoredRecord>> Shard::get(uint16_t vbucket, std::string_view key) const {
+Result<std::optional<StoredRecord>> Shard::get(uint16_t vbucket, store::DocKey key) const {
   std::string name;
   append_document_key(name, vbucket, key);
   PinnableSlice bytes;

@@ -63,7 +63,7 @@ TEST(Shard, KeysThatBeginAlikeAreNotConfused) {
 TEST(Shard, AFlushTakesWhatCameBeforeItInTheSameCommitToo) {
   ShardFixture shard;
   shard.open();
-  const std::string longest(kMaxKeyBytes, '\xff');
+  const std::string longest(store::kMaxStoredKeyBytes - 1, '\xff');
   shard.commit({document(1, "old", 1, "x"), document(1, longest, 2, "x"),
                 document(2, "neighbour", 1, "stays"), document(0, longest, 1, "stays")});
   shard.commit({document(1, "young", 3, "x"), flush_of(1, 4), document(1, "young", 5, "new")});
@@ -77,6 +77,31 @@ TEST(Shard, AFlushTakesWhatCameBeforeItInTheSameCommitToo) {
     shard.close();
     shard.open();
   }
+}
+
+// A commit sorts what it is given by stored key, which is not the order of the collections' numbers: 128 is
+// written as 80 01.
+TEST(Shard, CollectionsHaveTheirOwnDocumentsOfAName) {
+  ShardFixture shard;
+  shard.open();
+  const std::vector<store::CollectionId> collections = {0xffffffff, 128, 8, 0, 255, 256};
+  std::vector<std::string> values;
+  for (const store::CollectionId id : collections)
+    values.push_back(std::to_string(id));
+  std::vector<Change> changes;
+  for (size_t i = 0; i < collections.size(); ++i)
+    changes.push_back(document(1, {collections[i], "k"}, i + 1, values[i]));
+  changes.push_back(document(1, {8, "k"}, 7, "the last of 8"));
+  shard.commit(changes);
+  for (size_t i = 0; i < collections.size(); ++i)
+    EXPECT_EQ(shard.value_of(1, {collections[i], "k"}), collections[i] == 8 ? "the last of 8" : values[i]);
+  EXPECT_EQ(shard.value_of(1, {9, "k"}), "");
+  EXPECT_EQ(shard.history(1),
+            "set:1:4294967295/k=4294967295 set:2:128/k=128 set:4:k=0 set:5:255/k=255 set:6:256/k=256 "
+            "set:7:8/k=the last of 8");
+  shard.commit({flush_of(1, 8)});
+  for (const store::CollectionId id : collections)
+    EXPECT_EQ(shard.value_of(1, {id, "k"}), "") << id;
 }
 
 TEST(Shard, TheLastVBucketCanBeFlushed) {

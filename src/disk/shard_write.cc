@@ -15,14 +15,23 @@ using rocksdb::Slice;
 using rocksdb::SliceParts;
 using rocksdb::Status;
 
-/// The vbucket and the first six bytes of the key as a number: comparing two of these decides nearly always.
+/// The vbucket and the first six bytes of the stored key as a number: comparing two of these decides nearly
+/// always.
 uint64_t head_of(const Change& change) noexcept {
   std::array<uint8_t, 6> start{};
-  std::memcpy(start.data(), change.key.data(), std::min(change.key.size(), start.size()));
+  const store::CollectionPrefix prefix(change.key.collection());
+  const std::string_view name = change.key.name();
+  std::memcpy(start.data(), prefix.bytes().data(), prefix.size());
+  std::memcpy(start.data() + prefix.size(), name.data(), std::min(name.size(), start.size() - prefix.size()));
   uint64_t head = change.vbucket;
   for (const uint8_t byte : start)
     head = head << 8U | byte;
   return head;
+}
+
+/// In the order of the stored keys; below, at or above 0. The heads are the same, and with them the prefixes.
+int compare_names(const Change& a, const Change& b) noexcept {
+  return a.key.name().compare(b.key.name());
 }
 
 bool same_document(const Change& a, const Change& b) noexcept {
@@ -86,14 +95,14 @@ Status Shard::Impl::add_documents(std::span<const Change> run) {
     order.push_back({head_of(run[i]), i});
   std::sort(order.begin(), order.end(), [&](const Order& a, const Order& b) {
     if (a.head != b.head) return a.head < b.head;
-    const int by_key = run[a.position].key.compare(run[b.position].key);
-    return by_key != 0 ? by_key < 0 : a.position > b.position;
+    const int by_name = compare_names(run[a.position], run[b.position]);
+    return by_name != 0 ? by_name < 0 : a.position > b.position;
   });
   uint64_t left_out = 0;
   const Change* before = nullptr;
   for (const Order& at : order) {
     const Change& change = run[at.position];
-    assert(!change.key.empty() && change.key.size() <= kMaxKeyBytes && change.vbucket < options.vbuckets);
+    assert(change.key.is_valid() && change.vbucket < options.vbuckets);
     if (before != nullptr && same_document(*before, change)) {
       ++left_out;
       continue;
@@ -127,7 +136,7 @@ Status Shard::Impl::add_flush(const Change& flush) {
   put_sortable(from, flush.vbucket, 2);
   // Beyond the longest key of the vbucket; the next vbucket's prefix would not exist after the last.
   std::string to = from;
-  to.append(kMaxKeyBytes + 1, '\xff');
+  to.append(store::kMaxStoredKeyBytes + 1, '\xff');
   Status status = batch.DeleteRange(docs, from, to);
   if (!status.ok()) return status;
   to.clear();

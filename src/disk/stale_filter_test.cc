@@ -14,8 +14,9 @@ void overwrite(ShardFixture& shard, int times) {
 
 TEST(StaleFilter, DropsWhatTheStoreKnowsToBeSuperseded) {
   ShardFixture shard;
-  shard.options().freshness = [](uint16_t vbucket, std::string_view key, uint64_t seqno) {
-    return vbucket == 1 && key == "k" && seqno < 10 ? Freshness::superseded : Freshness::current;
+  shard.options().freshness = [](uint16_t vbucket, store::DocKey key, uint64_t seqno) {
+    return vbucket == 1 && key == store::DocKey("k") && seqno < 10 ? Freshness::superseded
+                                                                   : Freshness::current;
   };
   shard.open();
   overwrite(shard, 10);
@@ -37,7 +38,7 @@ TEST(StaleFilter, LooksIntoTheDocumentsForWhatTheStoreDoesNotKnow) {
 
 TEST(StaleFilter, KeepsWhatIsCurrent) {
   ShardFixture shard;
-  shard.options().freshness = [](uint16_t, std::string_view, uint64_t) { return Freshness::current; };
+  shard.options().freshness = [](uint16_t, store::DocKey, uint64_t) { return Freshness::current; };
   shard.open();
   overwrite(shard, 10);
   ASSERT_TRUE(shard->compact());

@@ -37,7 +37,7 @@ std::shared_ptr<DiskWait::Wake>& DiskWait::wake() {
   return wake_;
 }
 
-bool DiskWait::fetch(std::span<const std::string_view> keys) {
+bool DiskWait::fetch(std::span<const store::DocKey> keys) {
   assert(!keys.empty() && keys.size() <= kMaxKeys && !retrying_);
   if (std::exchange(fetch_failed_, false)) return false;
   retrying_ = true;

@@ -34,7 +34,7 @@ class DiskWait {
 
   /// True: the request runs again when `keys` (1 to kMaxKeys) have been read. False: that has been tried, and
   /// the disk could not be read.
-  [[nodiscard]] bool fetch(std::span<const std::string_view> keys);
+  [[nodiscard]] bool fetch(std::span<const store::DocKey> keys);
   /// There was no memory for a change of this vbucket. True: the request runs again after a commit, which
   /// lets memory go. False: that would not help.
   [[nodiscard]] bool await_room(uint16_t vbucket);

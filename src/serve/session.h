@@ -94,10 +94,8 @@ class Session final : public net::Receiver {
   /// What the bucket answered with would_block. True: the request, or the upload's finish, runs again when
   /// `keys` (1 to DiskWait::kMaxKeys) have been read; return at once, having counted and answered nothing.
   /// False: they cannot be read.
-  [[nodiscard]] bool retry_after_reading(std::span<const std::string_view> keys) {
-    return disk_->fetch(keys);
-  }
-  [[nodiscard]] bool retry_after_reading(std::string_view key) { return disk_->fetch({&key, 1}); }
+  [[nodiscard]] bool retry_after_reading(std::span<const store::DocKey> keys) { return disk_->fetch(keys); }
+  [[nodiscard]] bool retry_after_reading(store::DocKey key) { return disk_->fetch({&key, 1}); }
   /// The bucket had no memory to change this vbucket. True: as above, and it runs again when there may be.
   [[nodiscard]] bool retry_when_there_is_room(uint16_t vbucket) {
     return disk_ != nullptr && disk_->await_room(vbucket);
@@ -105,7 +103,7 @@ class Session final : public net::Receiver {
   /// The request that is being handled runs again.
   [[nodiscard]] bool retrying() const noexcept { return disk_ != nullptr && disk_->retrying(); }
   /// 0 where nothing depends on it, because the bucket forgets.
-  [[nodiscard]] uint16_t vbucket_of(std::string_view key) const {
+  [[nodiscard]] uint16_t vbucket_of(store::DocKey key) const {
     return disk_ == nullptr ? uint16_t{0} : bucket().vbucket_of(key);
   }
   /// A command has changed a key: every one has to say so, for its reply to wait until that is on disk where

@@ -11,7 +11,7 @@ Trouble trouble_without_memory(Session& session, uint16_t vbucket) {
   return session.retry_when_there_is_room(vbucket) ? Trouble::again : Trouble::no_memory;
 }
 
-Trouble trouble_of(Session& session, const store::Fetched& found, std::string_view key) {
+Trouble trouble_of(Session& session, const store::Fetched& found, store::DocKey key) {
   if (found) [[likely]]
     return Trouble::none;
   if (found.would_block) return session.retry_after_reading(key) ? Trouble::again : Trouble::unreadable;

@@ -25,7 +25,7 @@ enum class Trouble : uint8_t {
 
 /// Asked first for each answer of the bucket, before anything is counted: `status` is one of the store's.
 template <typename Status>
-[[nodiscard]] Trouble trouble_of(Session& session, Status status, std::string_view key) {
+[[nodiscard]] Trouble trouble_of(Session& session, Status status, store::DocKey key) {
   if (status == Status::would_block) [[unlikely]]
     return session.retry_after_reading(key) ? Trouble::again : Trouble::unreadable;
   if (status == Status::no_memory) [[unlikely]]
@@ -33,7 +33,7 @@ template <typename Status>
   return Trouble::none;
 }
 /// The same for a fetch.
-[[nodiscard]] Trouble trouble_of(Session& session, const store::Fetched& found, std::string_view key);
+[[nodiscard]] Trouble trouble_of(Session& session, const store::Fetched& found, store::DocKey key);
 
 /// The texts of what cannot be helped; not for none and again.
 [[nodiscard]] std::string_view text_of(Trouble trouble);

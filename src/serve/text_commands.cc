@@ -229,9 +229,9 @@ struct VerbIndex {
 
 // As trouble_of, for several keys of a retrieval. Those that are on disk only are read at once, together with
 // those among the following `words`.
-Trouble trouble_of_many(Session& session, std::span<const std::string_view> keys,
+Trouble trouble_of_many(Session& session, std::span<const store::DocKey> keys,
                         std::span<const store::Fetched> found, wire::Words words) {
-  std::array<std::string_view, DiskWait::kMaxKeys> blocked;
+  std::array<store::DocKey, DiskWait::kMaxKeys> blocked;
   size_t count = 0;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (found[i].would_block) blocked[count++] = keys[i];
@@ -245,7 +245,7 @@ Trouble trouble_of_many(Session& session, std::span<const std::string_view> keys
   for (std::string_view key = words.next(); !key.empty() && count < blocked.size(); key = words.next()) {
     if (session.bucket().fetch(key, look, session.now()).would_block) blocked[count++] = key;
   }
-  const auto keys_blocked = std::span<const std::string_view>(blocked).first(count);
+  const auto keys_blocked = std::span<const store::DocKey>(blocked).first(count);
   return session.retry_after_reading(keys_blocked) ? Trouble::again : Trouble::unreadable;
 }
 
@@ -284,10 +284,13 @@ void retrieve(Session& session, const TextRequest& request, bool with_cas, bool 
   const char* const end_of_line = session.following().data();
   size_t together = 1;
   for (;;) {
-    std::array<std::string_view, kKeysTogether> keys;
+    std::array<store::DocKey, kKeysTogether> keys;
     size_t count = 0;
-    while (count < together && !(keys[count] = words.next()).empty())
-      ++count;
+    for (; count < together; ++count) {
+      const std::string_view word = words.next();
+      if (word.empty()) break;
+      keys[count] = word;
+    }
     if (count == 0) break;
     std::array<store::Fetched, kKeysTogether> found;
     if (touch || count == 1) {
@@ -305,12 +308,12 @@ void retrieve(Session& session, const TextRequest& request, bool with_cas, bool 
     const Trouble trouble = trouble_of_many(session, std::span(keys).first(count), keys_found, words);
     if (trouble != Trouble::none) [[unlikely]] {
       if (trouble != Trouble::again) return session.reply(text_of(trouble));
-      const auto left = static_cast<size_t>(end_of_line - keys[0].data());
+      const auto left = static_cast<size_t>(end_of_line - keys[0].name().data());
       return session.suspend_retrieval(request, with_cas, touch, left);
     }
     for (size_t i = 0; i < count; ++i) {
-      count_fetch(session, keys[i], found[i], touch);
-      if (found[i]) reply_item(session, keys[i], found[i], with_cas);
+      count_fetch(session, keys[i].name(), found[i], touch);
+      if (found[i]) reply_item(session, keys[i].name(), found[i], with_cas);
     }
     const std::string_view rest = words.rest();
     if (session.connection().congested() && rest.find_first_not_of(' ') != std::string_view::npos) {

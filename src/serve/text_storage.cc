@@ -38,10 +38,10 @@ void finish_store(Session& session, store::Draft& draft, StoreMode mode, uint64_
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   // The log names the key, which the draft takes along.
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
-  const uint16_t vbucket = session.vbucket_of(draft.key());
+  const uint16_t vbucket = session.vbucket_of(draft.doc_key());
   const auto result = session.bucket().store(draft, mode, options, session.now());
-  const Trouble trouble =
-      result.ok() ? Trouble::none : trouble_of(session, result.status, draft ? draft.key() : logged);
+  // What meets trouble leaves the draft as it was.
+  const Trouble trouble = draft ? trouble_of(session, result.status, draft.doc_key()) : Trouble::none;
   if (trouble == Trouble::again) return;
   if (result.ok()) session.changed(vbucket, result.seqno);
   count_store(session, verb_of(mode), logged, mode == StoreMode::cas, result, value_bytes);

@@ -17,6 +17,9 @@ namespace bobbin::store {
 
 namespace {
 
+// Odd, so that collections have seeds of their own: 2^64 divided by the golden ratio.
+constexpr uint64_t kCollectionSeed = 0x9e3779b97f4a7c15;
+
 MemoryAccount& open_account(uint64_t quota_bytes) {
   MemoryAccount* account = MemoryAccount::open(quota_bytes);
   if (account == nullptr) {
@@ -49,14 +52,17 @@ Bucket::~Bucket() {
   account_.close();
 }
 
-Bucket::Key Bucket::locate(std::string_view key) const noexcept {
-  assert(!key.empty() && key.size() <= kMaxKeyBytes);
-  return {vbuckets_[vbucket_of_key(key, options_.vbuckets)],
-          XXH3_64bits_withSeed(key.data(), key.size(), options_.hash_seed)};
+Bucket::Key Bucket::locate(DocKey key) const noexcept {
+  assert(key.is_valid());
+  const std::string_view name = key.name();
+  // The collection goes into the seed: for the default one, hashing is what it would be without any.
+  const uint64_t seed = options_.hash_seed + key.collection() * kCollectionSeed;
+  return {vbuckets_[vbucket_of_key(name, options_.vbuckets)],
+          XXH3_64bits_withSeed(name.data(), name.size(), seed)};
 }
 
-base::Result<Draft, DraftError> Bucket::draft(std::string_view key, uint32_t flags, uint32_t expiry,
-                                              uint32_t value_len, base::Now now) {
+base::Result<Draft, DraftError> Bucket::draft(DocKey key, uint32_t flags, uint32_t expiry, uint32_t value_len,
+                                              base::Now now) {
   if (value_len > options_.max_value_bytes) return base::fail(DraftError::too_large);
   Draft draft = Draft::allocate(account_, key, value_len);
   if (!draft || !make_room(value_len, now)) {
@@ -74,7 +80,7 @@ StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& opti
   if (mode == StoreMode::append || mode == StoreMode::prepend) {
     result = extend(draft, mode, options, now);
   } else {
-    const Key at = locate(draft.key());
+    const Key at = locate(draft.doc_key());
     result = at.vbucket.publish(draft, at.hash, mode, options, now);
     if (result.ok()) note_expiry(result.expiry);
   }
@@ -83,7 +89,7 @@ StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& opti
   return result;
 }
 
-TouchResult Bucket::touch(std::string_view key, uint32_t expiry, base::Now now) {
+TouchResult Bucket::touch(DocKey key, uint32_t expiry, base::Now now) {
   flush_if_due(now.unix_s());
   TouchResult result;
   if (persistence_ != nullptr) {
@@ -103,14 +109,14 @@ TouchResult Bucket::touch(std::string_view key, uint32_t expiry, base::Now now) 
   return result;
 }
 
-Fetched Bucket::fetch(std::string_view key, base::Now now) {
+Fetched Bucket::fetch(DocKey key, base::Now now) {
   const uint32_t now_s = now.unix_s();
   flush_if_due(now_s);
   const Key at = locate(key);
   return at.vbucket.fetch(key, at.hash, now_s);
 }
 
-Fetched Bucket::fetch(std::string_view key, const FetchOptions& options, base::Now now) {
+Fetched Bucket::fetch(DocKey key, const FetchOptions& options, base::Now now) {
   flush_if_due(now.unix_s());
   const Key at = locate(key);
   Fetched found = persistence_ != nullptr && options.touch
@@ -130,7 +136,7 @@ Fetched Bucket::fetch(std::string_view key, const FetchOptions& options, base::N
   return found;
 }
 
-void Bucket::fetch_many(std::span<const std::string_view> keys, std::span<Fetched> out, base::Now now) {
+void Bucket::fetch_many(std::span<const DocKey> keys, std::span<Fetched> out, base::Now now) {
   assert(keys.size() == out.size());
   // As many as have their lines under way at once; more do not fit into the processor's queue of misses.
   constexpr size_t kAhead = 16;
@@ -156,7 +162,7 @@ void Bucket::fetch_many(std::span<const std::string_view> keys, std::span<Fetche
   }
 }
 
-std::optional<Peeked> Bucket::peek(std::string_view key, base::Now now) {
+std::optional<Peeked> Bucket::peek(DocKey key, base::Now now) {
   flush_if_due(now.unix_s());
   const Key at = locate(key);
   return at.vbucket.peek(key, at.hash, now.unix_s());

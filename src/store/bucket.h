@@ -33,7 +33,7 @@ struct Victims;
 /// rise, also over restarts.
 ///
 /// Every public function may be called from any thread at any time, and waits at most for a vbucket's lock,
-/// which is held for a lookup and a pointer swap. Keys are 1 to 250 bytes (asserted: codecs check them). Time
+/// which is held for a lookup and a pointer swap. Keys are valid (asserted: codecs check them). Time
 /// comes in with each call, so that one request sees one time. DocumentRefs may outlive the bucket.
 class Bucket {
  public:
@@ -47,7 +47,7 @@ class Bucket {
   /// Memory for a value of `value_len` bytes that the caller fills and gives to store(). Counted from here
   /// on. Makes room by freeing garbage and evicting, a bounded amount of work; what cannot be had is
   /// `no_memory`. `expiry` is absolute (store/expiry.h).
-  [[nodiscard]] base::Result<Draft, DraftError> draft(std::string_view key, uint32_t flags, uint32_t expiry,
+  [[nodiscard]] base::Result<Draft, DraftError> draft(DocKey key, uint32_t flags, uint32_t expiry,
                                                       uint32_t value_len, base::Now now);
   /// Publishes a draft if the mode's condition holds. The draft is empty afterwards, unless the answer is
   /// `would_block` or `no_memory`: then it is as it was, for another try.
@@ -60,24 +60,24 @@ class Bucket {
     return store(std::move(draft), mode, {}, now);
   }
   /// incr and decr. The number is decimal text, as memcached keeps it.
-  ArithmeticResult arithmetic(std::string_view key, const ArithmeticOptions& options, base::Now now);
+  ArithmeticResult arithmetic(DocKey key, const ArithmeticOptions& options, base::Now now);
   /// Removes, or with `mark_stale` and `drop_value` changes, a document.
-  RemoveResult remove(std::string_view key, const RemoveOptions& options, base::Now now);
+  RemoveResult remove(DocKey key, const RemoveOptions& options, base::Now now);
   /// Sets the expiry (absolute). Counts as an access.
-  TouchResult touch(std::string_view key, uint32_t expiry, base::Now now);
+  TouchResult touch(DocKey key, uint32_t expiry, base::Now now);
 
   // -- Reading ------------------------------------------------------------------------------------------
 
   /// The plain get: counts as an access.
-  [[nodiscard]] Fetched fetch(std::string_view key, base::Now now);
+  [[nodiscard]] Fetched fetch(DocKey key, base::Now now);
   /// gat and the meta commands.
-  [[nodiscard]] Fetched fetch(std::string_view key, const FetchOptions& options, base::Now now);
+  [[nodiscard]] Fetched fetch(DocKey key, const FetchOptions& options, base::Now now);
   /// Plain gets of many keys: `out[i]` answers `keys[i]`; both have the same length. Faster than one after
   /// the other on a table larger than the processor's caches, because it waits for several of them at once.
-  void fetch_many(std::span<const std::string_view> keys, std::span<Fetched> out, base::Now now);
+  void fetch_many(std::span<const DocKey> keys, std::span<Fetched> out, base::Now now);
   /// What meta debug shows, without counting as an access; nothing on a miss. Metadata will do: it blocks
   /// only when the key is unknown.
-  [[nodiscard]] std::optional<Peeked> peek(std::string_view key, base::Now now);
+  [[nodiscard]] std::optional<Peeked> peek(DocKey key, base::Now now);
   /// Calls `visit` for every live document in memory, resident or not, without a lock held while it runs;
   /// false from it ends the walk. A document that is there from beginning to end is seen exactly once.
   void for_each(const std::function<bool(const Peeked&)>& visit, base::Now now);
@@ -102,7 +102,7 @@ class Bucket {
   void set_quota_bytes(uint64_t bytes) noexcept { account_.set_quota_bytes(bytes); }
   [[nodiscard]] uint32_t max_value_bytes() const noexcept { return options_.max_value_bytes; }
   [[nodiscard]] uint32_t vbucket_count() const noexcept { return options_.vbuckets; }
-  [[nodiscard]] uint16_t vbucket_of(std::string_view key) const noexcept;
+  [[nodiscard]] uint16_t vbucket_of(DocKey key) const noexcept;
   [[nodiscard]] bool is_persistent() const noexcept { return persistence_ != nullptr; }
   [[nodiscard]] EvictionPolicy eviction_policy() const noexcept { return options_.eviction; }
 
@@ -163,8 +163,8 @@ class Bucket {
   /// What that read found; null for nothing. Installs it where the bucket has nothing newer, and never brings
   /// back what was deleted, flushed or has expired. The caller is in no hurry to find memory: this goes over
   /// the quota if it must.
-  [[nodiscard]] Loaded load(std::string_view key, const LoadedRecord* record, LoadTicket ticket,
-                            LoadPurpose purpose, base::Now now);
+  [[nodiscard]] Loaded load(DocKey key, const LoadedRecord* record, LoadTicket ticket, LoadPurpose purpose,
+                            base::Now now);
   /// All that the disk has of the vbucket has been loaded (`complete`), or will not be. With value eviction a
   /// vbucket of which something cannot be read goes on as if it were warming up: what it does not know
   /// blocks.
@@ -173,7 +173,7 @@ class Bucket {
   /// is left out of flushes. What has expired is not found, and stays. Reads and loads go on.
   void refuse_changes(uint16_t vbucket) noexcept;
   /// The seqno of what the disk has last of this key; nothing where the table does not tell.
-  [[nodiscard]] std::optional<uint64_t> seqno_on_disk(uint16_t vbucket, std::string_view key) const noexcept;
+  [[nodiscard]] std::optional<uint64_t> seqno_on_disk(uint16_t vbucket, DocKey key) const noexcept;
   /// Everything that is charged, as in Statistics; cheap.
   [[nodiscard]] uint64_t used_bytes() const noexcept { return account_.used_bytes(); }
 
@@ -191,15 +191,14 @@ class Bucket {
     uint64_t hash;
   };
 
-  [[nodiscard]] Key locate(std::string_view key) const noexcept;
+  [[nodiscard]] Key locate(DocKey key) const noexcept;
   [[nodiscard]] base::Result<Draft, DraftError> copy_shape(const Document& like, uint32_t value_len,
                                                            base::Now now);
   [[nodiscard]] StoreResult extend(Draft& addition, StoreMode mode, const StoreOptions& options,
                                    base::Now now);
-  [[nodiscard]] RemoveResult rewrite_marked(std::string_view key, const RemoveOptions& options,
-                                            base::Now now);
+  [[nodiscard]] RemoveResult rewrite_marked(DocKey key, const RemoveOptions& options, base::Now now);
   /// Touches in a persistent bucket: publishes a copy.
-  [[nodiscard]] Fetched fetch_touching(std::string_view key, const FetchOptions& options, base::Now now);
+  [[nodiscard]] Fetched fetch_touching(DocKey key, const FetchOptions& options, base::Now now);
   /// A document's value is only on disk.
   void count_blocked() noexcept;
   [[nodiscard]] bool make_room(uint64_t bytes, base::Now now);

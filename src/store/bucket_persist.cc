@@ -9,8 +9,8 @@
 
 namespace bobbin::store {
 
-uint16_t Bucket::vbucket_of(std::string_view key) const noexcept {
-  return static_cast<uint16_t>(vbucket_of_key(key, options_.vbuckets));
+uint16_t Bucket::vbucket_of(DocKey key) const noexcept {
+  return static_cast<uint16_t>(vbucket_of_key(key.name(), options_.vbuckets));
 }
 
 void Bucket::restore(uint16_t vbucket, const VBucketState& state, base::Now now) {
@@ -73,7 +73,7 @@ LoadTicket Bucket::begin_load(uint16_t vbucket) const noexcept {
   return vbuckets_[vbucket].begin_load();
 }
 
-Loaded Bucket::load(std::string_view key, const LoadedRecord* record, LoadTicket ticket, LoadPurpose purpose,
+Loaded Bucket::load(DocKey key, const LoadedRecord* record, LoadTicket ticket, LoadPurpose purpose,
                     base::Now now) {
   flush_if_due(now.unix_s());
   uint64_t shell = 0;
@@ -125,7 +125,7 @@ void Bucket::refuse_changes(uint16_t vbucket) noexcept {
   vbuckets_[vbucket].refuse_changes();
 }
 
-std::optional<uint64_t> Bucket::seqno_on_disk(uint16_t vbucket, std::string_view key) const noexcept {
+std::optional<uint64_t> Bucket::seqno_on_disk(uint16_t vbucket, DocKey key) const noexcept {
   // An index entry may be of a vbucket that the key does not belong to only where the disk is damaged.
   const Key at = locate(key);
   if (&at.vbucket != &vbuckets_[vbucket]) return std::nullopt;

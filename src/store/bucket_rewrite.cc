@@ -26,17 +26,17 @@ StoreStatus status_of(DraftError error) noexcept {
 }  // namespace
 
 base::Result<Draft, DraftError> Bucket::copy_shape(const Document& like, uint32_t value_len, base::Now now) {
-  base::Result<Draft, DraftError> copy = draft(like.key(), like.flags(), kNeverExpires, value_len, now);
+  base::Result<Draft, DraftError> copy = draft(like.doc_key(), like.flags(), kNeverExpires, value_len, now);
   if (copy) copy->set_datatype(like.datatype());
   return copy;
 }
 
 StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& options, base::Now now) {
-  const Key at = locate(addition.key());
+  const Key at = locate(addition.doc_key());
   const std::span<const char> added_bytes = addition.value();
   const std::string_view added(added_bytes.data(), added_bytes.size());
   while (true) {
-    const Snapshot base = at.vbucket.snapshot(addition.key(), at.hash, now.unix_s());
+    const Snapshot base = at.vbucket.snapshot(addition.doc_key(), at.hash, now.unix_s());
     if (base.refused) return {StoreStatus::no_memory};
     if (base.unknown) return {StoreStatus::would_block};
     if (!base.doc) {
@@ -69,7 +69,7 @@ StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& 
   }
 }
 
-ArithmeticResult Bucket::arithmetic(std::string_view key, const ArithmeticOptions& options, base::Now now) {
+ArithmeticResult Bucket::arithmetic(DocKey key, const ArithmeticOptions& options, base::Now now) {
   flush_if_due(now.unix_s());
   const Key at = locate(key);
   std::array<char, kMaxNumberDigits> digits;
@@ -129,7 +129,7 @@ ArithmeticResult Bucket::arithmetic(std::string_view key, const ArithmeticOption
   }
 }
 
-Fetched Bucket::fetch_touching(std::string_view key, const FetchOptions& options, base::Now now) {
+Fetched Bucket::fetch_touching(DocKey key, const FetchOptions& options, base::Now now) {
   const Key at = locate(key);
   while (true) {
     const Snapshot base = at.vbucket.snapshot(key, at.hash, now.unix_s());
@@ -161,14 +161,14 @@ Fetched Bucket::fetch_touching(std::string_view key, const FetchOptions& options
   }
 }
 
-RemoveResult Bucket::remove(std::string_view key, const RemoveOptions& options, base::Now now) {
+RemoveResult Bucket::remove(DocKey key, const RemoveOptions& options, base::Now now) {
   flush_if_due(now.unix_s());
   if (options.mark_stale || options.drop_value) return rewrite_marked(key, options, now);
   const Key at = locate(key);
   return at.vbucket.remove(key, at.hash, options.cas_compare, now);
 }
 
-RemoveResult Bucket::rewrite_marked(std::string_view key, const RemoveOptions& options, base::Now now) {
+RemoveResult Bucket::rewrite_marked(DocKey key, const RemoveOptions& options, base::Now now) {
   const Key at = locate(key);
   while (true) {
     const Snapshot base = at.vbucket.snapshot(key, at.hash, now.unix_s());

@@ -173,7 +173,7 @@ TEST_F(BucketTest, ManyAreFetchedInTheirOrder) {
     names.push_back(numbered("key", i));
     if (i % 3 != 0) set(names.back(), numbered("v", i));
   }
-  const std::vector<std::string_view> keys(names.begin(), names.end());
+  const std::vector<DocKey> keys(names.begin(), names.end());
   std::vector<Fetched> found(keys.size());
   bucket().fetch_many(keys, found, now());
   for (int i = 0; i < 100; ++i) {
@@ -181,6 +181,43 @@ TEST_F(BucketTest, ManyAreFetchedInTheirOrder) {
     if (i % 3 != 0) {
       ASSERT_EQ(found[i].doc->value(), numbered("v", i));
     }
+  }
+}
+
+// Ids whose prefixes have one to five bytes.
+TEST_F(BucketTest, CollectionsHaveTheirOwnDocumentsOfAName) {
+  const std::vector<CollectionId> collections = {0, 8, 127, 128, 0x4000, 0x200000, 0xffffffff};
+  for (const CollectionId id : collections) {
+    EXPECT_EQ(get({id, "k"}), "<miss>") << id;
+    EXPECT_TRUE(put(StoreMode::add, {id, "k"}, std::to_string(id)).ok()) << id;
+    EXPECT_EQ(bucket().vbucket_of({id, "k"}), bucket().vbucket_of("k")) << id;
+  }
+  for (const CollectionId id : collections) {
+    EXPECT_EQ(get({id, "k"}), std::to_string(id));
+    EXPECT_TRUE(put(StoreMode::append, {id, "k"}, "+").ok());
+    EXPECT_EQ(get({id, "k"}), std::to_string(id) + "+");
+    EXPECT_TRUE(bucket().touch({id, "k"}, in(100), now()).ok());
+    EXPECT_EQ(bucket().peek({id, "k"}, now())->expiry, in(100));
+  }
+  std::vector<DocKey> keys;
+  for (const CollectionId id : collections)
+    keys.emplace_back(id, "k");
+  std::vector<Fetched> found(keys.size());
+  bucket().fetch_many(keys, found, now());
+  for (size_t i = 0; i < keys.size(); ++i)
+    EXPECT_EQ(found[i].doc->doc_key(), keys[i]);
+  EXPECT_EQ(bucket().statistics().items, collections.size());
+  EXPECT_EQ(bucket().remove({8, "k"}, {}, now()).status, RemoveStatus::removed);
+  for (const CollectionId id : collections)
+    EXPECT_EQ(get({id, "k"}), id == 8 ? "<miss>" : std::to_string(id) + "+");
+}
+
+TEST_F(BucketTest, TheLongestNamesOfCollectionsAreTaken) {
+  for (const CollectionId id : {0U, 8U, 128U, 0xffffffffU}) {
+    const std::string name(kMaxStoredKeyBytes - CollectionPrefix(id).size(), 'n');
+    EXPECT_TRUE(set({id, name}, "v").ok()) << id;
+    EXPECT_EQ(get({id, name}), "v") << id;
+    EXPECT_FALSE(DocKey(id, name + "n").is_valid()) << id;
   }
 }
 

@@ -8,7 +8,6 @@
 
 namespace bobbin::store {
 
-inline constexpr uint32_t kMaxKeyBytes = 250;
 inline constexpr uint32_t kDefaultMaxValueBytes = 1024 * 1024;
 inline constexpr uint32_t kLargestMaxValueBytes = 20 * 1024 * 1024;
 inline constexpr uint64_t kDefaultQuotaBytes = 64 * 1024 * 1024;

@@ -146,7 +146,7 @@ TEST(Concurrency, EverythingAtOnceLeavesNothingBehind) {
           break;
         case 8: {
           const std::string other = numbered("key", random() % 3000);
-          const std::string_view keys[] = {key, other, key};
+          const DocKey keys[] = {key, other, key};
           Fetched found[3];
           bucket.fetch_many(keys, found, now);
           for (const Fetched& one : found)

@@ -1,6 +1,7 @@
 #include "store/document.h"
 
 #include <cassert>
+#include <cstddef>
 #include <new>
 
 #include "store/bucket_types.h"
@@ -15,24 +16,30 @@ void Document::destroy(Document* document) noexcept {
   free_bytes(document, size);
 }
 
-Document* Document::create(MemoryAccount& account, std::string_view key, uint32_t value_len,
-                           uint64_t shell) noexcept {
-  assert(!key.empty() && key.size() <= kMaxKeyBytes);
+Document* Document::create(MemoryAccount& account, DocKey key, uint32_t value_len, uint64_t shell) noexcept {
+  assert(key.is_valid());
   assert(value_len <= kLargestMaxValueBytes);
-  const size_t size = sizeof(Document) + key.size() + (shell == 0 ? value_len : 0);
+  const CollectionPrefix prefix(key.collection());
+  const size_t key_len = prefix.size() + key.name().size();
+  const size_t size = kHeaderBytes + key_len + (shell == 0 ? value_len : 0);
   void* memory = allocate_bytes(size);
   if (memory == nullptr) return nullptr;
   // Placement: the key and the value follow in the same allocation.
   auto* document = new (memory) Document();
   document->value_len_ = value_len;
-  document->key_len_ = static_cast<uint8_t>(key.size());
+  document->key_len_ = static_cast<uint8_t>(key_len);
   document->revision_and_account_ = uint64_t{account.id()} << Document::kAccountShift | shell;
-  std::memcpy(document->bytes(), key.data(), key.size());
+  static_assert(offsetof(Document, first_of_key_) == kHeaderBytes);
+  char* to = document->bytes();
+  // Nearly always one byte: not worth a call.
+  for (const char byte : prefix.bytes())
+    *to++ = byte;
+  std::memcpy(to, key.name().data(), key.name().size());
   account.charge(allocated_size(memory, size));
   return document;
 }
 
-Draft Draft::allocate(MemoryAccount& account, std::string_view key, uint32_t value_len) noexcept {
+Draft Draft::allocate(MemoryAccount& account, DocKey key, uint32_t value_len) noexcept {
   return Draft(Document::create(account, key, value_len, 0));
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/pinned_bytes.h"
+#include "store/doc_key.h"
 
 namespace bobbin::store {
 
@@ -16,7 +17,7 @@ class HashTable;
 class MemoryAccount;
 class VBucket;
 
-/// A stored key and value, in one allocation: 48 bytes of header, the key, the value.
+/// A key and value, in one allocation: 47 bytes of header, the collection and key, the value.
 ///
 /// What is public here never changes once the document is published, so any thread that holds a DocumentRef
 /// may read it without a lock. Expiry, last access, frequency and marks do change; they belong to the lock of
@@ -31,8 +32,13 @@ class Document {
   Document(const Document&) = delete;
   Document& operator=(const Document&) = delete;
 
-  /// 1 to 250 bytes.
-  [[nodiscard]] std::string_view key() const noexcept { return {bytes(), key_len_}; }
+  /// The name within the collection; 1 to 250 bytes.
+  [[nodiscard]] std::string_view key() const noexcept { return stored_key().substr(prefix_size()); }
+  [[nodiscard]] CollectionId collection() const noexcept { return CollectionPrefix::id_in(bytes()); }
+  /// Collection and key, as a view of this document.
+  [[nodiscard]] DocKey doc_key() const noexcept { return {collection(), key()}; }
+  /// The same as it is kept: see CollectionPrefix. 2 to 251 bytes.
+  [[nodiscard]] std::string_view stored_key() const noexcept { return {bytes(), key_len_}; }
   /// 0 bytes to 20 MiB; empty when the document is not resident.
   [[nodiscard]] std::string_view value() const noexcept {
     return {bytes() + key_len_, resident() ? value_len_ : 0};
@@ -50,7 +56,7 @@ class Document {
   [[nodiscard]] uint8_t datatype() const noexcept { return datatype_; }
   /// Bytes asked of the allocator: header, key and, if it is resident, value.
   [[nodiscard]] size_t size() const noexcept {
-    return sizeof(Document) + key_len_ + (resident() ? value_len_ : 0);
+    return kHeaderBytes + key_len_ + (resident() ? value_len_ : 0);
   }
 
  private:
@@ -73,6 +79,9 @@ class Document {
   // Above the account, set before publishing: what kind of shell this is. None: a whole document.
   static constexpr uint64_t kNonResident = uint64_t{1} << 56;
   static constexpr uint64_t kAbsent = uint64_t{1} << 57;
+  // The stored key begins in the last byte of what the compiler takes for the header: with one byte for the
+  // default collection, a name begins on a boundary of 16.
+  static constexpr size_t kHeaderBytes = 47;
   // A reference is refused from here on. The gap to 2^32 is wider than the number of threads that can be
   // between counting up and noticing.
   static constexpr uint32_t kMaxReferences = (uint32_t{1} << 31) - 1;
@@ -81,7 +90,7 @@ class Document {
   ~Document() = default;
 
   /// One reference, charged; null when the allocator has nothing. `shell` is kNonResident, kAbsent or 0.
-  [[nodiscard]] static Document* create(MemoryAccount& account, std::string_view key, uint32_t value_len,
+  [[nodiscard]] static Document* create(MemoryAccount& account, DocKey key, uint32_t value_len,
                                         uint64_t shell) noexcept;
   [[nodiscard]] bool is_shell() const noexcept { return revision_and_account_ >= kNonResident; }
   [[nodiscard]] bool is_absent() const noexcept { return (revision_and_account_ & kAbsent) != 0; }
@@ -89,8 +98,14 @@ class Document {
     revision_and_account_ = (revision_and_account_ & ~kRevisionMask) | (revision & kRevisionMask);
   }
 
-  [[nodiscard]] char* bytes() noexcept { return reinterpret_cast<char*>(this + 1); }
-  [[nodiscard]] const char* bytes() const noexcept { return reinterpret_cast<const char*>(this + 1); }
+  [[nodiscard]] size_t prefix_size() const noexcept { return CollectionPrefix::size_in(bytes()); }
+  /// Whether this is the document of that key.
+  [[nodiscard]] bool has_key(DocKey key) const noexcept;
+
+  [[nodiscard]] char* bytes() noexcept { return reinterpret_cast<char*>(this) + kHeaderBytes; }
+  [[nodiscard]] const char* bytes() const noexcept {
+    return reinterpret_cast<const char*>(this) + kHeaderBytes;
+  }
   [[nodiscard]] uint8_t account_id() const noexcept {
     return static_cast<uint8_t>(revision_and_account_ >> kAccountShift);
   }
@@ -125,13 +140,27 @@ class Document {
   uint32_t flags_ = 0;
   uint32_t expiry_ = 0;       // vbucket lock; unix seconds, 0 = never
   uint32_t last_access_ = 0;  // vbucket lock; unix seconds
-  uint8_t key_len_ = 0;
+  uint8_t key_len_ = 0;       // of the stored key
   uint8_t datatype_ = 0;
-  uint8_t frequency_ = 0;  // vbucket lock
-  uint8_t state_ = 0;      // vbucket lock
+  uint8_t frequency_ : 2 = 0;  // vbucket lock
+  uint8_t state_ : 6 = 0;      // vbucket lock
+  // The rest of the key, and the value, follow it.
+  char first_of_key_ = 0;
 };
 
 static_assert(sizeof(Document) == 48);
+
+inline bool Document::has_key(DocKey key) const noexcept {
+  const std::string_view name = key.name();
+  if (key.collection() == kDefaultCollection) [[likely]] {
+    return key_len_ == name.size() + 1 && bytes()[0] == 0 &&
+           std::memcmp(bytes() + 1, name.data(), name.size()) == 0;
+  }
+  const CollectionPrefix prefix(key.collection());
+  return key_len_ == prefix.size() + name.size() &&
+         std::memcmp(bytes(), prefix.bytes().data(), prefix.size()) == 0 &&
+         std::memcmp(bytes() + prefix.size(), name.data(), name.size()) == 0;
+}
 
 /// One reference to a published document, or none. Move-only: one more is asked for with share(), which can
 /// be refused. Any thread, as any pointer.
@@ -198,12 +227,12 @@ class Draft {
   }
 
   /// Allocates and charges; empty when the allocator has nothing. Does not look at the quota: callers outside
-  /// of this folder want Bucket::draft. Key 1 to 250 bytes.
-  [[nodiscard]] static Draft allocate(MemoryAccount& account, std::string_view key,
-                                      uint32_t value_len) noexcept;
+  /// of this folder want Bucket::draft.
+  [[nodiscard]] static Draft allocate(MemoryAccount& account, DocKey key, uint32_t value_len) noexcept;
 
   explicit operator bool() const noexcept { return document_ != nullptr; }
   [[nodiscard]] std::string_view key() const noexcept { return document_->key(); }
+  [[nodiscard]] DocKey doc_key() const noexcept { return document_->doc_key(); }
   /// Exactly the length that was asked for; uninitialised until written.
   [[nodiscard]] std::span<char> value() noexcept {
     return {document_->bytes() + document_->key_len_, document_->value_len_};

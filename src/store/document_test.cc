@@ -25,6 +25,23 @@ TEST(Document, ASixteenByteKeyWithThirtyTwoByteValueTakesNinetySixBytes) {
   EXPECT_EQ(fixture.bucket().fetch("sixteen-byte-key", fixture.now()).doc->size(), 96U);
 }
 
+TEST(Document, TellsItsCollectionAndItsKey) {
+  BucketFixture fixture;
+  for (const CollectionId collection : {0U, 9U, 0x555U, 0xffffffffU}) {
+    const DocKey key(collection, "the key");
+    const Draft draft = fixture.draft(key, "the value");
+    EXPECT_EQ(draft.key(), "the key") << collection;
+    EXPECT_EQ(draft.doc_key(), key) << collection;
+    fixture.set(key, "the value");
+    const DocumentRef document = std::move(fixture.bucket().fetch(key, fixture.now()).doc);
+    ASSERT_TRUE(document) << collection;
+    EXPECT_EQ(document->key(), "the key") << collection;
+    EXPECT_EQ(document->collection(), collection);
+    EXPECT_EQ(document->stored_key(), key.stored()) << collection;
+    EXPECT_EQ(document->value(), "the value") << collection;
+  }
+}
+
 TEST(Document, ADraftIsCountedFromTheStartAndGivenBackWhenDropped) {
   BucketFixture fixture;
   const uint64_t before = fixture.bucket().statistics().used_bytes;

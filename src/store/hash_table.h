@@ -82,7 +82,7 @@ class HashTable {
   /// What segments, overflow lines and the directory are charged with.
   [[nodiscard]] uint64_t bytes() const noexcept { return bytes_; }
 
-  [[nodiscard]] Slot find(std::string_view key, uint32_t tag) const noexcept;
+  [[nodiscard]] Slot find(DocKey key, uint32_t tag) const noexcept;
   /// The first line of the tag's chain, to be fetched ahead of a find; null in an empty table.
   [[nodiscard]] const Line* line_of(uint32_t tag) const noexcept {
     return buckets_ == 0 ? nullptr : bucket(bucket_of(tag));
@@ -179,7 +179,7 @@ inline uint32_t HashTable::reversed(uint32_t tag) noexcept {
   return __builtin_bswap32(v) >> (32 - kTagBits);
 }
 
-inline HashTable::Slot HashTable::find(std::string_view key, uint32_t tag) const noexcept {
+inline HashTable::Slot HashTable::find(DocKey key, uint32_t tag) const noexcept {
   if (buckets_ == 0) return {};
   for (Line* line = bucket(bucket_of(tag)); line != nullptr; line = line->overflow) {
     uint32_t matches = 0;
@@ -191,9 +191,7 @@ inline HashTable::Slot HashTable::find(std::string_view key, uint32_t tag) const
       const Document* document = document_of(*word);
       if (document == nullptr) break;  // tag 0 also matches an empty slot, and behind one there are only more
       __builtin_prefetch(reinterpret_cast<const char*>(document) + sizeof(Line));
-      if (document->key_len_ == key.size() && std::memcmp(document->bytes(), key.data(), key.size()) == 0) {
-        return {line, word};
-      }
+      if (document->has_key(key)) return {line, word};
     }
   }
   return {};

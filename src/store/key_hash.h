@@ -11,10 +11,11 @@ namespace bobbin::store {
 /// CRC-32 as zlib and Ethernet have it (reflected polynomial edb88320).
 [[nodiscard]] uint32_t crc32(std::string_view bytes) noexcept;
 
-/// The vbucket of a key among `vbuckets` (a power of two, at most 1024): the rule that Couchbase's clients
-/// apply (couchbaselabs/couchbase-cxx-client, core/topology/configuration.cxx, map_key).
-[[nodiscard]] inline uint32_t vbucket_of_key(std::string_view key, uint32_t vbuckets) noexcept {
-  return ((crc32(key) >> 16) & 0x7fff) & (vbuckets - 1);
+/// The vbucket of a key among `vbuckets` (a power of two, at most 1024): by its name, whatever its
+/// collection. The rule that Couchbase's clients apply (couchbaselabs/couchbase-cxx-client,
+/// core/topology/configuration.cxx, map_key).
+[[nodiscard]] inline uint32_t vbucket_of_key(std::string_view name, uint32_t vbuckets) noexcept {
+  return ((crc32(name) >> 16) & 0x7fff) & (vbuckets - 1);
 }
 
 namespace crc32_detail {

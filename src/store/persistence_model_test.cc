@@ -341,10 +341,10 @@ class Model {
       const auto& [key, record] = *warmup.next;
       if (!record.live) continue;
       const bool metadata_only = policy_ == EvictionPolicy::value && random_() % 3 == 0;
-      const Loaded loaded = FakeDisk::deliver(disk_.bucket(), key, record, warmup.ticket, LoadPurpose::warmup,
-                                              disk_.now(), metadata_only);
+      const Loaded loaded = FakeDisk::deliver(disk_.bucket(), *DocKey::parse(key), record, warmup.ticket,
+                                              LoadPurpose::warmup, disk_.now(), metadata_only);
       if (loaded.status == LoadStatus::read_again) {
-        (void)disk_.disk().fetch(disk_.bucket(), key, disk_.now(), LoadPurpose::warmup);
+        (void)disk_.disk().fetch(disk_.bucket(), *DocKey::parse(key), disk_.now(), LoadPurpose::warmup);
       }
     }
     if (warmup.next != warmup.documents.end()) return;

@@ -155,8 +155,11 @@ TEST_F(ValueEviction, WarmupServesAndLosesNothingThatHappensMeanwhile) {
   flush_to_disk();
   evict();
   for (uint16_t i = 0; i < 16; ++i) {
-    for (const auto& [key, record] : snapshots[i])
-      (void)FakeDisk::deliver(bucket(), key, record, tickets[i], LoadPurpose::warmup, now(), key == "key4");
+    for (const auto& [stored, record] : snapshots[i]) {
+      const DocKey key = *DocKey::parse(stored);
+      (void)FakeDisk::deliver(bucket(), key, record, tickets[i], LoadPurpose::warmup, now(),
+                              key.name() == "key4");
+    }
     bucket().finish_warmup(i, true);
   }
   EXPECT_EQ(bucket().statistics().placeholders, 0U);

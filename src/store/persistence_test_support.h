@@ -30,6 +30,7 @@ class FakeDisk {
     bool token_sent = false;
     std::string value;
   };
+  /// By stored key.
   using Documents = std::map<std::string, Record, std::less<>>;
 
   explicit FakeDisk(uint32_t vbuckets) : count_(vbuckets), vbuckets_(vbuckets) {}
@@ -47,7 +48,7 @@ class FakeDisk {
         files.documents.clear();
         return;
       }
-      Record& record = files.documents[std::string(change.doc->key())];
+      Record& record = files.documents[std::string(change.doc->stored_key())];
       if (batch.counts_priors && change.prior_unknown && record.live) ++priors;
       record = record_of(change);
     });
@@ -80,10 +81,10 @@ class FakeDisk {
       flush(bucket, static_cast<uint16_t>(i), now);
   }
 
-  [[nodiscard]] std::optional<Record> read(uint16_t vbucket, std::string_view key) const {
+  [[nodiscard]] std::optional<Record> read(uint16_t vbucket, DocKey key) const {
     const base::MutexLock lock(mutex_);
     const Documents& documents = vbuckets_[vbucket].documents;
-    const auto at = documents.find(key);
+    const auto at = documents.find(key.stored());
     if (at == documents.end() || !at->second.live) return std::nullopt;
     return at->second;
   }
@@ -91,8 +92,8 @@ class FakeDisk {
     const base::MutexLock lock(mutex_);
     return vbuckets_[vbucket].documents;
   }
-  static Loaded deliver(Bucket& bucket, std::string_view key, const std::optional<Record>& record,
-                        LoadTicket ticket, LoadPurpose purpose, base::Now now, bool metadata_only = false) {
+  static Loaded deliver(Bucket& bucket, DocKey key, const std::optional<Record>& record, LoadTicket ticket,
+                        LoadPurpose purpose, base::Now now, bool metadata_only = false) {
     if (!record || !record->live) return bucket.load(key, nullptr, ticket, purpose, now);
     LoadedRecord loaded;
     loaded.seqno = record->seqno;
@@ -108,8 +109,7 @@ class FakeDisk {
     return bucket.load(key, &loaded, ticket, purpose, now);
   }
   /// What a fetcher does.
-  Loaded fetch(Bucket& bucket, std::string_view key, base::Now now,
-               LoadPurpose purpose = LoadPurpose::fetch) const {
+  Loaded fetch(Bucket& bucket, DocKey key, base::Now now, LoadPurpose purpose = LoadPurpose::fetch) const {
     const uint16_t vbucket = bucket.vbucket_of(key);
     while (true) {
       const LoadTicket ticket = bucket.begin_load(vbucket);
@@ -120,7 +120,7 @@ class FakeDisk {
   void warm_up(Bucket& bucket, uint16_t vbucket, base::Now now) const {
     const LoadTicket ticket = bucket.begin_load(vbucket);
     for (const auto& [key, record] : snapshot(vbucket)) {
-      if (record.live) (void)deliver(bucket, key, record, ticket, LoadPurpose::warmup, now);
+      if (record.live) (void)deliver(bucket, *DocKey::parse(key), record, ticket, LoadPurpose::warmup, now);
     }
     bucket.finish_warmup(vbucket, true);
   }
@@ -177,7 +177,7 @@ class BucketOnDisk {
 
   /// Runs an operation, and after a fetch of its key again, until it does not block.
   template <typename Operation, typename Blocked>
-  auto until_known(std::string_view key, Operation&& operation, Blocked&& is_blocked) {
+  auto until_known(DocKey key, Operation&& operation, Blocked&& is_blocked) {
     DocumentRef pin;
     while (true) {
       auto result = operation();
@@ -186,8 +186,8 @@ class BucketOnDisk {
       pin = std::move(disk_.fetch(*bucket_, key, now()).pin);
     }
   }
-  StoreResult put(StoreMode mode, std::string_view key, std::string_view value,
-                  const StoreOptions& options = {}, uint32_t expiry = 0, uint32_t flags = 0) {
+  StoreResult put(StoreMode mode, DocKey key, std::string_view value, const StoreOptions& options = {},
+                  uint32_t expiry = 0, uint32_t flags = 0) {
     auto made = bucket_->draft(key, flags, expiry, static_cast<uint32_t>(value.size()), now());
     if (!made) return {StoreStatus::no_memory};
     if (!value.empty()) std::memcpy(made->value().data(), value.data(), value.size());
@@ -195,35 +195,35 @@ class BucketOnDisk {
         key, [&] { return bucket_->store(*made, mode, options, now()); },
         [](const StoreResult& result) { return result.status == StoreStatus::would_block; });
   }
-  StoreResult set(std::string_view key, std::string_view value, uint32_t expiry = 0, uint32_t flags = 0) {
+  StoreResult set(DocKey key, std::string_view value, uint32_t expiry = 0, uint32_t flags = 0) {
     return put(StoreMode::set, key, value, {}, expiry, flags);
   }
-  Fetched fetch(std::string_view key, const FetchOptions& options) {
+  Fetched fetch(DocKey key, const FetchOptions& options) {
     return until_known(
         key, [&] { return bucket_->fetch(key, options, now()); },
         [](const Fetched& found) { return found.would_block; });
   }
-  std::string get(std::string_view key) {
+  std::string get(DocKey key) {
     const Fetched found = until_known(
         key, [&] { return bucket_->fetch(key, now()); }, [](const Fetched& one) { return one.would_block; });
     return found ? std::string(found.doc->value()) : "<miss>";
   }
-  std::optional<Peeked> peek(std::string_view key) {
+  std::optional<Peeked> peek(DocKey key) {
     return until_known(
         key, [&] { return bucket_->peek(key, now()); },
         [](const std::optional<Peeked>& seen) { return seen && seen->would_block; });
   }
-  TouchStatus touch(std::string_view key, uint32_t expiry) {
+  TouchStatus touch(DocKey key, uint32_t expiry) {
     return until_known(
         key, [&] { return bucket_->touch(key, expiry, now()).status; },
         [](TouchStatus status) { return status == TouchStatus::would_block; });
   }
-  RemoveResult remove(std::string_view key, const RemoveOptions& options = {}) {
+  RemoveResult remove(DocKey key, const RemoveOptions& options = {}) {
     return until_known(
         key, [&] { return bucket_->remove(key, options, now()); },
         [](const RemoveResult& result) { return result.status == RemoveStatus::would_block; });
   }
-  ArithmeticResult arithmetic(std::string_view key, const ArithmeticOptions& options) {
+  ArithmeticResult arithmetic(DocKey key, const ArithmeticOptions& options) {
     return until_known(
         key, [&] { return bucket_->arithmetic(key, options, now()); },
         [](const ArithmeticResult& result) { return result.status == ArithmeticStatus::would_block; });

@@ -35,24 +35,23 @@ class BucketFixture {
   [[nodiscard]] base::Now now() const { return clock_.now(); }
   [[nodiscard]] uint32_t in(uint32_t seconds) const { return now().unix_s() + seconds; }
 
-  [[nodiscard]] Draft draft(std::string_view key, std::string_view value, uint32_t expiry = 0,
-                            uint32_t flags = 0) {
+  [[nodiscard]] Draft draft(DocKey key, std::string_view value, uint32_t expiry = 0, uint32_t flags = 0) {
     auto made = bucket_->draft(key, flags, expiry, static_cast<uint32_t>(value.size()), now());
     if (!made) return {};
     if (!value.empty()) std::memcpy(made->value().data(), value.data(), value.size());
     return std::move(*made);
   }
-  StoreResult put(StoreMode mode, std::string_view key, std::string_view value,
-                  const StoreOptions& options = {}, uint32_t expiry = 0, uint32_t flags = 0) {
+  StoreResult put(StoreMode mode, DocKey key, std::string_view value, const StoreOptions& options = {},
+                  uint32_t expiry = 0, uint32_t flags = 0) {
     Draft made = draft(key, value, expiry, flags);
     if (!made) return {StoreStatus::no_memory};
     return bucket_->store(std::move(made), mode, options, now());
   }
-  StoreResult set(std::string_view key, std::string_view value, uint32_t expiry = 0, uint32_t flags = 0) {
+  StoreResult set(DocKey key, std::string_view value, uint32_t expiry = 0, uint32_t flags = 0) {
     return put(StoreMode::set, key, value, {}, expiry, flags);
   }
   /// The value, or "<miss>".
-  [[nodiscard]] std::string get(std::string_view key) {
+  [[nodiscard]] std::string get(DocKey key) {
     const Fetched found = bucket_->fetch(key, now());
     return found ? std::string(found.doc->value()) : "<miss>";
   }

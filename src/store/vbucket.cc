@@ -81,7 +81,7 @@ void VBucket::set_expiry(Document& document, uint32_t expiry) noexcept {
   document.expiry_ = expiry;
 }
 
-Fetched VBucket::fetch(std::string_view key, uint64_t hash, uint32_t now_s) noexcept {
+Fetched VBucket::fetch(DocKey key, uint64_t hash, uint32_t now_s) noexcept {
   Aftermath after;
   Fetched found;
   const base::MutexLock lock(mutex_);
@@ -110,8 +110,7 @@ Fetched VBucket::fetch(std::string_view key, uint64_t hash, uint32_t now_s) noex
   return found;
 }
 
-Fetched VBucket::fetch(std::string_view key, uint64_t hash, const FetchOptions& options,
-                       uint32_t now_s) noexcept {
+Fetched VBucket::fetch(DocKey key, uint64_t hash, const FetchOptions& options, uint32_t now_s) noexcept {
   Aftermath after;
   Fetched found;
   const base::MutexLock lock(mutex_);
@@ -168,7 +167,7 @@ Peeked VBucket::describe(Document& document) noexcept {
   return seen;
 }
 
-std::optional<Peeked> VBucket::peek(std::string_view key, uint64_t hash, uint32_t now_s) noexcept {
+std::optional<Peeked> VBucket::peek(DocKey key, uint64_t hash, uint32_t now_s) noexcept {
   const base::MutexLock lock(mutex_);
   const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
   if (is_unknown(slot)) {
@@ -183,7 +182,7 @@ std::optional<Peeked> VBucket::peek(std::string_view key, uint64_t hash, uint32_
   return seen;
 }
 
-Snapshot VBucket::snapshot(std::string_view key, uint64_t hash, uint32_t now_s) noexcept {
+Snapshot VBucket::snapshot(DocKey key, uint64_t hash, uint32_t now_s) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
   const HashTable::Slot slot = find_live(key, hash, now_s, after);
@@ -196,7 +195,7 @@ Snapshot VBucket::snapshot(std::string_view key, uint64_t hash, uint32_t now_s) 
   return seen;
 }
 
-bool VBucket::touch(std::string_view key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept {
+bool VBucket::touch(DocKey key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
   const HashTable::Slot slot = find_live(key, hash, now_s, after);

@@ -138,13 +138,13 @@ class alignas(64) VBucket {
   void attach(MemoryAccount& account) noexcept;
   void make_persistent(std::unique_ptr<PersistentState> state, base::Now now);
 
-  [[nodiscard]] Fetched fetch(std::string_view key, uint64_t hash, uint32_t now_s) noexcept;
-  [[nodiscard]] Fetched fetch(std::string_view key, uint64_t hash, const FetchOptions& options,
+  [[nodiscard]] Fetched fetch(DocKey key, uint64_t hash, uint32_t now_s) noexcept;
+  [[nodiscard]] Fetched fetch(DocKey key, uint64_t hash, const FetchOptions& options,
                               uint32_t now_s) noexcept;
-  [[nodiscard]] std::optional<Peeked> peek(std::string_view key, uint64_t hash, uint32_t now_s) noexcept;
+  [[nodiscard]] std::optional<Peeked> peek(DocKey key, uint64_t hash, uint32_t now_s) noexcept;
   /// Without counting as an access; empty on a miss.
-  [[nodiscard]] Snapshot snapshot(std::string_view key, uint64_t hash, uint32_t now_s) noexcept;
-  bool touch(std::string_view key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept;
+  [[nodiscard]] Snapshot snapshot(DocKey key, uint64_t hash, uint32_t now_s) noexcept;
+  bool touch(DocKey key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept;
 
   /// Any mode but append and prepend. The draft is empty afterwards if and only if it was stored.
   [[nodiscard]] StoreResult publish(Draft& draft, uint64_t hash, StoreMode mode, const StoreOptions& options,
@@ -155,7 +155,7 @@ class alignas(64) VBucket {
   /// Publishes an empty document whose refilling the caller has won, if the key is absent; nothing otherwise.
   [[nodiscard]] std::optional<Fetched> vivify(Draft& draft, uint64_t hash, const FetchOptions& options,
                                               base::Now now) noexcept;
-  [[nodiscard]] RemoveResult remove(std::string_view key, uint64_t hash, std::optional<uint64_t> cas_compare,
+  [[nodiscard]] RemoveResult remove(DocKey key, uint64_t hash, std::optional<uint64_t> cas_compare,
                                     base::Now now) noexcept;
   /// In a persistent bucket: publishes a copy with another expiry and the old CAS in the place of `expected`,
   /// and then fetches that.
@@ -204,7 +204,7 @@ class alignas(64) VBucket {
   [[nodiscard]] Loaded load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now now) noexcept;
   void finish_warmup(bool complete) noexcept;
   void refuse_changes() noexcept;
-  [[nodiscard]] std::optional<uint64_t> seqno_on_disk(std::string_view key, uint64_t hash) const noexcept;
+  [[nodiscard]] std::optional<uint64_t> seqno_on_disk(DocKey key, uint64_t hash) const noexcept;
   /// One step of removing the placeholders of a vbucket that does not need them; true when there may be more.
   bool drop_placeholders(uint32_t& cursor, Victims& victims) noexcept;
   [[nodiscard]] ChangeLog::CursorId open_cursor(std::string_view name);
@@ -238,7 +238,7 @@ class alignas(64) VBucket {
   };
 
   /// The live document's slot; an expired one is removed.
-  HashTable::Slot find_live(std::string_view key, uint64_t hash, uint32_t now_s, Aftermath& after) noexcept
+  HashTable::Slot find_live(DocKey key, uint64_t hash, uint32_t now_s, Aftermath& after) noexcept
       REQUIRES(mutex_) {
     const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
     if (slot && is_live(*slot.document(), now_s)) [[likely]]

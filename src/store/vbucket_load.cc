@@ -32,7 +32,7 @@ Loaded VBucket::load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now n
   const base::MutexLock lock(mutex_);
   PersistentState& mine = *persistent_;
   Document& record = *found.document_;
-  const HashTable::Slot slot = table_.find(record.key(), HashTable::tag_of(hash));
+  const HashTable::Slot slot = table_.find(record.doc_key(), HashTable::tag_of(hash));
   if (slot) {
     const Document& here = *slot.document();
     if (here.is_absent()) return pinned(LoadStatus::absent, slot);
@@ -79,7 +79,7 @@ Loaded VBucket::install(Draft& found, uint64_t hash, HashTable::Slot shell, Afte
 
 Loaded VBucket::load_dead(const Document& record, uint64_t hash, base::Now now, Aftermath& after) noexcept {
   PersistentState& mine = *persistent_;
-  Document* const placeholder = Document::create(mine.shared.account, record.key(), 0, Document::kAbsent);
+  Document* const placeholder = Document::create(mine.shared.account, record.doc_key(), 0, Document::kAbsent);
   if (placeholder == nullptr) return {LoadStatus::no_memory, {}};
   DocumentRef pin(placeholder);
   placeholder->set_revision(record.revision());
@@ -133,8 +133,8 @@ Document* VBucket::evict(Document* document, Victims& victims) noexcept {
   Document* shell = nullptr;
   if (mine.shared.policy == EvictionPolicy::value) {
     if (!document->resident()) return document;
-    shell =
-        Document::create(mine.shared.account, document->key(), document->value_len_, Document::kNonResident);
+    shell = Document::create(mine.shared.account, document->doc_key(), document->value_len_,
+                             Document::kNonResident);
     if (shell == nullptr) return document;
     if (allocated_size(shell, shell->size()) >= allocated_size(document, document->size())) {
       HashTable::release(shell);

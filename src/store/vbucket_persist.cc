@@ -110,7 +110,7 @@ void VBucket::refuse_changes() noexcept {
   persistent_->refuses = true;
 }
 
-std::optional<uint64_t> VBucket::seqno_on_disk(std::string_view key, uint64_t hash) const noexcept {
+std::optional<uint64_t> VBucket::seqno_on_disk(DocKey key, uint64_t hash) const noexcept {
   const base::MutexLock lock(mutex_);
   const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
   // A placeholder that no tombstone left behind has none.
@@ -165,7 +165,7 @@ Document* VBucket::bury(Document* document, ChangeKind kind, base::Now now, Afte
   if (!mine.admits(seqno_)) return document;
   Document* placeholder = nullptr;
   if (mine.leaves_placeholders()) {
-    placeholder = Document::create(mine.shared.account, document->key(), 0, Document::kAbsent);
+    placeholder = Document::create(mine.shared.account, document->doc_key(), 0, Document::kAbsent);
     if (placeholder == nullptr) return document;
   }
   if (kind == ChangeKind::expiration) {

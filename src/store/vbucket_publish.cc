@@ -52,7 +52,7 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
                         ((mode == StoreMode::set || mode == StoreMode::replace) && options.cas_compare);
   Document& document = *draft.document_;
   const base::MutexLock lock(mutex_);
-  const HashTable::Slot old = table_.find(document.key(), HashTable::tag_of(hash));
+  const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
   const bool live = old && is_live(*old.document(), now.unix_s());
   if (!live) {
     if ((compares || mode != StoreMode::set) && is_unknown(old)) {
@@ -92,7 +92,7 @@ StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& e
   Aftermath after;
   Document& document = *draft.document_;
   const base::MutexLock lock(mutex_);
-  const HashTable::Slot old = table_.find(document.key(), HashTable::tag_of(hash));
+  const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
   // The caller holds a reference to `expected`, so no other document can have its address.
   if (!old || old.document() != &expected || is_expired(expected.expiry_, now.unix_s())) {
     return {StoreStatus::exists};
@@ -116,7 +116,7 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
   Document& document = *draft.document_;
   Fetched created;
   const base::MutexLock lock(mutex_);
-  if (find_live(document.key(), hash, now.unix_s(), after)) return std::nullopt;
+  if (find_live(document.doc_key(), hash, now.unix_s(), after)) return std::nullopt;
   if (after.unknown) {
     created.would_block = true;
     return created;
@@ -126,7 +126,7 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
   if (!options.no_bump) document.state_ |= Document::kFetched;
   // There may be a placeholder.
   const HashTable::Slot dead =
-      persistent_ != nullptr ? table_.find(document.key(), HashTable::tag_of(hash)) : HashTable::Slot();
+      persistent_ != nullptr ? table_.find(document.doc_key(), HashTable::tag_of(hash)) : HashTable::Slot();
   if (!link(draft, hash, dead, options.explicit_cas, now, after)) {
     created.no_memory = true;
     return created;
@@ -142,7 +142,7 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
   return created;
 }
 
-RemoveResult VBucket::remove(std::string_view key, uint64_t hash, std::optional<uint64_t> cas_compare,
+RemoveResult VBucket::remove(DocKey key, uint64_t hash, std::optional<uint64_t> cas_compare,
                              base::Now now) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
@@ -167,7 +167,7 @@ TouchedOver VBucket::touch_over(Draft& copy, uint64_t hash, const Document& expe
   TouchedOver touched;
   Document& document = *copy.document_;
   const base::MutexLock lock(mutex_);
-  const HashTable::Slot old = table_.find(document.key(), HashTable::tag_of(hash));
+  const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
   if (!old || old.document() != &expected || is_expired(expected.expiry_, now.unix_s())) return touched;
   touched.done = true;
   Fetched& found = touched.fetched;
