@@ -54,6 +54,8 @@ VBucketState state_of(uint16_t vbucket, const store::VBucketState& state) {
   written.reserved_seqno = state.reserved_seqno;
   written.reserved_cas = state.reserved_cas;
   written.items = state.items;
+  written.flush_at_s = state.flush_at_s;
+  written.as_of_ns = state.as_of_ns;
   written.failover.reserve(state.failover.size());
   for (const store::FailoverEntry& entry : state.failover)
     written.failover.push_back({entry.uuid, entry.seqno});
@@ -67,6 +69,7 @@ store::VBucketState state_of(const VBucketState& state) {
   restored.reserved_seqno = state.reserved_seqno;
   restored.reserved_cas = state.reserved_cas;
   restored.items = state.items;
+  restored.flush_at_s = state.flush_at_s;
   restored.failover.reserve(state.failover.size());
   for (const FailoverEntry& entry : state.failover)
     restored.failover.push_back({entry.uuid, entry.seqno});

@@ -158,23 +158,34 @@ bool Persistence::over_dirty_limit() const noexcept {
   return impl_->bucket->dirty_bytes() > impl_->options.max_dirty_bytes + impl_->stuck_bytes();
 }
 
+void Persistence::wait_for_commit(uint16_t vbucket, const std::function<bool()>& is_needless) {
+  // Shared: the waker may come after the wait has found out by itself.
+  const auto committed = std::make_shared<std::promise<void>>();
+  after_commit(vbucket, [committed] { committed->set_value(); });
+  if (!is_needless() && writable(vbucket)) committed->get_future().wait();
+}
+
 Result<void> Persistence::bring_to_disk() {
   store::Bucket& bucket = *impl_->bucket;
+  const auto unwritable = [this] {
+    return base::fail(failure().value_or(
+        Error{ErrorKind::io, directory().path(), directory().path() + ": cannot be written"}));
+  };
   std::vector<uint64_t> seqnos;
   for (uint32_t vbucket = 0; vbucket < bucket.vbucket_count(); ++vbucket)
     seqnos.push_back(bucket.high_seqno(static_cast<uint16_t>(vbucket)));
   for (uint32_t i = 0; i < seqnos.size(); ++i) {
     const auto vbucket = static_cast<uint16_t>(i);
-    while (bucket.persisted_seqno(vbucket) < seqnos[i]) {
-      if (!writable(vbucket)) {
-        return base::fail(failure().value_or(
-            Error{ErrorKind::io, directory().path(), directory().path() + ": cannot be written"}));
-      }
-      // Shared: the waker may come after the wait has found out by itself.
-      const auto committed = std::make_shared<std::promise<void>>();
-      after_commit(vbucket, [committed] { committed->set_value(); });
-      if (bucket.persisted_seqno(vbucket) < seqnos[i] && writable(vbucket)) committed->get_future().wait();
+    const auto is_on_disk = [&] { return bucket.persisted_seqno(vbucket) >= seqnos[i]; };
+    while (!is_on_disk()) {
+      if (!writable(vbucket)) return unwritable();
+      wait_for_commit(vbucket, is_on_disk);
     }
+  }
+  const auto moments_are_on_disk = [&] { return bucket.unsaved_flush_moments() == 0; };
+  for (uint32_t shard = 0; !moments_are_on_disk(); shard = (shard + 1) % directory().shards()) {
+    if (failure()) return unwritable();
+    wait_for_commit(static_cast<uint16_t>(shard), moments_are_on_disk);
   }
   return {};
 }

@@ -127,6 +127,8 @@ class Persistence {
 
  private:
   explicit Persistence(std::unique_ptr<Impl> impl);
+  /// Until the next commit of the vbucket's shard, unless `is_needless` says so before.
+  void wait_for_commit(uint16_t vbucket, const std::function<bool()>& is_needless);
 
   std::unique_ptr<Impl> impl_;
 };

@@ -140,6 +140,23 @@ TEST_P(PersistenceTest, WhatWasDeletedStaysDeleted) {
   EXPECT_EQ(items(), 25U);
 }
 
+TEST_P(PersistenceTest, AFlushThatIsStillToComeIsBroughtToDisk) {
+  start();
+  (void)set("k", "v");
+  bucket().flush_at(in(10), now());
+  ASSERT_TRUE(there().bring_to_disk());
+  crash();
+  start();
+  EXPECT_EQ(get("k"), "v");
+  clock().advance_s(10);
+  EXPECT_EQ(get("k"), "<miss>");
+  restart();
+  (void)set("k", "new");
+  clock().advance_s(10);
+  restart();
+  EXPECT_EQ(get("k"), "new");
+}
+
 TEST_P(PersistenceTest, WhatWasFlushedStaysAway) {
   start();
   for (uint64_t i = 0; i < 50; ++i)

@@ -8,6 +8,8 @@ namespace {
 
 // The first byte of every record and state. A later layout takes the next number and still reads this one.
 constexpr uint8_t kFormat = 1;
+// Of states: with a flush to come, and moments.
+constexpr uint8_t kStateFormat = 2;
 constexpr int kMarksShift = 4;
 constexpr uint8_t kKindMask = 0x0f;
 constexpr uint8_t kMaxMarks = 0x0f;
@@ -52,12 +54,15 @@ void append_index_entry(std::string& out, const IndexEntry& entry) {
 }
 
 void append_state(std::string& out, const VBucketState& state) {
-  out.push_back(static_cast<char>(kFormat));
+  out.push_back(static_cast<char>(kStateFormat));
   put_number(out, state.high_seqno, 8);
   put_number(out, state.max_cas, 8);
   put_number(out, state.reserved_seqno, 8);
   put_number(out, state.reserved_cas, 8);
   put_number(out, state.items, 8);
+  put_number(out, state.flush_at_s, 4);
+  put_number(out, state.as_of_ns, 8);
+  put_number(out, state.moments, 4);
   for (const FailoverEntry& entry : state.failover) {
     put_number(out, entry.uuid, 8);
     put_number(out, entry.seqno, 8);
@@ -116,7 +121,8 @@ std::optional<IndexEntry> decode_index_entry(std::string_view bytes) noexcept {
 
 std::optional<VBucketState> decode_state(uint16_t vbucket, std::string_view bytes) {
   ByteReader reader(bytes);
-  if (reader.number(1) != kFormat) return std::nullopt;
+  const uint64_t format = reader.number(1);
+  if (format != kFormat && format != kStateFormat) return std::nullopt;
   VBucketState state;
   state.vbucket = vbucket;
   state.high_seqno = reader.number(8);
@@ -124,6 +130,11 @@ std::optional<VBucketState> decode_state(uint16_t vbucket, std::string_view byte
   state.reserved_seqno = reader.number(8);
   state.reserved_cas = reader.number(8);
   state.items = reader.number(8);
+  if (format == kStateFormat) {
+    state.flush_at_s = static_cast<uint32_t>(reader.number(4));
+    state.as_of_ns = reader.number(8);
+    state.moments = static_cast<uint32_t>(reader.number(4));
+  }
   while (reader.ok() && !reader.rest().empty()) {
     if (state.failover.size() == kMaxFailoverEntries) return std::nullopt;
     const uint64_t uuid = reader.number(8);

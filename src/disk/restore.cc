@@ -88,6 +88,8 @@ class Restoring {
       if (!states) return base::fail(std::move(states.error()));
       for (VBucketState& state : *states) {
         result_.documents += state.items;
+        // Whoever asked for it asked that server: it would empty what is restored after that moment.
+        state.flush_at_s = 0;
         // As if more had been given out than is there.
         state.reserved_seqno = std::max(state.reserved_seqno, state.high_seqno + 1);
       }

@@ -114,17 +114,31 @@ void DiskWait::forget_committed() {
   merge_at_ = kMergeAt;
 }
 
+bool DiskWait::has_unsaved_moment() {
+  if (!moment_written_) return false;
+  const store::Bucket& bucket = disk_.bucket();
+  if (bucket.unsaved_flush_moments() != 0) {
+    for (uint32_t shard = 0; shard < disk_.directory().shards(); ++shard)
+      call_after_commit(static_cast<uint16_t>(shard));
+  }
+  // In this order: where it can never be saved, nothing counts as unsaved any more.
+  moment_written_ = bucket.unsaved_flush_moments() != 0;
+  if (disk_.failure()) lost_ = true;
+  return moment_written_;
+}
+
 bool DiskWait::has_uncommitted() {
-  if (written_.empty()) return false;
+  const bool has_moment = has_unsaved_moment();
+  if (written_.empty()) return has_moment;
   forget_committed();
-  if (written_.empty()) return false;
+  if (written_.empty()) return has_moment;
   for (const Written& written : written_)
     call_after_commit(written.vbucket);
   // What was committed before the question is not told any more.
   forget_committed();
-  lost_ = std::any_of(written_.begin(), written_.end(),
-                      [&](const Written& written) { return !disk_.writable(written.vbucket); });
-  return !written_.empty();
+  lost_ = lost_ || std::any_of(written_.begin(), written_.end(),
+                               [&](const Written& written) { return !disk_.writable(written.vbucket); });
+  return has_moment || !written_.empty();
 }
 
 bool DiskWait::suspend_if_waiting() {

@@ -41,6 +41,8 @@ class DiskWait {
   /// The vbucket has a new change with this seqno. `durably`: its reply leaves when it is on disk, whatever
   /// holds for others.
   void changed(uint16_t vbucket, uint64_t seqno, bool durably);
+  /// The moment of the bucket's next flush has changed, to none perhaps.
+  void changed_flush_moment() noexcept { moment_written_ = durable_; }
 
   // For the session.
 
@@ -75,6 +77,7 @@ class DiskWait {
   void forget_committed();
   /// Whether a write is not on disk yet.
   [[nodiscard]] bool has_uncommitted();
+  [[nodiscard]] bool has_unsaved_moment();
   [[nodiscard]] bool suspend_if_waiting();
 
   disk::Persistence& disk_;
@@ -82,9 +85,10 @@ class DiskWait {
   const bool durable_;
   bool retrying_ = false;
   bool fetch_failed_ = false;
-  bool lost_ = false;           // a write can never become durable: the connection is closed
-  bool awaits_commit_ = false;  // before anything else is handled
-  bool wrote_ = false;          // since the last settle
+  bool lost_ = false;            // a write can never become durable: the connection is closed
+  bool awaits_commit_ = false;   // before anything else is handled
+  bool wrote_ = false;           // since the last settle
+  bool moment_written_ = false;  // not known to be on disk
   uint8_t room_tries_ = 0;
   uint16_t last_written_ = 0;   // a vbucket
   uint64_t awaited_shard_ = 0;  // whose commit that is: its bit

@@ -115,6 +115,10 @@ class Session final : public net::Receiver {
   [[nodiscard]] bool wants_on_disk() const noexcept {
     return client_ != nullptr && client_->frame.durability > wire::DurabilityLevel::majority;
   }
+  /// A flush_all: its moment, or that there is none any more, is such a change.
+  void changed_flush_moment() {
+    if (disk_ != nullptr) disk_->changed_flush_moment();
+  }
   /// False: a write has failed, and changes are refused with no_memory until the server is started again.
   [[nodiscard]] bool is_writable(uint16_t vbucket) const {
     return served_->disk() == nullptr || served_->disk()->writable(vbucket);

@@ -139,6 +139,7 @@ bool flush(Session& session, int64_t delay) {
   } else {
     session.bucket().flush_at(when, session.now());
   }
+  if (session.bucket().unsaved_flush_moments() != 0) session.changed_flush_moment();
   return true;
 }
 

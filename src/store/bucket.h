@@ -88,7 +88,8 @@ class Bucket {
   /// stays charged until then. Cancels a pending flush_at.
   void flush(base::Now now);
   /// Empties the bucket when `unix_s` has come; replaces an earlier deadline. A time that has come already is
-  /// a flush.
+  /// a flush. A persistent bucket keeps it with the vbuckets' states; what a restart finds has come meanwhile
+  /// is done by the first call.
   void flush_at(uint32_t unix_s, base::Now now);
 
   /// A copy of all counters, exact when no other thread works on the bucket.
@@ -148,6 +149,8 @@ class Bucket {
   void persisted(const FlushBatch& batch, uint64_t priors_found = 0);
   /// Changes that are not on disk, with their documents.
   [[nodiscard]] uint64_t dirty_bytes() const noexcept;
+  /// Vbuckets whose part of the last flush_at, or of its cancelling, is not on disk.
+  [[nodiscard]] uint32_t unsaved_flush_moments() const noexcept;
   /// Wakes all flushers, also those that linger.
   void hurry_flushers() noexcept;
   [[nodiscard]] uint64_t high_seqno(uint16_t vbucket) const noexcept;
@@ -210,7 +213,9 @@ class Bucket {
       flush_now_due(now_s);
   }
   void flush_now_due(uint32_t now_s);
-  void cut_off_everything(base::Now now);
+  void cut_off(VBucket& vbucket, base::Now now);
+  void cut_off_everything(base::Now now) REQUIRES(flush_mutex_);
+  void cut_off_due(base::Now now) REQUIRES(flush_mutex_);
   /// After a document got this expiry: the sweeper may have to know.
   void note_expiry(uint32_t expiry) noexcept {
     if (expiry == kNeverExpires || !wake_on_expiry_.load(std::memory_order_relaxed)) [[likely]]
@@ -227,7 +232,10 @@ class Bucket {
 
   // The clock hand: whose turn is next. Each vbucket has a hand of its own inside.
   std::atomic<uint32_t> next_victim_{0};
+  // The earliest of the vbuckets' moments, where they keep any. Written with the mutex, but for one step of
+  // flush_now_due.
   std::atomic<uint32_t> flush_deadline_{kNoFlush};
+  base::Mutex flush_mutex_;
   std::atomic<EvictionObserver*> observer_{nullptr};
   std::atomic<uint64_t> refused_{0};
 

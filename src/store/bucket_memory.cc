@@ -101,37 +101,76 @@ uint32_t Bucket::free_garbage(uint32_t documents) {
   return count;
 }
 
+void Bucket::cut_off(VBucket& vbucket, base::Now now) {
+  if (vbucket.is_left_out_of_flushes()) {
+    if (is_persistent()) vbucket.set_flush_moment(0);
+    return;
+  }
+  HashTable table = std::move(vbucket.cut_off(now).table);
+  if (table.size() == 0) return;
+  const base::MutexLock lock(garbage_mutex_);
+  garbage_items_.fetch_add(table.size(), std::memory_order_relaxed);
+  garbage_.push_back(std::move(table));
+  // The table at the back is the one that is being emptied.
+  garbage_cursor_ = 0;
+}
+
 void Bucket::cut_off_everything(base::Now now) {
+  for (uint32_t i = 0; i < options_.vbuckets; ++i)
+    cut_off(vbuckets_[i], now);
+}
+
+// A vbucket goes by its own moment: after an end in the middle of a flush, those that are through may have
+// new documents already, and an end in the middle of a flush_at leaves two moments.
+void Bucket::cut_off_due(base::Now now) {
+  uint32_t next = kNoFlush;
   for (uint32_t i = 0; i < options_.vbuckets; ++i) {
-    if (vbuckets_[i].is_left_out_of_flushes()) continue;
-    HashTable table = std::move(vbuckets_[i].cut_off(now).table);
-    if (table.size() == 0) continue;
-    const base::MutexLock lock(garbage_mutex_);
-    garbage_items_.fetch_add(table.size(), std::memory_order_relaxed);
-    garbage_.push_back(std::move(table));
-    // The table at the back is the one that is being emptied.
-    garbage_cursor_ = 0;
+    const uint32_t moment = vbuckets_[i].flush_moment();
+    if (moment == 0) continue;
+    if (moment <= now.unix_s()) {
+      cut_off(vbuckets_[i], now);
+    } else {
+      next = std::min(next, moment);
+    }
+  }
+  if (next != kNoFlush) flush_deadline_.store(next);
+}
+
+void Bucket::flush(base::Now now) {
+  {
+    const base::MutexLock lock(flush_mutex_);
+    flush_deadline_.store(kNoFlush);
+    cut_off_everything(now);
   }
   wake_sweeper();
 }
 
-void Bucket::flush(base::Now now) {
-  flush_deadline_.store(kNoFlush, std::memory_order_relaxed);
-  cut_off_everything(now);
-}
-
 void Bucket::flush_at(uint32_t unix_s, base::Now now) {
   if (unix_s <= now.unix_s()) return flush(now);
-  flush_deadline_.store(std::min(unix_s, kNoFlush - 1), std::memory_order_relaxed);
+  {
+    const base::MutexLock lock(flush_mutex_);
+    const uint32_t moment = std::min(unix_s, kNoFlush - 1);
+    flush_deadline_.store(moment);
+    for (uint32_t i = 0; is_persistent() && i < options_.vbuckets; ++i)
+      vbuckets_[i].set_flush_moment(moment);
+  }
   wake_sweeper();
 }
 
 void Bucket::flush_now_due(uint32_t now_s) {
   uint32_t deadline = flush_deadline_.load(std::memory_order_relaxed);
   // One of the threads that see it come does it.
-  if (now_s >= deadline && flush_deadline_.compare_exchange_strong(deadline, kNoFlush)) {
-    cut_off_everything({uint64_t{now_s} * 1'000'000'000});
+  if (now_s < deadline || !flush_deadline_.compare_exchange_strong(deadline, kNoFlush)) return;
+  const base::Now now{uint64_t{now_s} * 1'000'000'000};
+  {
+    const base::MutexLock lock(flush_mutex_);
+    if (is_persistent()) {
+      cut_off_due(now);
+    } else {
+      cut_off_everything(now);
+    }
   }
+  wake_sweeper();
 }
 
 bool Bucket::sweep_garbage(uint32_t documents, base::Now now) {

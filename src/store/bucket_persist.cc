@@ -1,5 +1,6 @@
 // What Bucket has for the disk: flushers, fetchers, warmup, other readers of changes.
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -15,6 +16,9 @@ uint16_t Bucket::vbucket_of(DocKey key) const noexcept {
 
 void Bucket::restore(uint16_t vbucket, const VBucketState& state, base::Now now) {
   vbuckets_[vbucket].restore(state, now);
+  if (state.flush_at_s == 0) return;
+  const base::MutexLock lock(flush_mutex_);
+  flush_deadline_.store(std::min(flush_deadline_.load(), state.flush_at_s));
 }
 
 void Bucket::set_flush_waker(uint32_t shard, std::function<void()> waker) {
@@ -39,6 +43,10 @@ void Bucket::persisted(const FlushBatch& batch, uint64_t priors_found) {
 
 uint64_t Bucket::dirty_bytes() const noexcept {
   return persistence_ == nullptr ? 0 : persistence_->dirty_bytes.load(std::memory_order_relaxed);
+}
+
+uint32_t Bucket::unsaved_flush_moments() const noexcept {
+  return persistence_ == nullptr ? 0 : persistence_->unsaved_flush_moments.load(std::memory_order_acquire);
 }
 
 void Bucket::hurry_flushers() noexcept {

@@ -27,6 +27,10 @@ struct VBucketState {
   uint64_t reserved_cas = 0;
   /// Of the last flush: records up to here are dead, whether they are still on disk or not.
   uint64_t flush_seqno = 0;
+  /// When the vbucket is to be flushed, in Unix seconds; 0: that is not wanted.
+  uint32_t flush_at_s = 0;
+  /// When it was so.
+  uint64_t as_of_ns = 0;
   /// Live documents, in memory and on disk, at `high_seqno`.
   uint64_t items = 0;
   /// The newest first.

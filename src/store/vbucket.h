@@ -204,6 +204,11 @@ class alignas(64) VBucket {
   [[nodiscard]] Loaded load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now now) noexcept;
   void finish_warmup(bool complete) noexcept;
   void refuse_changes() noexcept;
+  /// When it is to be flushed, in Unix seconds, 0 for never: goes to disk with the state. Nothing happens
+  /// here when it has come.
+  void set_flush_moment(uint32_t unix_s) noexcept;
+  /// 0 also where nothing may be flushed any more.
+  [[nodiscard]] uint32_t flush_moment() const noexcept;
   [[nodiscard]] std::optional<uint64_t> seqno_on_disk(DocKey key, uint64_t hash) const noexcept;
   /// One step of removing the placeholders of a vbucket that does not need them; true when there may be more.
   bool drop_placeholders(uint32_t& cursor, Victims& victims) noexcept;

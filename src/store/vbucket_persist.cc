@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdlib>
+#include <utility>
 
 #include "base/log.h"
 #include "store/memory.h"
@@ -43,6 +44,7 @@ void VBucket::restore(const VBucketState& state, base::Now now) {
   // Until the next state is on disk, nothing can be given out that another restart would not give out again.
   mine.reserved_seqno = seqno_;
   mine.flush_seqno = state.flush_seqno;
+  mine.flush_at_s = state.flush_at_s;
   mine.on_disk_only = static_cast<int64_t>(state.items);
   mine.knows_all_keys = state.high_seqno == 0;
   mine.warming = !mine.knows_all_keys;
@@ -68,6 +70,8 @@ VBucketState VBucket::state(base::Now now) const {
   // An explicit CAS may move the clock so far ahead before the next state is written.
   state.reserved_cas = std::max(cas_clock_, now.unix_ns + kMaxCasLeadNs) + kReservedCasNs;
   state.flush_seqno = persistent_->flush_seqno;
+  state.flush_at_s = persistent_->flush_at_s;
+  state.as_of_ns = now.unix_ns;
   state.items = items();
   state.failover = persistent_->failover;
   return state;
@@ -93,6 +97,7 @@ void VBucket::persisted(const FlushBatch& batch, uint64_t priors_found) noexcept
   if (batch.changes.no_memory) return;
   mine.persisted_seqno = std::max(mine.persisted_seqno, batch.changes.to);
   mine.reserved_seqno = batch.state.reserved_seqno;
+  if (batch.state.flush_at_s == mine.flush_at_s) mine.note_flush_moment_saved();
   // A flush since then has set the count anew.
   if (batch.counts_priors && batch.changes.to >= mine.flush_seqno) {
     mine.on_disk_only -= static_cast<int64_t>(priors_found);
@@ -108,6 +113,25 @@ bool VBucket::is_left_out_of_flushes() const noexcept {
 void VBucket::refuse_changes() noexcept {
   const base::MutexLock lock(mutex_);
   persistent_->refuses = true;
+  // It never will be, and nobody must wait for it.
+  persistent_->note_flush_moment_saved();
+}
+
+void VBucket::set_flush_moment(uint32_t unix_s) noexcept {
+  Aftermath after;
+  const base::MutexLock lock(mutex_);
+  PersistentState& mine = *persistent_;
+  if (mine.refuses || mine.flush_at_s == unix_s) return;
+  mine.flush_at_s = unix_s;
+  if (!std::exchange(mine.flush_moment_unsaved, true)) {
+    mine.shared.unsaved_flush_moments.fetch_add(1, std::memory_order_acq_rel);
+  }
+  mark_dirty(after);
+}
+
+uint32_t VBucket::flush_moment() const noexcept {
+  const base::MutexLock lock(mutex_);
+  return persistent_->refuses ? 0 : persistent_->flush_at_s;
 }
 
 std::optional<uint64_t> VBucket::seqno_on_disk(DocKey key, uint64_t hash) const noexcept {
@@ -204,6 +228,9 @@ ChangeChunks VBucket::log_flush(base::Now now, Aftermath& after) noexcept {
   }
   const uint64_t cas = next_cas(std::nullopt, now);
   mine.flush_seqno = ++seqno_;
+  // The state that is written with the flush says so.
+  mine.flush_at_s = 0;
+  mine.note_flush_moment_saved();
   mine.failover.insert(mine.failover.begin(), {mine.shared.new_uuid(now), seqno_});
   if (mine.failover.size() > kFailoverEntries) mine.failover.resize(kFailoverEntries);
   mine.on_disk_only = 0;

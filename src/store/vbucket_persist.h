@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "store/bucket_types.h"
@@ -39,6 +40,8 @@ struct SharedPersistence {
   /// Not on disk yet: in the logs and with the flushers.
   alignas(64) std::atomic<uint64_t> dirty_bytes{0};
   std::atomic<uint64_t> would_block{0};
+  /// Vbuckets whose flush_at_s is not on disk.
+  std::atomic<uint32_t> unsaved_flush_moments{0};
 };
 
 /// What a vbucket of a persistent bucket has more than one of a cache bucket. Belongs to the vbucket's lock,
@@ -70,6 +73,11 @@ struct PersistentState {
     shared.dirty_bytes.fetch_sub(bytes, std::memory_order_relaxed);
   }
 
+  void note_flush_moment_saved() noexcept {
+    if (!std::exchange(flush_moment_unsaved, false)) return;
+    shared.unsaved_flush_moments.fetch_sub(1, std::memory_order_acq_rel);
+  }
+
   SharedPersistence& shared;
   const uint32_t vbucket;
 
@@ -81,6 +89,9 @@ struct PersistentState {
   bool refuses = false;
   /// Of the last flush.
   uint64_t flush_seqno = 0;
+  /// Of the next one; 0 for none.
+  uint32_t flush_at_s = 0;
+  bool flush_moment_unsaved = false;
   /// The highest seqno that full eviction has taken out of the table: see LoadTicket.
   uint64_t unlinked_seqno = 0;
   std::vector<FailoverEntry> failover;

@@ -174,12 +174,28 @@ def flush_delayed(e):
     poll(lambda: e.value("old") is None, "the flush")
     e.put("new", "v")
     e.t("flush_all 1000", "OK")
+    e.t("flush_all 4", "OK")
+    comes_at = time.time() + 4
+    # Where replies wait for the disk, the moment is there with its reply.
+    e.host.saves = not e.variant.durable
+    if e.survived and not e.variant.durable:
+        poll(lambda: e.stat("unsaved_oldest_us") == 0, "the moment to reach the disk")
     yield RESTART
     e.is_value("old", None)
-    e.gone_or("new", "v")
-    # The end of a server ends what it was asked to do later.
-    e.t("flush_all 0", "OK")
-    e.is_value("new", None)
+    if time.time() < comes_at - 1:
+        e.gone_or("new", "v")
+    poll(lambda: e.value("new") is None, "the flush after the restart")
+    e.put("down", "v")
+    e.t("flush_all 1", "OK")
+    if e.survived and not e.variant.durable:
+        poll(lambda: e.stat("unsaved_oldest_us") == 0, "the moment to reach the disk")
+    e.host.saves = not e.variant.durable
+    e.host.down_until = time.time() + 2 if e.survived else 0
+    yield RESTART
+    e.is_value("down", None)
+    e.put("after", "v")
+    yield RESTART
+    e.gone_or("after", "v")
 
 
 def flush_with_traffic(e):

@@ -59,7 +59,7 @@ SCENARIOS = [
     _row("expiry-of-evicted", "what expires on disk does not come back", lifetimes.expiry_of_evicted),
     _row("flush-now", "flush_all with evicted documents; what is stored after it stays", lifetimes.flush_now, {}, (*EACH, "durable-value-kill", "durable-full-kill")),
     _row("flush-and-end", "flush_all right before the end", lifetimes.flush_and_end, {}),
-    _row("flush-delayed", "a delayed flush_all, done and pending at the restart, which forgets it", lifetimes.flush_delayed, {}),
+    _row("flush-delayed", "a delayed flush_all: done before the restart, after it, and while down", lifetimes.flush_delayed, {}, (*EACH, "durable-value-kill", "durable-full-kill")),
     _row("flush-with-traffic", "flush_all among writers: items counted, found, and found again", lifetimes.flush_with_traffic, {"threads": 2}),
     _row("item-count", "curr_items is exact after every kind of change of evicted and unknown keys, and after restarts", lifetimes.item_count, {}, (*EACH, "full", "durable-full-kill")),
     _row("item-count-expired", "curr_items without what has expired, also while down", lifetimes.item_count_of_expired, {}),
