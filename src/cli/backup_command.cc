@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMemoryBytes = uint64_t{64} << 20;
 constexpr std::chrono::seconds kConnectTimeout{10};
+constexpr uint64_t kMaxTimeoutMs = uint64_t{30} * 24 * 3600 * 1000;
 
 CommandLine backup_line() {
   CommandLine line;
@@ -40,6 +41,8 @@ CommandLine backup_line() {
       {"--dry-run", 'n', "", "Only say what would be copied"},
       {"--verify", 0, "", "Read the backup again when it is made, and compare its checksums"},
       {"--list", 'l', "", "List the backups in the folder, and make none; with --verify, check them"},
+      {"--timeout", 0, "TIME", "How long the server may say nothing while it works; 0: for ever", "Options",
+       "default 1m"},
       {"--json", 'j', "", "Print JSON"},
   };
   line.examples =
@@ -70,13 +73,25 @@ disk::ErrorKind kind_named(std::string_view name) {
 }
 
 void show(ProgressBar& bar, std::string_view stage, uint64_t done, uint64_t total) {
+  if (stage == "save") return;
   bar.show(stage == "verify" ? "verifying" : "copying", done, total, "bytes");
 }
 
-/// By the server that has the directory.
-disk::Result<Numbers> ask_server(net::BlockingStream& server, const Arguments& arguments, ProgressBar& bar) {
-  const auto lost = [](const base::Error& error) {
-    return base::fail(disk::Error{disk::ErrorKind::io, {}, "the server: " + error.message});
+/// By the server that has the directory. It tells how far it is with each piece of a file.
+disk::Result<Numbers> ask_server(net::BlockingStream& server, const Arguments& arguments,
+                                 std::chrono::milliseconds timeout, ProgressBar& bar) {
+  server.set_timeout(timeout);
+  auto last_word = std::chrono::steady_clock::now();
+  const auto lost = [&](const base::Error& error) {
+    std::string message = "the server: " + error.message;
+    if (timeout.count() != 0 && std::chrono::steady_clock::now() - last_word >= timeout) {
+      message = fmt::format(
+          "the server has said nothing for {} and may hang: bobbin backup --list shows whether the backup "
+          "was "
+          "made after all; --timeout waits longer",
+          format_duration(static_cast<uint64_t>(timeout.count())));
+    }
+    return base::fail(disk::Error{disk::ErrorKind::io, {}, std::move(message)});
   };
   const std::string words = std::string(arguments.has("--dry-run") ? "dry-run" : "-") +
                             (arguments.has("--verify") ? ",verify" : "");
@@ -86,6 +101,7 @@ disk::Result<Numbers> ask_server(net::BlockingStream& server, const Arguments& a
   for (;;) {
     const auto line = server.read_line();
     if (!line) return lost(line.error());
+    last_word = std::chrono::steady_clock::now();
     std::istringstream text(*line);
     std::string word;
     text >> word;
@@ -217,13 +233,16 @@ int backup_command(int argc, char** argv) {
   if (to.empty() || to.find('\n') != std::string::npos)
     return complain("--to FOLDER is missing: where are the backups?", kExitConfiguration);
   if (arguments->has("--list")) return list(*arguments);
+  const auto timeout_ms = parse_duration_ms(arguments->last("--timeout", "1m"));
+  if (!timeout_ms || *timeout_ms > kMaxTimeoutMs)
+    return complain("--timeout: a time such as 30s or 5m, at most 30d; 0 waits for ever", kExitConfiguration);
   const std::string data = arguments->last("--data", "bobbin-data");
   ProgressBar bar;
   const auto address = net::Address::parse("unix:" + control_path(data), 0);
   auto server = address ? net::BlockingStream::connect(*address, kConnectTimeout)
                         : base::Result<net::BlockingStream, base::Error>(base::fail(address.error()));
-  if (server) server->set_timeout(std::chrono::milliseconds(0));
-  const auto made = server ? ask_server(*server, *arguments, bar) : make_here(*arguments, data, bar);
+  const auto made = server ? ask_server(*server, *arguments, std::chrono::milliseconds(*timeout_ms), bar)
+                           : make_here(*arguments, data, bar);
   bar.clear();
   if (!made) return complain(made.error().message, exit_code_of(made.error().kind));
   print(result_text(*arguments, *made));

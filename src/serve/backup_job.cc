@@ -38,6 +38,8 @@ disk::Result<disk::BackupResult> BackupJob::make(const BackupRequest& request, n
   options.dry_run = request.dry_run;
   options.unix_ns = clock_.now().unix_ns;
   options.progress = [&](uint64_t done, uint64_t total) { return tell_progress(spool, "copy", done, total); };
+  if (!tell_progress(spool, "save", 0, 0))
+    return base::fail(disk::Error{disk::ErrorKind::io, {}, "it was stopped"});
   if (auto saved = disk_.bring_to_disk(); !saved) return base::fail(std::move(saved.error()));
   auto made = disk::back_up(disk_.directory(), options);
   if (!made || request.dry_run || !request.verify) return made;

@@ -22,7 +22,7 @@ struct BackupRequest {
 /// Makes the backups of a running server, one at a time, each on a thread of its own: they wait for disks.
 /// What happens is told on the connection that asked for it, as lines:
 ///
-///   progress STAGE DONE TOTAL    bytes; STAGE is copy or verify
+///   progress STAGE DONE TOTAL    bytes; STAGE is save (0 of 0), copy or verify
 ///   done NUMBER UNIX_NS DOCUMENTS FILES BYTES NEW_FILES NEW_BYTES
 ///   error KIND MESSAGE
 ///

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import shutil
+import socket
 import stat
 import tempfile
 import threading
@@ -185,6 +186,29 @@ class Backup(unittest.TestCase):
                 self.assertTrue(line.startswith(b"done 1 "), line)
             self.assertEqual(server.process.poll(), None)
         self.assertFalse(os.path.exists(os.path.join(self.data, "control")))
+
+    def test_a_server_that_hangs(self):
+        os.mkdir(self.data)
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(os.path.join(self.data, "control"))
+            listening.listen()
+            heard = []
+
+            def answer():
+                client, _ = listening.accept()
+                with client:
+                    heard.append(client.recv(1000))
+                    client.sendall(b"progress copy 1 2\n")
+                    heard.append(client.recv(1000))
+
+            hanging = threading.Thread(target=answer)
+            hanging.start()
+            words = ("backup", "--data", self.data, "--to", self.backups, "--timeout", "200ms")
+            code, _, err = program.run(*words)
+            hanging.join()
+        self.assertEqual((code, b"said nothing for 200ms" in err), (5, True), err)
+        self.assertEqual(heard, [b"backup - %s\n" % os.fsencode(self.backups), b""])
+        self.assertEqual(program.run(*words[:-1], "soon")[0], 2)
 
 
 if __name__ == "__main__":
