@@ -1,6 +1,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <filesystem>
@@ -67,7 +68,7 @@ disk::ErrorKind kind_named(std::string_view name) {
   constexpr std::array kKinds = {ErrorKind::no_space, ErrorKind::corrupt,       ErrorKind::read_only,
                                  ErrorKind::locked,   ErrorKind::other_version, ErrorKind::config};
   for (const ErrorKind kind : kKinds) {
-    if (name == disk::name_of(kind)) return kind;
+    if (name == disk::word_of(kind)) return kind;
   }
   return ErrorKind::io;
 }
@@ -175,6 +176,11 @@ int list(const Arguments& arguments) {
       text += fmt::format("{:>4}  {}  about {} documents, {}\n", backup.number, utc_text(backup.unix_ns),
                           backup.documents, human_bytes(backup.bytes()));
     }
+  }
+  for (const uint64_t number : disk::backup_numbers(folder)) {
+    const auto is_it = [number](const disk::Backup& backup) { return backup.number == number; };
+    if (arguments.has("--json") || std::any_of(backups->begin(), backups->end(), is_it)) continue;
+    text += fmt::format("{:>4}  not whole: its making was interrupted, or goes on\n", number);
   }
   print(text + (arguments.has("--json") ? "]\n" : ""));
   if (!arguments.has("--verify")) return kExitOk;

@@ -44,6 +44,12 @@ disk::Result<disk::Backup> choose(const Arguments& arguments, const std::string&
   for (disk::Backup& backup : *backups) {
     if (number == backup.number) return std::move(backup);
   }
+  const std::vector<uint64_t> numbers = disk::backup_numbers(folder);
+  if (number && std::find(numbers.begin(), numbers.end(), *number) != numbers.end()) {
+    return base::fail(disk::Error{
+        disk::ErrorKind::config, folder,
+        fmt::format("{}: backup {} is not whole: its making was interrupted, or goes on", folder, *number)});
+  }
   return base::fail(
       disk::Error{disk::ErrorKind::config, folder,
                   fmt::format("{}: there is no backup {} (bobbin backup --list --to {} shows them)", folder,

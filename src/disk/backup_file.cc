@@ -139,7 +139,8 @@ std::vector<uint64_t> backup_numbers(const std::string& folder) {
 
 Result<std::vector<Backup>> list_backups(const std::string& folder) {
   std::vector<Backup> backups;
-  for (const uint64_t number : backup_numbers(folder)) {
+  const std::vector<uint64_t> numbers = backup_numbers(folder);
+  for (const uint64_t number : numbers) {
     const std::string path = contents_path(folder, number);
     auto text = read_file(path);
     if (!text) return base::fail(std::move(text.error()));
@@ -153,9 +154,12 @@ Result<std::vector<Backup>> list_backups(const std::string& folder) {
     }
     backups.push_back(std::move(*backup));
   }
-  if (backups.empty())
-    return base::fail(Error{ErrorKind::config, folder, folder + ": there is no backup in this folder"});
-  return backups;
+  if (!backups.empty()) return backups;
+  return base::fail(
+      Error{ErrorKind::config, folder,
+            folder + (numbers.empty() ? ": there is no backup in this folder"
+                                      : ": no backup in this folder is whole: its making was interrupted, "
+                                        "or goes on")});
 }
 
 }  // namespace bobbin::disk

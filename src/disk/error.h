@@ -19,6 +19,8 @@ enum class ErrorKind : uint8_t {
 };
 
 [[nodiscard]] const char* name_of(ErrorKind kind) noexcept;
+/// The same for programs: one word.
+[[nodiscard]] const char* word_of(ErrorKind kind) noexcept;
 
 /// What went wrong, for a program (kind), and for a person (message, which names the file).
 struct Error {

@@ -42,6 +42,26 @@ const char* advice(ErrorKind kind) {
 
 }  // namespace
 
+const char* word_of(ErrorKind kind) noexcept {
+  switch (kind) {
+    case ErrorKind::io:
+      return "io";
+    case ErrorKind::no_space:
+      return "no_space";
+    case ErrorKind::corrupt:
+      return "corrupt";
+    case ErrorKind::read_only:
+      return "read_only";
+    case ErrorKind::locked:
+      return "locked";
+    case ErrorKind::newer_version:
+      return "newer_version";
+    case ErrorKind::config:
+      return "config";
+  }
+  return "io";
+}
+
 const char* name_of(ErrorKind kind) noexcept {
   switch (kind) {
     case ErrorKind::io:

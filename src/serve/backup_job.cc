@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -14,8 +15,10 @@ bool BackupJob::start(BackupRequest request, net::Spool spool) {
   // The one before has ended, or is about to.
   if (thread_.joinable()) thread_.join();
   thread_ = std::thread([this, request = std::move(request), spool = std::move(spool)]() mutable {
-    run(request, spool);
+    const std::string last = run(request, spool);
+    // Before it is told: who has heard it may ask for the next one.
     running_.store(false);
+    (void)spool.append(last);
   });
   return true;
 }
@@ -50,21 +53,21 @@ disk::Result<disk::BackupResult> BackupJob::make(const BackupRequest& request, n
   return made;
 }
 
-void BackupJob::run(const BackupRequest& request, net::Spool& spool) {
+std::string BackupJob::run(const BackupRequest& request, net::Spool& spool) {
   const auto made = make(request, spool);
   if (!made) {
     base::log(base::LogLevel::error, "backup: " + made.error().message);
-    (void)spool.append(fmt::format("error {} {}\n", disk::name_of(made.error().kind), made.error().message));
-    return;
+    std::string message = made.error().message;
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    return fmt::format("error {} {}\n", disk::word_of(made.error().kind), message);
   }
   const disk::Backup& backup = made->backup;
   if (!request.dry_run) {
     base::log(base::LogLevel::info, fmt::format("backup {} in {}: {} bytes, {} of them new", backup.number,
                                                 request.folder, backup.bytes(), made->new_bytes));
   }
-  (void)spool.append(fmt::format("done {} {} {} {} {} {} {}\n", backup.number, backup.unix_ns,
-                                 backup.documents, backup.files.size(), backup.bytes(), made->new_files,
-                                 made->new_bytes));
+  return fmt::format("done {} {} {} {} {} {} {}\n", backup.number, backup.unix_ns, backup.documents,
+                     backup.files.size(), backup.bytes(), made->new_files, made->new_bytes);
 }
 
 }  // namespace bobbin::serve

@@ -24,7 +24,7 @@ struct BackupRequest {
 ///
 ///   progress STAGE DONE TOTAL    bytes; STAGE is save (0 of 0), copy or verify
 ///   done NUMBER UNIX_NS DOCUMENTS FILES BYTES NEW_FILES NEW_BYTES
-///   error KIND MESSAGE
+///   error KIND MESSAGE           KIND: disk::word_of
 ///
 /// A backup ends when its connection does. Any thread; stop() before the disk and the loops end.
 class BackupJob {
@@ -40,7 +40,8 @@ class BackupJob {
   void stop();
 
  private:
-  void run(const BackupRequest& request, net::Spool& spool);
+  /// The last line to be told.
+  [[nodiscard]] std::string run(const BackupRequest& request, net::Spool& spool);
   [[nodiscard]] bool tell_progress(net::Spool& spool, const char* stage, uint64_t done, uint64_t total);
   [[nodiscard]] disk::Result<disk::BackupResult> make(const BackupRequest& request, net::Spool& spool);
 

@@ -43,6 +43,12 @@ void ControlReceiver::run(net::Connection& connection, std::string_view line) {
   const std::string_view words = line.substr(kBackup.size(), words_end - kBackup.size());
   BackupRequest request;
   request.folder = line.substr(words_end + 1);
+  // A relative one would be the server's, and what follows a zero byte would be lost on the way to the
+  // system.
+  if (!request.folder.starts_with('/') || request.folder.find('\0') != std::string::npos) {
+    connection.out().append("error config the folder has to be an absolute path\n");
+    return;
+  }
   request.dry_run = has_word(words, "dry-run");
   request.verify = has_word(words, "verify");
   if (!backups_.start(std::move(request), connection.spool()))

@@ -15,7 +15,7 @@ namespace bobbin::serve {
 /// A connection to the control socket: lines that command the server as only who may write its data directory
 /// can. There is one so far:
 ///
-///   backup WORDS FOLDER    WORDS: "-", or dry-run, verify with commas between them
+///   backup WORDS FOLDER    WORDS: "-", or dry-run, verify with commas between them; FOLDER: an absolute path
 ///
 /// The answers are those of BackupJob. On its loop.
 class ControlReceiver final : public net::Receiver {

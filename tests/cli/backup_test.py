@@ -4,15 +4,17 @@ import glob
 import json
 import os
 import shutil
+import signal
 import socket
 import stat
+import subprocess
 import tempfile
 import threading
 import unittest
 
 import program
 from lib.connection import Connection
-from lib.server import SANITIZED, Server
+from lib.server import BINARY, SANITIZED, Server, poll
 
 ROUNDS = 3
 KEYS = 300 if SANITIZED else 2000
@@ -186,6 +188,44 @@ class Backup(unittest.TestCase):
                 self.assertTrue(line.startswith(b"done 1 "), line)
             self.assertEqual(server.process.poll(), None)
         self.assertFalse(os.path.exists(os.path.join(self.data, "control")))
+
+    def kill_in_the_middle(self, number):
+        """Kills a server as it makes backup `number`; false where that was through before."""
+        begun = os.path.join(self.backups, f"backup-{number}")
+        with Server(data=self.data) as server:
+            self.fill(server, b"other-%d", KEYS)
+            command = [BINARY, "backup", "--data", self.data, "--to", self.backups]
+            client = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            poll(lambda: os.path.exists(begun), "the backup to begin")
+            server.process.send_signal(signal.SIGSTOP)
+            in_the_middle = not os.path.exists(os.path.join(begun, "contents"))
+            server.process.send_signal(signal.SIGKILL if in_the_middle else signal.SIGCONT)
+            _, err = client.communicate()
+            if in_the_middle:
+                self.assertEqual((client.returncode, b"closed" in err or b"reset" in err), (5, True), err)
+                server.process.wait()
+        return in_the_middle
+
+    def test_a_server_killed_as_it_makes_one(self):
+        number = 1
+        while not self.kill_in_the_middle(number):
+            number += 1
+        whole = number - 1
+        self.assertEqual(program.run("check", self.data)[0], 0)
+        code, out, err = program.run("backup", "--list", "--verify", "--to", self.backups)
+        self.assertEqual((code, b"not whole" in out + err or b"is whole" in err), (0 if whole else 2, True), err)
+        code, _, err = program.run("restore", "--from", self.backups, "--to", self.restored, "--backup", str(number))
+        self.assertEqual((code, b"whole" in err, os.path.exists(self.restored)), (2, True, False), err)
+        # Once by a server, once more in a directory that none has.
+        with Server(data=self.data) as server:
+            made = self.backup("--verify")
+            found = read_all(server, [b"key%d" % i for i in range(KEYS)])
+        self.assertEqual(made["number"], number + 1)
+        self.assertFalse(os.path.exists(os.path.join(self.backups, f"backup-{number}")))
+        self.restore(number + 1)
+        with Server(data=self.restored) as server:
+            self.assertEqual(read_all(server, list(found)), found)
+        self.assertEqual(self.backup("--verify")["number"], number + 2)
 
     def test_a_server_that_hangs(self):
         os.mkdir(self.data)

@@ -3,6 +3,7 @@
 from collections import namedtuple
 
 import commands
+import copies
 import documents
 import lifetimes
 import limits
@@ -77,6 +78,8 @@ SCENARIOS = [
     _row("half-an-upload", "values that have not arrived when the server ends", waiting.half_an_upload),
     _row("drain", "SIGTERM while requests wait: answered, and kept", waiting.drain, {}, ("cache", "value", "full")),
     _row("appends-from-many", "appends to one evicted document from 8 connections", waiting.same_key_from_many, {"threads": 2}),
+    _row("backup-restore", "documents of a restored backup as they were: flags, CAS, time to live, stale, items", copies.backup_and_restore, {}, ("value", "full-kill", "durable-full-kill")),
+    _row("backup-evicted", "a backup of what is evicted, overwritten, deleted; the next one after a flush", copies.backup_of_the_evicted, {}, ("value", "full-kill")),
     _row("statistics-of-files", "sizes of data and files, and stats warmup, after a restart", limits.statistics_of_files, {}),
     _row("statistics-reset", "stats reset forgets events and nothing else", limits.statistics_reset, {}),
     _row("warmup-with-traffic", "every kind of command from the first moment after a start", limits.warmup_with_traffic, {}),
