@@ -54,8 +54,8 @@ const char* word_of(ErrorKind kind) noexcept {
       return "read_only";
     case ErrorKind::locked:
       return "locked";
-    case ErrorKind::newer_version:
-      return "newer_version";
+    case ErrorKind::other_version:
+      return "other_version";
     case ErrorKind::config:
       return "config";
   }

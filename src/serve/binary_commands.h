@@ -38,6 +38,10 @@ struct BinaryCommand {
   bool uploads = false;   ///< the handler is called before the value has arrived
   bool writes = false;    ///< changes what is stored
   bool needs_bucket = true;
+  /// Memcached's clients find it only where there are users, as in memcached.
+  bool needs_users = false;
+  /// Of a command that is looked at as a whole, with its value, before it is handled.
+  uint32_t max_value_bytes = 64 << 10;
   Privileges needs = kRead;  ///< what the user has to be allowed
   KeyKind key = KeyKind::document;
   Audience audience = Audience::everybody;
@@ -56,6 +60,7 @@ std::span<const BinaryCommand>
 connection_commands();                            ///< connection_commands.cc: how client and server speak
 std::span<const BinaryCommand> login_commands();  ///< login_commands.cc: who is speaking
 std::span<const BinaryCommand> collection_commands();  ///< collection_commands.cc
+std::span<const BinaryCommand> subdoc_commands();      ///< subdoc_commands.cc
 std::span<const BinaryCommand> metadata_commands();    ///< metadata_commands.cc: about documents and vbuckets
 
 void handle_binary_store(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request);

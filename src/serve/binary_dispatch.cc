@@ -15,13 +15,10 @@ using wire::BinaryRequest;
 using wire::BinaryStatus;
 using wire::Feature;
 
-// A request whose value is not stored is looked at as a whole, so its value is kept small.
-constexpr uint32_t kMaxOtherValueBytes = 64 << 10;
-
 using Rows = std::array<const BinaryCommand*, 256>;
 
-constexpr auto kTables = {classic_commands, connection_commands, login_commands, collection_commands,
-                          metadata_commands};
+constexpr auto kTables = {classic_commands,    connection_commands, login_commands,
+                          collection_commands, metadata_commands,   subdoc_commands};
 
 Rows rows_for(Audience audience) {
   Rows rows{};
@@ -102,6 +99,7 @@ void run_binary_command(Session& session) {
     return session.quit();
   }
   const BinaryCommand* row = row_of(request.header.opcode, said_hello);
+  if (row != nullptr && row->needs_users && !said_hello && session.engine().users.empty()) row = nullptr;
   if (row == nullptr) {
     reply_binary_error(session, request.header, BinaryStatus::unknown_command);
     return session.swallow(request.frame_bytes());
@@ -130,7 +128,7 @@ void run_binary_command(Session& session) {
     session.take(request.head_bytes());
     return row->handle(session, *row, request);
   }
-  if (request.value_bytes > kMaxOtherValueBytes) {
+  if (request.value_bytes > row->max_value_bytes) {
     reply_binary_error(session, request.header, BinaryStatus::too_large);
     return session.swallow(request.frame_bytes());
   }

@@ -65,6 +65,7 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::Bi
   row.needs_bucket = false;
   row.key = KeyKind::name;
   row.needs = 0;
+  row.needs_users = true;
   return row;
 }
 

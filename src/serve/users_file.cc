@@ -176,7 +176,7 @@ disk::Result<UserTable> decode_users(std::string_view text, const std::string& p
   const JsonValue* const format = root->member("format");
   // Before the checksum: a later version may change all but this member.
   if (format != nullptr && format->number().value_or(0) > kUsersFormat) {
-    return base::fail(disk::Error{disk::ErrorKind::newer_version, path,
+    return base::fail(disk::Error{disk::ErrorKind::other_version, path,
                                   path + ": written by a newer Bobbin: start that one"});
   }
   const size_t at = text.rfind(kChecksumAt);

@@ -130,7 +130,7 @@ TEST(UsersFile, takes_nothing_that_only_has_the_right_checksum) {
 TEST(UsersFile, of_a_later_version_is_not_called_damaged) {
   const auto read = decode_users("{\"format\":2,\"what\":[]}", kPath);
   ASSERT_FALSE(read);
-  EXPECT_EQ(read.error().kind, disk::ErrorKind::newer_version);
+  EXPECT_EQ(read.error().kind, disk::ErrorKind::other_version);
 }
 
 }  // namespace

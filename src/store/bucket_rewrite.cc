@@ -57,6 +57,7 @@ StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& 
     if (value_len > options_.max_value_bytes) return {StoreStatus::too_large};
     base::Result<Draft, DraftError> whole = copy_shape(*base.doc, static_cast<uint32_t>(value_len), now);
     if (!whole) return {status_of(whole.error())};
+    whole->set_datatype(0);  // what two JSON texts make together is none
     if (mode == StoreMode::append) {
       copy_into(whole->value(), before, added);
     } else {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string>
 
+#include "wire/crc32c.h"
 #include "wire/leb128.h"
 
 namespace bobbin::wire {
@@ -63,6 +64,12 @@ TEST(Trace, DecodesToAboutWhatItWas) {
     EXPECT_NEAR(decoded, static_cast<double>(us), 1 + 0.6 * std::pow(static_cast<double>(us), 0.75)) << us;
   }
   EXPECT_EQ(load_big_endian<uint16_t>(trace_of(UINT64_MAX).data() + 1), 0xffff);
+}
+
+TEST(Crc32c, IsThatOfTheRfc) {
+  EXPECT_EQ(crc32c("123456789"), 0xe3069283U);
+  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aaU);
+  EXPECT_EQ(crc32c({}), 0U);
 }
 
 TEST(Leb128, TakesOneNumber) {
