@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 import unittest
 
 from lib.server import Server
@@ -10,8 +11,8 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class NpmClients(unittest.TestCase):
-    def run_script(self, script, *, threads):
-        with Server(threads=threads) as server:
+    def run_script(self, script, *, threads, **options):
+        with Server(threads=threads, **options) as server:
             environment = dict(os.environ)
             environment["BOBBIN_ADDRESS"] = server.address
             environment["BOBBIN_THREADS"] = str(threads)
@@ -34,6 +35,16 @@ class NpmClients(unittest.TestCase):
 
     def test_memcached_two_threads(self):
         self.run_script("memcached_test.js", threads=2)
+
+    def run_couchbase(self, *, threads):
+        with tempfile.TemporaryDirectory(prefix="bobbin-sdk-") as folder:
+            self.run_script("couchbase_test.js", threads=threads, dev=True, data=os.path.join(folder, "data"))
+
+    def test_couchbase_one_thread(self):
+        self.run_couchbase(threads=1)
+
+    def test_couchbase_two_threads(self):
+        self.run_couchbase(threads=2)
 
 
 if __name__ == "__main__":

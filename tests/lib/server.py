@@ -206,6 +206,7 @@ def _answers(endpoint):
         try:
             probe.connect(endpoint)
             probe.sendall(b"version\r\n")
-            return probe.recv(64).startswith(b"VERSION ")
+            # A server that has users wants a login first, and is there all the same.
+            return probe.recv(64).startswith((b"VERSION ", b"CLIENT_ERROR unauthenticated"))
         except OSError:
             return False
