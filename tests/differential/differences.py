@@ -157,7 +157,16 @@ def _minus_zero(requests, _theirs, _ours):
     return re.search(rb"-0\b", requests) is not None
 
 
+def _says_hello(_requests, theirs, ours):
+    return any(getattr(reply, "opcode", None) == 0x1F for reply in theirs + ours)
+
+
 DIFFERENCES = [
+    Difference(
+        "hello",
+        "Bobbin knows HELLO, with which Couchbase's clients begin; after it the binary protocol is Couchbase's",
+        _says_hello,
+    ),
     Difference(
         "unknown-opcode-with-body",
         "memcached skips the extras and key of an unknown binary command twice, and with them requests that "
