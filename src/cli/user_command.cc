@@ -271,8 +271,6 @@ int run_user_command(const Arguments& arguments) {
 
 }  // namespace
 
-
-
 int user_command(int argc, char** argv) {
   const CommandLine line = user_line();
   const std::vector<std::string> words(argv + 1, argv + argc);
