@@ -48,12 +48,14 @@ bool may_send_datatype(const Session& session, uint8_t datatype) {
 // What a client of Couchbase's protocol has to be told before its command is looked at; success lets it
 // pass. Takes the collection's id off the key.
 BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& request) {
-  session.client()->frame = {};
-  if (const auto frame = wire::read_frame_info(request.framing, session.client()->frame);
-      frame != BinaryStatus::success) {
-    return frame;
-  }
-  if (session.client()->frame.durability != wire::DurabilityLevel::none) {
+  wire::FrameInfo& frame = session.client()->frame;
+  frame = {};
+  if (const auto read = wire::read_frame_info(request.framing, frame); read != BinaryStatus::success)
+    return read;
+  // What is asked for and cannot be done is refused: ignored, it would be done wrongly.
+  if (!frame.impersonated.empty() || (frame.preserve_ttl && !row.keeps_expiry))
+    return BinaryStatus::not_supported;
+  if (frame.durability != wire::DurabilityLevel::none) {
     if (!row.writes) return BinaryStatus::invalid_arguments;
     // One node is a majority of one; its disk is another matter.
     if (session.wants_on_disk() && session.served().disk() == nullptr)

@@ -199,6 +199,7 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, bool wri
       {wire::ExtrasLengths(0, 1, 3, 4, 5, 7, 8), wire::Presence::required, wire::Presence::optional},
       handle_subdoc};
   row.writes = writes;
+  row.keeps_expiry = writes;
   row.needs = writes ? kRead | kUpsert : kRead;
   row.max_value_bytes = 1 << 20;
   row.audience = Audience::couchbase;

@@ -1,0 +1,267 @@
+// What a client that says HELLO is told, byte by byte where it matters.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "serve/test_session.h"
+#include "wire/binary_reply.h"
+#include "wire/feature.h"
+
+namespace bobbin::serve {
+namespace {
+
+using namespace std::string_literals;
+using wire::BinaryOpcode;
+using wire::BinaryStatus;
+using wire::Feature;
+
+struct Frame {
+  BinaryOpcode opcode;
+  std::string key = {};
+  std::string value = {};
+  std::string extras = {};
+  std::string framing = {};
+  uint16_t vbucket = 0;
+  uint8_t datatype = 0;
+};
+
+std::string encoded(const Frame& frame) {
+  std::string bytes(wire::kBinaryHeaderBytes, '\0');
+  const size_t body = frame.framing.size() + frame.extras.size() + frame.key.size() + frame.value.size();
+  wire::encode_header(
+      bytes.data(), {.magic = frame.framing.empty() ? wire::kBinaryRequestMagic : wire::kFlexibleRequestMagic,
+                     .opcode = static_cast<uint8_t>(frame.opcode),
+                     .key_bytes = static_cast<uint16_t>(frame.key.size()),
+                     .extras_bytes = static_cast<uint8_t>(frame.extras.size()),
+                     .datatype = frame.datatype,
+                     .vbucket_or_status = frame.vbucket,
+                     .body_bytes = static_cast<uint32_t>(body),
+                     .opaque = 7,
+                     .framing_bytes = static_cast<uint8_t>(frame.framing.size())});
+  return bytes + frame.framing + frame.extras + frame.key + frame.value;
+}
+
+struct Reply {
+  BinaryStatus status{};
+  std::string extras;
+  std::string value;
+  uint8_t datatype = 0;
+};
+
+class McbpTest : public testing::Test {
+ protected:
+  // The reply to one frame; the connection has to send exactly that.
+  Reply ask(const Frame& frame) {
+    const size_t before = client_->replies().size();
+    client_->feed(encoded(frame));
+    const std::string bytes = client_->replies().substr(before);
+    EXPECT_GE(bytes.size(), wire::kBinaryHeaderBytes);
+    if (bytes.size() < wire::kBinaryHeaderBytes) return {};
+    const wire::BinaryHeader header = wire::decode_header(bytes.data());
+    EXPECT_EQ(bytes.size(), wire::kBinaryHeaderBytes + header.body_bytes);
+    EXPECT_EQ(header.opcode, static_cast<uint8_t>(frame.opcode));
+    EXPECT_EQ(header.opaque, 7U);
+    const size_t extras = wire::kBinaryHeaderBytes + header.framing_bytes;
+    return {static_cast<BinaryStatus>(header.vbucket_or_status), bytes.substr(extras, header.extras_bytes),
+            bytes.substr(extras + header.extras_bytes + header.key_bytes), header.datatype};
+  }
+  BinaryStatus status(const Frame& frame) { return ask(frame).status; }
+
+  std::string hello(const std::vector<Feature>& features) {
+    std::string asked;
+    for (const Feature feature : features)
+      asked += {'\0', static_cast<char>(feature)};
+    return ask({.opcode = BinaryOpcode::hello, .key = "test", .value = asked}).value;
+  }
+  void select() {
+    EXPECT_EQ(status({.opcode = BinaryOpcode::select_bucket, .key = "default"}), BinaryStatus::success);
+  }
+  void connect_again() { client_ = server_.connect(); }
+
+  net::Loop loop_{net::Limits{}};
+  TestEngine server_{loop_};
+  std::unique_ptr<TestConnection> client_ = server_.connect();
+};
+
+const std::string kSetExtras(8, '\0');
+
+TEST_F(McbpTest, FeaturesAreGrantedAsTheyWereAskedFor) {
+  EXPECT_EQ(hello({Feature::json, Feature::tls, Feature::xerror}), "\0\x0b\0\x07"s);
+}
+
+TEST_F(McbpTest, WhoKnowsBucketsHasToSelectOne) {
+  hello({Feature::select_bucket});
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = "k"}), BinaryStatus::no_bucket);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::select_bucket, .key = "other"}), BinaryStatus::key_not_found);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = "k"}), BinaryStatus::no_bucket);
+  select();
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = "k"}), BinaryStatus::key_not_found);
+}
+
+TEST_F(McbpTest, ErrorsHaveNoTextAndTheConnectionGoesOn) {
+  hello({});
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get, .key = "k"}).value, "");
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get}), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::set, .key = "k", .value = "v", .extras = "short"}),
+            BinaryStatus::invalid_arguments);
+  EXPECT_EQ(status({.opcode = static_cast<BinaryOpcode>(0xfd), .value = "x"}), BinaryStatus::unknown_command);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::noop}), BinaryStatus::success);
+}
+
+TEST_F(McbpTest, AVbucketThatIsNotThereIsAnsweredWithTheConfiguration) {
+  hello({});
+  const Reply reply = ask({.opcode = BinaryOpcode::get, .key = "k", .vbucket = 1});
+  EXPECT_EQ(reply.status, BinaryStatus::not_my_vbucket);
+  EXPECT_NE(reply.value.find(R"("vBucketMap":[[0]])"), std::string::npos) << reply.value;
+}
+
+TEST_F(McbpTest, KeysHaveTheirCollectionInFront) {
+  hello({Feature::collections});
+  EXPECT_EQ(status({.opcode = BinaryOpcode::set, .key = "\0k"s, .value = "v", .extras = kSetExtras}),
+            BinaryStatus::success);
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get, .key = "\0k"s}).value, "v");
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = "\x08k"}), BinaryStatus::unknown_collection);
+  for (const std::string& wrong : {"\0"s, "\x80"s, "\x80\0k"s, "\xff\xff\xff\xff\xff\x01k"s})
+    EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = wrong}), BinaryStatus::invalid_arguments);
+  connect_again();
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get, .key = "k"}).value, "v");
+}
+
+TEST_F(McbpTest, TheLongestKeyHasOneByteMoreWithItsCollection) {
+  hello({Feature::collections});
+  const std::string longest = "\0"s + std::string(250, 'k');
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = longest}), BinaryStatus::key_not_found);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = longest + "k"}), BinaryStatus::invalid_arguments);
+}
+
+TEST_F(McbpTest, DatatypesThatWereNotAgreedOnAreRefused) {
+  hello({Feature::json});
+  const auto set = [&](uint8_t datatype) {
+    return status(
+        {.opcode = BinaryOpcode::set, .key = "k", .value = "{}", .extras = kSetExtras, .datatype = datatype});
+  };
+  EXPECT_EQ(set(1), BinaryStatus::success);
+  for (const uint8_t datatype : {2, 4, 8, 0xff})
+    EXPECT_EQ(set(datatype), BinaryStatus::invalid_arguments);
+}
+
+TEST_F(McbpTest, WhatIsJsonIsFoundOutWhateverTheClientSays) {
+  hello({Feature::json});
+  const auto stored = [&](const std::string& value, uint8_t datatype) {
+    EXPECT_EQ(status({.opcode = BinaryOpcode::set,
+                      .key = "k",
+                      .value = value,
+                      .extras = kSetExtras,
+                      .datatype = datatype}),
+              BinaryStatus::success);
+    return ask({.opcode = BinaryOpcode::get, .key = "k"}).datatype;
+  };
+  EXPECT_EQ(stored(R"({"a":1})", 0), 1);
+  EXPECT_EQ(stored(R"({"a":)", 1), 0);
+  EXPECT_EQ(stored("[1]", 1), 1);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::append, .key = "k", .value = "[2]"}), BinaryStatus::success);
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get, .key = "k"}).datatype, 0);
+}
+
+TEST_F(McbpTest, FramingExtrasTakeTheirAgreement) {
+  hello({Feature::alt_request});
+  const auto set = [&](const std::string& framing) {
+    return status(
+        {.opcode = BinaryOpcode::set, .key = "k", .value = "v", .extras = kSetExtras, .framing = framing});
+  };
+  EXPECT_EQ(set("\x11\x01"), BinaryStatus::success);
+  EXPECT_EQ(set("\x11\x03"), BinaryStatus::durability_impossible);
+  EXPECT_EQ(set("\x11\x09"), BinaryStatus::durability_invalid_level);
+  EXPECT_EQ(set("\x13\x01"), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(set("\x50"), BinaryStatus::not_supported);
+  EXPECT_EQ(set("\x43joe"), BinaryStatus::not_supported);
+  EXPECT_EQ(set("\xe0"), BinaryStatus::unknown_frame_info);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = "k", .framing = "\x11\x01"}),
+            BinaryStatus::invalid_arguments);
+  connect_again();
+  hello({});
+  client_->feed(encoded({.opcode = BinaryOpcode::get, .key = "k", .framing = "\x11\x01"}));
+  EXPECT_TRUE(client_->closing());
+}
+
+TEST_F(McbpTest, MutationsTellTheirTokenToWhoAskedForIt) {
+  hello({Feature::mutation_seqno});
+  const Reply stored = ask({.opcode = BinaryOpcode::set, .key = "k", .value = "v", .extras = kSetExtras});
+  ASSERT_EQ(stored.extras.size(), 16U);
+  const auto seqno = wire::load_big_endian<uint64_t>(stored.extras.data() + 8);
+  const Reply removed = ask({.opcode = BinaryOpcode::remove, .key = "k"});
+  ASSERT_EQ(removed.extras.size(), 16U);
+  EXPECT_EQ(removed.extras.substr(0, 8), stored.extras.substr(0, 8));
+  EXPECT_EQ(wire::load_big_endian<uint64_t>(removed.extras.data() + 8), seqno + 1);
+}
+
+class LoginTest : public McbpTest {
+ protected:
+  void add_user(const std::string& name, const std::string& role) {
+    UserChange change;
+    change.name = name;
+    change.password = "secret";
+    change.roles = parse_roles(role).value();
+    ASSERT_TRUE(server_.users().add(change));
+  }
+  BinaryStatus log_in(const std::string& name, const std::string& password) {
+    return status(
+        {.opcode = BinaryOpcode::sasl_auth, .key = "PLAIN", .value = "\0"s + name + "\0"s + password});
+  }
+  BinaryStatus set() {
+    return status({.opcode = BinaryOpcode::set, .key = "k", .value = "v", .extras = kSetExtras});
+  }
+};
+
+TEST_F(LoginTest, WhereThereAreUsersNobodyElseMayDoAnything) {
+  EXPECT_EQ(set(), BinaryStatus::success);
+  add_user("app", "admin");
+  EXPECT_EQ(set(), BinaryStatus::auth_error);
+  EXPECT_EQ(log_in("app", "wrong"), BinaryStatus::auth_error);
+  EXPECT_EQ(set(), BinaryStatus::auth_error);
+  EXPECT_EQ(log_in("app", "secret"), BinaryStatus::success);
+  EXPECT_EQ(set(), BinaryStatus::success);
+  // A login that fails ends the one before (CVE-2013-7239).
+  EXPECT_EQ(log_in("app", "wrong"), BinaryStatus::auth_error);
+  EXPECT_EQ(set(), BinaryStatus::auth_error);
+}
+
+TEST_F(LoginTest, AUserThatIsRemovedMayDoNothingAnyMore) {
+  add_user("app", "admin");
+  add_user("other", "admin");
+  EXPECT_EQ(log_in("app", "secret"), BinaryStatus::success);
+  EXPECT_EQ(set(), BinaryStatus::success);
+  ASSERT_TRUE(server_.users().remove("app"));
+  EXPECT_EQ(set(), BinaryStatus::auth_error);
+}
+
+TEST_F(LoginTest, RolesSayWhatAUserMay) {
+  add_user("reader", "data_reader[default]");
+  hello({});
+  EXPECT_EQ(log_in("reader", "secret"), BinaryStatus::success);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = "k"}), BinaryStatus::key_not_found);
+  EXPECT_EQ(set(), BinaryStatus::no_access);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::flush}), BinaryStatus::no_access);
+  EXPECT_EQ(
+      status({.opcode = BinaryOpcode::subdoc_dict_upsert, .key = "k", .value = "a1", .extras = "\0\x01\0"s}),
+      BinaryStatus::no_access);
+}
+
+TEST_F(LoginTest, TheTextProtocolIsClosedWhereThereAreUsers) {
+  add_user("app", "admin");
+  connect_again();
+  client_->feed("set k 0 0 5\r\nflush_all\r\n");
+  EXPECT_EQ(client_->replies(), "CLIENT_ERROR unauthenticated\r\n");
+  EXPECT_TRUE(client_->closing());
+}
+
+TEST_F(LoginTest, AStepWithoutItsBeginningIsRefused) {
+  add_user("app", "admin");
+  EXPECT_EQ(status({.opcode = BinaryOpcode::sasl_step, .key = "SCRAM-SHA512", .value = "c=biws"}),
+            BinaryStatus::auth_error);
+}
+
+}  // namespace
+}  // namespace bobbin::serve
