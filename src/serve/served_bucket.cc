@@ -15,7 +15,8 @@ std::string uuid_of(const ServedBucketOptions& options) {
 }  // namespace
 
 ServedBucket::ServedBucket(ServedBucketOptions options, const base::Clock& clock)
-    : name_(std::move(options.name)),
+    : clock_(clock),
+      name_(std::move(options.name)),
       uuid_(uuid_of(options)),
       disk_(std::move(options.disk)),
       cache_(disk_ == nullptr ? std::make_unique<store::Bucket>(options.cache) : nullptr),
@@ -31,7 +32,11 @@ ServedBucket::~ServedBucket() {
 }
 
 void ServedBucket::start() {
-  if (disk_ != nullptr) disk_->start();
+  if (disk_ != nullptr) {
+    disk_->start();
+    // A flush that was to come while nobody served has come for the first client.
+    (void)bucket_.sweep_garbage(0, clock_.now());
+  }
   sweeper_->start();
 }
 

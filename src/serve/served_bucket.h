@@ -34,6 +34,7 @@ class ServedBucket {
   ServedBucket(const ServedBucket&) = delete;
   ServedBucket& operator=(const ServedBucket&) = delete;
 
+  /// Returns when what is due has been done: no client sees what it was told would be gone by now.
   void start();
   /// Ends its threads, and brings everything to disk. An error: not all is there.
   [[nodiscard]] disk::Result<void> close();
@@ -49,6 +50,7 @@ class ServedBucket {
   [[nodiscard]] UploadBudget& uploads() const noexcept { return uploads_; }
 
  private:
+  const base::Clock& clock_;
   const std::string name_;
   const std::string uuid_;
   std::unique_ptr<disk::Persistence> disk_;
