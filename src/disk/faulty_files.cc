@@ -167,6 +167,12 @@ class FaultyFiles::State {
     const base::MutexLock lock(mutex_);
     files_.erase(path);
     replaced_.erase(path);
+    // What is deleted here does not come back, as if it were on disk at once. A file system that keeps the
+    // order of what happens in a folder has the renames before it on disk, too: otherwise a name that was
+    // pointed elsewhere would point at what is gone.
+    const fs::path folder = fs::path(path).parent_path();
+    std::erase_if(replaced_,
+                  [&](const auto& entry) { return fs::path(entry.first).parent_path() == folder; });
   }
   void renamed(const std::string& from, const std::string& to, const std::optional<std::string>& before) {
     const base::MutexLock lock(mutex_);
