@@ -36,7 +36,8 @@ TEST(DocKey, CollectionsAreWrittenAsCouchbaseDoes) {
     EXPECT_EQ(CollectionPrefix(id).bytes(), bytes) << id;
     EXPECT_EQ(DocKey(id, "k").stored(), bytes + "k") << id;
     EXPECT_EQ(DocKey(id, "k").stored_size(), bytes.size() + 1) << id;
-    const auto parsed = DocKey::parse(bytes + "k");
+    const std::string stored = bytes + "k";
+    const auto parsed = DocKey::parse(stored);
     ASSERT_TRUE(parsed) << id;
     EXPECT_EQ(*parsed, DocKey(id, "k"));
   }
