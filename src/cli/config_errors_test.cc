@@ -88,6 +88,24 @@ TEST(ConfigErrors, APublicAddressSaysWhereItCameFrom) {
               HasSubstr("environment variable BOBBIN_LISTEN: refusing"));
 }
 
+TEST(ConfigErrors, APublicAddressIsToldOnceWhateverItsPorts) {
+  const auto config = ConfigCase{.words = {"--listen", "0.0.0.0"}}.load();
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().size(), 1u);
+}
+
+TEST(ConfigErrors, WhoLetsEverybodyInDoesSoOnLoopbackOnly) {
+  EXPECT_THAT((ConfigCase{.words = {"--dev", "--listen", "0.0.0.0", "--force-public"}}.errors()),
+              StartsWith("--listen: --dev lets everybody in"));
+}
+
+TEST(ConfigErrors, WhatIsAdvertisedIsAHostOrOneWithAPort) {
+  for (const char* fine : {"db.example.org", "db.example.org:4711", "192.0.2.7:11210", "::1", "[::1]:4711"})
+    EXPECT_TRUE((ConfigCase{.words = {"--advertise", fine}}.load())) << fine;
+  for (const char* wrong : {"a\"b", "host:port", "host:99999", "unix:/s", "/s", "[::1", "a b", "$HOST"})
+    EXPECT_THAT((ConfigCase{.words = {"--advertise", wrong}}.errors()), StartsWith("--advertise: ")) << wrong;
+}
+
 TEST(ConfigErrors, NothingToListenOn) {
   EXPECT_THAT((ConfigCase{.words = {"--listen", "none"}}.errors()), HasSubstr("nothing to listen on"));
 }

@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstring>
 #include <map>
+#include <set>
 
 #include "cli/config_file.h"
 #include "cli/options.h"
@@ -130,8 +133,10 @@ class Loader {
     if (addresses->empty()) {
       errors_.push_back({where("listen") + "there is nothing to listen on: no address and no Unix socket"});
     }
+    std::set<std::string> hosts;  // one may listen on two ports
     for (const net::Address& address : *addresses)
-      check_reach(address);
+      if (hosts.insert(address.host).second) check_reach(address);
+    check_advertised();
   }
 
   base::Result<ServeConfig, std::vector<base::Error>> result() && {
@@ -140,6 +145,23 @@ class Loader {
   }
 
  private:
+  /// It stands in configurations as it is, which are JSON.
+  void check_advertised() {
+    if (config_.advertise.empty()) return;
+    const auto address = net::Address::parse(config_.advertise, 0);
+    if (!address) {
+      errors_.push_back({where("advertise") + address.error().message});
+      return;
+    }
+    const auto fits = [](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::strchr(".:-_%", c) != nullptr;
+    };
+    if (address->is_unix() || !std::all_of(address->host.begin(), address->host.end(), fits)) {
+      errors_.push_back({fmt::format("{}\"{}\" is no host, and no host with a port", where("advertise"),
+                                     config_.advertise)});
+    }
+  }
+
   /// Whether other machines may be let in.
   void check_reach(const net::Address& address) {
     if (net::is_loopback(address)) return;

@@ -123,6 +123,23 @@ TEST(LoadConfig, AnEmptyListMeansNoTcp) {
   EXPECT_EQ(listen_addresses(*config)->size(), 1u);
 }
 
+TEST(LoadConfig, EveryHostListensOnCouchbasesPortTooUnlessAnotherPortIsGiven) {
+  const auto ports = [](std::vector<std::string> words) {
+    const auto config = ConfigCase{.words = std::move(words)}.load();
+    std::vector<std::string> texts;
+    for (const net::Address& address : *listen_addresses(*config))
+      texts.push_back(address.text());
+    return texts;
+  };
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(ports({"--listen", "127.0.0.1"}), (Texts{"127.0.0.1:11211", "127.0.0.1:11210"}));
+  EXPECT_EQ(ports({"--listen", "127.0.0.1", "--port", "4711"}), Texts{"127.0.0.1:4711"});
+  EXPECT_EQ(ports({"--listen", "127.0.0.1", "--port", "4711", "--mcbp-port", "4712"}),
+            (Texts{"127.0.0.1:4711", "127.0.0.1:4712"}));
+  EXPECT_EQ(ports({"--listen", "127.0.0.1:4711"}), Texts{"127.0.0.1:4711"});
+  EXPECT_EQ(ports({"--listen", "127.0.0.1", "--mcbp-port", "0"}), Texts{"127.0.0.1:11211"});
+}
+
 TEST(LoadConfig, PublicAddressesAreForced) {
   EXPECT_FALSE((ConfigCase{.words = {"--listen", "0.0.0.0"}}.load()));
   EXPECT_TRUE((ConfigCase{.words = {"--listen", "0.0.0.0", "--force-public"}}.load()));

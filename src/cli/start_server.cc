@@ -106,9 +106,8 @@ namespace {
 
 serve::Node node_of(const ServeConfig& config) {
   serve::Node node;
-  node.advertised_port = serve::port_of(config.advertise);
-  node.advertised_host =
-      node.advertised_port == 0 ? config.advertise : config.advertise.substr(0, config.advertise.rfind(':'));
+  const auto advertised = net::Address::parse(config.advertise, 0);
+  if (advertised) node.advertised = *advertised;  // load_config has looked at it
   return node;
 }
 

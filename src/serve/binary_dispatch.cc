@@ -31,9 +31,8 @@ Rows rows_for(Audience audience) {
 }
 
 const BinaryCommand* row_of(uint8_t opcode, bool said_hello) {
-  static const Rows kMemcached = rows_for(Audience::memcached);
-  static const Rows kCouchbase = rows_for(Audience::couchbase);
-  return said_hello ? kCouchbase[opcode] : kMemcached[opcode];
+  static const std::array<Rows, 2> kRows{rows_for(Audience::memcached), rows_for(Audience::couchbase)};
+  return kRows[said_hello ? 1 : 0][opcode];
 }
 
 // The bits that this client may set.
@@ -114,17 +113,17 @@ void run_binary_command(Session& session) {
     return said_hello ? session.swallow(request.frame_bytes()) : session.quit();
   }
   if (state == wire::FrameState::header) return;
-  if (said_hello) {
-    if (const auto admitted = admit(session, *row, request); admitted != BinaryStatus::success) {
-      refuse(session, request, admitted);
-      return session.swallow(request.frame_bytes());
-    }
-  }
   if (!session.may(row->needs)) {
     // Memcached's clients know only that they have to log in.
     reply_binary_error(session, request.header,
                        said_hello ? BinaryStatus::no_access : BinaryStatus::auth_error);
     return session.swallow(request.frame_bytes());
+  }
+  if (said_hello) {
+    if (const auto admitted = admit(session, *row, request); admitted != BinaryStatus::success) {
+      refuse(session, request, admitted);
+      return session.swallow(request.frame_bytes());
+    }
   }
   if (row->uploads) {
     session.take(request.head_bytes());

@@ -58,8 +58,8 @@ void answer_value(Session& session, const BinaryHeader& request, std::string_vie
   session.reply(value);
 }
 
-void answer_success(Session& session, const BinaryHeader& request, uint64_t cas) {
-  write_head(session, request, {.cas = cas});
+void answer_success(Session& session, const BinaryHeader& request) {
+  write_head(session, request, {});
 }
 
 void answer_document(Session& session, const BinaryHeader& request, std::string_view key,

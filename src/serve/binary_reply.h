@@ -21,7 +21,7 @@ void answer(Session& session, const wire::BinaryHeader& request, const wire::Bin
 void answer_value(Session& session, const wire::BinaryHeader& request, std::string_view value,
                   wire::BinaryReply reply = {});
 /// Nothing but success.
-void answer_success(Session& session, const wire::BinaryHeader& request, uint64_t cas = 0);
+void answer_success(Session& session, const wire::BinaryHeader& request);
 /// A document's value, with `key` if that is not empty.
 void answer_document(Session& session, const wire::BinaryHeader& request, std::string_view key,
                      store::DocumentRef document);

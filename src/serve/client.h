@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "wire/feature.h"
 #include "wire/frame_info.h"
@@ -12,7 +11,6 @@ namespace bobbin::serve {
 /// command. A session of memcached's protocols has none. Owned by its session.
 struct Client {
   wire::FeatureSet features;
-  std::string agent;      ///< as it calls itself; at most 250 bytes
   wire::FrameInfo frame;  ///< of the request that is being handled; its views end with it
   /// When the bytes of the current request were looked at; 0 where nobody asked how long it takes.
   uint64_t received_ns = 0;

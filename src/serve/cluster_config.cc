@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <iterator>
 
 #include "serve/session.h"
@@ -16,18 +15,16 @@ constexpr std::string_view kBucketCapabilities =
     R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp",)"
     R"("nodesExt","xattr","preserve_expiry"])";
 
-struct Place {
-  std::string host;
-  uint16_t port;
-};
-
-Place place_of(const Session& session) {
-  const Node& node = session.engine().node;
-  return {node.advertised_host.empty() ? "$HOST" : node.advertised_host,
-          node.advertised_port != 0 ? node.advertised_port : port_of(session.connection().status().local)};
+net::Address place_of(const Session& session) {
+  net::Address place = session.engine().node.advertised;
+  if (place.host.empty()) place.host = "$HOST";
+  if (place.port != 0) return place;
+  const auto local = net::Address::parse(session.connection().status().local, 0);
+  if (local) place.port = local->port;
+  return place;
 }
 
-void append_node_services(std::string& json, const Session& session, const Place& place) {
+void append_node_services(std::string& json, const Session& session, const net::Address& place) {
   fmt::format_to(std::back_inserter(json), R"("nodesExt":[{{"services":{{"kv":{})", place.port);
   const uint16_t management = session.engine().node.management_port;
   if (management != 0) fmt::format_to(std::back_inserter(json), R"(,"mgmt":{})", management);
@@ -44,21 +41,8 @@ void append_vbucket_map(std::string& json, uint32_t vbuckets) {
 
 }  // namespace
 
-uint16_t port_of(std::string_view address) {
-  const size_t colon = address.rfind(':');
-  uint16_t port = 0;
-  if (colon == std::string_view::npos) return 0;
-  const std::string_view digits = address.substr(colon + 1);
-  const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  return end.ec == std::errc() ? port : 0;
-}
-
-int64_t config_revision(const Session&) {
-  return 1;
-}
-
 std::string bucket_config(const Session& session) {
-  const Place place = place_of(session);
+  const net::Address place = place_of(session);
   const ServedBucket& bucket = session.served();
   std::string json;
   json.reserve(1024 + 4 * size_t{bucket.bucket().vbucket_count()});
@@ -67,15 +51,16 @@ std::string bucket_config(const Session& session) {
                  R"("uri":"/pools/default/buckets/{}?bucket_uuid={}",)"
                  R"("streamingUri":"/pools/default/bucketsStreaming/{}?bucket_uuid={}",)"
                  R"("bucketCapabilitiesVer":"","bucketCapabilities":{},"collectionsManifestUid":"0",)",
-                 config_revision(session), kConfigEpoch, bucket.name(), bucket.uuid(), bucket.name(),
-                 bucket.uuid(), bucket.name(), bucket.uuid(), kBucketCapabilities);
+                 kConfigRevision, kConfigEpoch, bucket.name(), bucket.uuid(), bucket.name(), bucket.uuid(),
+                 bucket.name(), bucket.uuid(), kBucketCapabilities);
   append_node_services(json, session, place);
   const uint16_t management = session.engine().node.management_port;
-  fmt::format_to(std::back_inserter(json), R"(,"nodes":[{{"hostname":"{}:{}","ports":{{"direct":{}}}}}],)",
-                 place.host, management != 0 ? management : place.port, place.port);
+  const net::Address managed{place.host, management != 0 ? management : place.port, {}};
+  fmt::format_to(std::back_inserter(json), R"(,"nodes":[{{"hostname":"{}","ports":{{"direct":{}}}}}],)",
+                 managed.text(), place.port);
   fmt::format_to(std::back_inserter(json),
-                 R"("vBucketServerMap":{{"hashAlgorithm":"CRC","numReplicas":0,"serverList":["{}:{}"],)",
-                 place.host, place.port);
+                 R"("vBucketServerMap":{{"hashAlgorithm":"CRC","numReplicas":0,"serverList":["{}"],)",
+                 place.text());
   append_vbucket_map(json, bucket.bucket().vbucket_count());
   json += R"(},"clusterCapabilitiesVer":[1,0],"clusterCapabilities":{},"clusterName":"","clusterUUID":")";
   json += session.engine().node.cluster_uuid;
@@ -84,7 +69,7 @@ std::string bucket_config(const Session& session) {
 }
 
 std::string global_config(const Session& session) {
-  std::string json = fmt::format(R"({{"rev":{},"revEpoch":{},)", config_revision(session), kConfigEpoch);
+  std::string json = fmt::format(R"({{"rev":{},"revEpoch":{},)", kConfigRevision, kConfigEpoch);
   append_node_services(json, session, place_of(session));
   fmt::format_to(std::back_inserter(json),
                  R"(,"clusterCapabilitiesVer":[1,0],"clusterCapabilities":{{}},"clusterName":"",)"

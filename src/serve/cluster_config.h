@@ -2,7 +2,8 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
+
+#include "net/address.h"
 
 namespace bobbin::serve {
 
@@ -11,10 +12,10 @@ class ServedBucket;
 
 /// How clients of Couchbase's protocol find this server. Fixed before the first session.
 struct Node {
-  std::string cluster_uuid = {};  ///< 32 hexadecimal digits, of this data directory or this start
-  /// The host in configurations; empty: the one that each client dialled, which it fills in for "$HOST".
-  std::string advertised_host = {};
-  uint16_t advertised_port = 0;  ///< 0: the one that the client's connection came in on
+  std::string cluster_uuid = {};  ///< 32 hexadecimal digits; empty: the data directory's, or of this start
+  /// Where clients find it. No host: the one that each client dialled, which it fills in for "$HOST". Port 0:
+  /// that of the client's connection.
+  net::Address advertised = {};
   uint16_t management_port = 0;  ///< of the HTTP server; 0: there is none
 };
 
@@ -25,11 +26,8 @@ struct Node {
 [[nodiscard]] std::string bucket_config(const Session& session);
 /// What clients are told that have no bucket: the nodes alone.
 [[nodiscard]] std::string global_config(const Session& session);
-/// The number of the configuration. It changes when the configuration of a bucket does.
+/// The numbers of the configuration. Nothing that it says changes while the server runs.
 inline constexpr int64_t kConfigEpoch = 1;
-[[nodiscard]] int64_t config_revision(const Session& session);
-
-/// The port of "host:port" or "[v6]:port"; 0 when there is none.
-[[nodiscard]] uint16_t port_of(std::string_view address);
+inline constexpr int64_t kConfigRevision = 1;
 
 }  // namespace bobbin::serve

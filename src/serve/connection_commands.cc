@@ -45,8 +45,7 @@ void handle_hello(Session& session, const BinaryCommand&, const BinaryRequest& r
     const auto number = static_cast<uint16_t>(feature);
     answer += {static_cast<char>(number >> 8), static_cast<char>(number)};
   }
-  Client& client = session.greet(features);
-  client.agent = request.key;
+  session.greet(features);
   answer_value(session, request.header, answer);
 }
 
@@ -64,12 +63,13 @@ void handle_select_bucket(Session& session, const BinaryCommand&, const BinaryRe
     return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
   if (!session.may_select(*bucket))
     return reply_binary_error(session, request.header, BinaryStatus::no_access);
-  session.select(bucket);
+  session.select();
   answer_success(session, request.header);
 }
 
 void handle_list_buckets(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  answer_value(session, request.header, session.engine().bucket->name());
+  const ServedBucket& bucket = *session.engine().bucket;
+  answer_value(session, request.header, session.may_select(bucket) ? bucket.name() : std::string_view());
 }
 
 // The extras are the configuration that the client has: nothing is sent to who has the newest.
@@ -77,10 +77,11 @@ void handle_cluster_config(Session& session, const BinaryCommand&, const BinaryR
   if (!request.extras.empty()) {
     const auto epoch = static_cast<int64_t>(wire::load_big_endian<uint64_t>(request.extras.data()));
     const auto revision = static_cast<int64_t>(wire::load_big_endian<uint64_t>(request.extras.data() + 8));
-    if (epoch > kConfigEpoch || (epoch == kConfigEpoch && revision >= config_revision(session)))
+    if (epoch > kConfigEpoch || (epoch == kConfigEpoch && revision >= kConfigRevision))
       return answer_success(session, request.header);
   }
-  answer_json(session, request, session.has_bucket() ? bucket_config(session) : global_config(session));
+  const bool of_bucket = session.has_bucket() && session.may_select(session.served());
+  answer_json(session, request, of_bucket ? bucket_config(session) : global_config(session));
 }
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,

@@ -8,14 +8,21 @@
 #include <string_view>
 
 #include "wire/binary_status.h"
+#include "wire/subdoc_status.h"
 
 namespace bobbin::serve {
 namespace {
 
 using enum wire::BinaryStatus;
+using wire::SubdocStatus;
 
 struct KnownError {
-  wire::BinaryStatus status;
+  template <typename Status>
+  constexpr KnownError(Status known, std::string_view short_name, std::string_view sentence,
+                       std::string_view marks)
+      : status(static_cast<uint16_t>(known)), name(short_name), text(sentence), attributes(marks) {}
+
+  uint16_t status;
   std::string_view name;
   std::string_view text;
   std::string_view attributes;  ///< separated by spaces
@@ -60,39 +67,47 @@ constexpr KnownError kErrors[] = {
      "item-only retry-later"},
     {sync_write_ambiguous, "SYNC_WRITE_AMBIGUOUS", "nobody knows whether the durable write was made",
      "item-only"},
-    {subdoc_path_not_found, "SUBDOC_PATH_ENOENT", "the path does not exist", "subdoc"},
-    {subdoc_path_mismatch, "SUBDOC_PATH_MISMATCH", "something on the path is of another type", "subdoc"},
-    {subdoc_path_invalid, "SUBDOC_PATH_EINVAL", "the path is malformed", "subdoc invalid-input"},
-    {subdoc_path_too_big, "SUBDOC_PATH_E2BIG", "the path is too long", "subdoc invalid-input"},
-    {subdoc_document_too_deep, "SUBDOC_DOC_E2DEEP", "the document has too many levels", "subdoc"},
-    {subdoc_value_cannot_insert, "SUBDOC_VALUE_CANTINSERT", "the value would not be JSON there",
+    {SubdocStatus::path_missing, "SUBDOC_PATH_ENOENT", "the path does not exist", "subdoc"},
+    {SubdocStatus::path_mismatch, "SUBDOC_PATH_MISMATCH", "something on the path is of another type",
+     "subdoc"},
+    {SubdocStatus::path_invalid, "SUBDOC_PATH_EINVAL", "the path is malformed", "subdoc invalid-input"},
+    {SubdocStatus::path_too_big, "SUBDOC_PATH_E2BIG", "the path is too long", "subdoc invalid-input"},
+    {SubdocStatus::document_too_deep, "SUBDOC_DOC_E2DEEP", "the document has too many levels", "subdoc"},
+    {SubdocStatus::value_cannot_insert, "SUBDOC_VALUE_CANTINSERT", "the value would not be JSON there",
      "subdoc invalid-input"},
-    {subdoc_not_json, "SUBDOC_DOC_NOTJSON", "the document is not JSON", "subdoc"},
-    {subdoc_number_range, "SUBDOC_NUM_ERANGE", "the number does not fit 64 bits", "subdoc"},
-    {subdoc_delta_invalid, "SUBDOC_DELTA_EINVAL", "the delta is no number, or 0", "subdoc invalid-input"},
-    {subdoc_path_exists, "SUBDOC_PATH_EEXISTS", "the path exists already", "subdoc"},
-    {subdoc_value_too_deep, "SUBDOC_VALUE_ETOODEEP", "the document would have too many levels",
+    {SubdocStatus::document_not_json, "SUBDOC_DOC_NOTJSON", "the document is not JSON", "subdoc"},
+    {SubdocStatus::number_out_of_range, "SUBDOC_NUM_ERANGE", "the number does not fit 64 bits", "subdoc"},
+    {SubdocStatus::delta_invalid, "SUBDOC_DELTA_EINVAL", "the delta is no number, or 0",
      "subdoc invalid-input"},
-    {subdoc_invalid_combination, "SUBDOC_INVALID_COMBO", "these paths cannot go together",
+    {SubdocStatus::path_exists, "SUBDOC_PATH_EEXISTS", "the path exists already", "subdoc"},
+    {SubdocStatus::value_too_deep, "SUBDOC_VALUE_ETOODEEP", "the document would have too many levels",
      "subdoc invalid-input"},
-    {subdoc_multi_path_failure, "SUBDOC_MULTI_PATH_FAILURE", "some paths have failed",
+    {SubdocStatus::invalid_combination, "SUBDOC_INVALID_COMBO", "these paths cannot go together",
+     "subdoc invalid-input"},
+    {SubdocStatus::multi_path_failure, "SUBDOC_MULTI_PATH_FAILURE", "some paths have failed",
      "subdoc special-handling"},
-    {subdoc_success_deleted, "SUBDOC_SUCCESS_DELETED", "done, on a deleted document",
+    {SubdocStatus::success_deleted, "SUBDOC_SUCCESS_DELETED", "done, on a deleted document",
      "success item-deleted subdoc"},
-    {subdoc_xattr_invalid_flags, "SUBDOC_XATTR_INVALID_FLAG_COMBO", "these flags cannot go together",
+    {SubdocStatus::xattr_invalid_flags, "SUBDOC_XATTR_INVALID_FLAG_COMBO", "these flags cannot go together",
      "subdoc invalid-input"},
-    {subdoc_xattr_invalid_keys, "SUBDOC_XATTR_INVALID_KEY_COMBO", "one extended attribute at a time",
+    {SubdocStatus::xattr_invalid_keys, "SUBDOC_XATTR_INVALID_KEY_COMBO", "one extended attribute at a time",
      "subdoc invalid-input"},
-    {subdoc_xattr_unknown_macro, "SUBDOC_XATTR_UNKNOWN_MACRO", "there is no such macro",
+    {SubdocStatus::xattr_unknown_macro, "SUBDOC_XATTR_UNKNOWN_MACRO", "there is no such macro",
      "subdoc invalid-input"},
-    {subdoc_xattr_unknown_virtual, "SUBDOC_XATTR_UNKNOWN_VATTR", "there is no such virtual attribute",
+    {SubdocStatus::xattr_unknown_virtual, "SUBDOC_XATTR_UNKNOWN_VATTR", "there is no such virtual attribute",
      "subdoc invalid-input"},
-    {subdoc_xattr_cannot_modify_virtual, "SUBDOC_XATTR_CANT_MODIFY_VATTR",
+    {SubdocStatus::xattr_cannot_modify_virtual, "SUBDOC_XATTR_CANT_MODIFY_VATTR",
      "virtual attributes cannot be changed", "subdoc invalid-input"},
-    {subdoc_multi_path_failure_deleted, "SUBDOC_MULTI_PATH_FAILURE_DELETED",
+    {SubdocStatus::multi_path_failure_deleted, "SUBDOC_MULTI_PATH_FAILURE_DELETED",
      "some paths of a deleted document have failed", "item-deleted subdoc special-handling"},
-    {subdoc_invalid_xattr_order, "SUBDOC_INVALID_XATTR_ORDER", "extended attributes come first",
+    {SubdocStatus::xattr_invalid_order, "SUBDOC_INVALID_XATTR_ORDER", "extended attributes come first",
      "subdoc invalid-input"},
+    {SubdocStatus::xattr_unknown_virtual_macro, "SUBDOC_XATTR_UNKNOWN_VATTR_MACRO",
+     "there is no such macro of a virtual attribute", "subdoc invalid-input"},
+    {SubdocStatus::can_only_revive_deleted, "SUBDOC_CAN_ONLY_REVIVE_DELETED_DOCUMENTS",
+     "the document is not deleted", "subdoc item-only"},
+    {SubdocStatus::deleted_cannot_have_value, "SUBDOC_DELETED_DOCUMENT_CANT_HAVE_VALUE",
+     "a deleted document has no body", "subdoc invalid-input"},
 };
 
 void append_attributes(std::string& json, std::string_view attributes, uint16_t version) {
@@ -114,7 +129,7 @@ std::string error_map(uint16_t version) {
   bool first = true;
   for (const KnownError& error : kErrors) {
     fmt::format_to(std::back_inserter(json), R"({}"{:x}":{{"name":"{}","desc":"{}","attrs":[)",
-                   first ? "" : ",", static_cast<uint16_t>(error.status), error.name, error.text);
+                   first ? "" : ",", error.status, error.name, error.text);
     append_attributes(json, error.attributes, known);
     json += "]}";
     first = false;

@@ -8,6 +8,7 @@
 #include "serve/test_session.h"
 #include "wire/binary_reply.h"
 #include "wire/feature.h"
+#include "wire/json_value.h"
 
 namespace bobbin::serve {
 namespace {
@@ -197,6 +198,84 @@ TEST_F(McbpTest, MutationsTellTheirTokenToWhoAskedForIt) {
   EXPECT_EQ(wire::load_big_endian<uint64_t>(removed.extras.data() + 8), seqno + 1);
 }
 
+TEST_F(McbpTest, LookupsAreCountedAsTheGetsThatTheyAre) {
+  hello({});
+  const std::string path_of_one_byte = "\0\x01\0"s;
+  const Frame lookup{
+      .opcode = BinaryOpcode::subdoc_get, .key = "k", .value = "a", .extras = path_of_one_byte};
+  EXPECT_EQ(status(lookup), BinaryStatus::key_not_found);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::set, .key = "k", .value = R"({"a":1})", .extras = kSetExtras}),
+            BinaryStatus::success);
+  EXPECT_EQ(ask(lookup).value, "1");
+  auto counts = server_.counts();
+  EXPECT_EQ(counts["cmd_get"], 2U);
+  EXPECT_EQ(counts["get_hits"], 1U);
+  EXPECT_EQ(counts["get_misses"], 1U);
+}
+
+TEST_F(McbpTest, ATokenIsOfTheHistoryOfItsKeysVbucket) {
+  TestEngine many(loop_, {.vbuckets = 64});
+  client_ = many.connect();
+  hello({Feature::mutation_seqno});
+  for (const char* key : {"a", "b", "c", "d"}) {
+    const uint16_t vbucket = many.bucket().vbucket_of(std::string_view(key));
+    const Reply stored = ask(
+        {.opcode = BinaryOpcode::set, .key = key, .value = "v", .extras = kSetExtras, .vbucket = vbucket});
+    const Reply history = ask({.opcode = BinaryOpcode::get_failover_log, .vbucket = vbucket});
+    EXPECT_EQ(stored.extras.substr(0, 8), history.value.substr(0, 8)) << key;
+  }
+  client_.reset();
+}
+
+TEST_F(McbpTest, TheConfigurationNamesTheAdvertisedPlace) {
+  server_.node().advertised = {"::1", 4711, {}};
+  server_.node().management_port = 8091;
+  hello({});
+  const auto config = wire::JsonValue::parse(ask({.opcode = BinaryOpcode::get_cluster_config}).value);
+  ASSERT_TRUE(config);
+  const wire::JsonValue& node = config->member("nodesExt")->array()->front();
+  EXPECT_EQ(*node.member("hostname")->string(), "::1");
+  EXPECT_EQ(node.member("services")->member("kv")->number(), 4711);
+  EXPECT_EQ(node.member("services")->member("mgmt")->number(), 8091);
+  EXPECT_EQ(*config->member("nodes")->array()->front().member("hostname")->string(), "[::1]:8091");
+  const wire::JsonValue& servers = *config->member("vBucketServerMap")->member("serverList");
+  EXPECT_EQ(*servers.array()->front().string(), "[::1]:4711");
+}
+
+TEST_F(McbpTest, WithoutThatItIsTheHostThatTheClientDialled) {
+  hello({});
+  const auto config = wire::JsonValue::parse(ask({.opcode = BinaryOpcode::get_cluster_config}).value);
+  ASSERT_TRUE(config);
+  EXPECT_EQ(*config->member("nodesExt")->array()->front().member("hostname")->string(), "$HOST");
+}
+
+TEST_F(McbpTest, WhoHasTheConfigurationIsSentNoOther) {
+  hello({});
+  const auto known = [](char epoch, char revision) {
+    return std::string(7, '\0') + epoch + std::string(7, '\0') + revision;
+  };
+  const auto asked_with = [&](const std::string& extras) {
+    return ask({.opcode = BinaryOpcode::get_cluster_config, .extras = extras}).value;
+  };
+  EXPECT_NE(asked_with(known(0, 9)), "");
+  EXPECT_NE(asked_with(known(1, 0)), "");
+  EXPECT_EQ(asked_with(known(1, 1)), "");
+}
+
+TEST_F(McbpTest, TheErrorMapExplainsEveryStatusOnce) {
+  hello({});
+  for (const char version : {'\1', '\2', '\3'}) {
+    const auto map =
+        wire::JsonValue::parse(ask({.opcode = BinaryOpcode::get_error_map, .value = "\0"s + version}).value);
+    ASSERT_TRUE(map);  // a name that comes twice would not be read
+    EXPECT_EQ(map->member("version")->number(), version == 1 ? 1 : 2);
+    EXPECT_TRUE(map->member("revision"));
+    for (const char* status : {"0", "1", "8", "24", "86", "88", "a1", "c0", "cc", "d4", "d5", "d6", "d7"})
+      EXPECT_TRUE(map->member("errors")->member(status)) << status;
+  }
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_error_map, .value = "\0\0"s}), BinaryStatus::not_supported);
+}
+
 class LoginTest : public McbpTest {
  protected:
   void add_user(const std::string& name, const std::string& role) {
@@ -226,6 +305,19 @@ TEST_F(LoginTest, WhereThereAreUsersNobodyElseMayDoAnything) {
   // A login that fails ends the one before (CVE-2013-7239).
   EXPECT_EQ(log_in("app", "wrong"), BinaryStatus::auth_error);
   EXPECT_EQ(set(), BinaryStatus::auth_error);
+}
+
+TEST_F(LoginTest, WhoHasNotLoggedInIsToldNothingOfBuckets) {
+  add_user("app", "data_reader[default]");
+  hello({});
+  const auto told = [&] {
+    return ask({.opcode = BinaryOpcode::list_buckets}).value +
+           ask({.opcode = BinaryOpcode::get_cluster_config}).value +
+           ask({.opcode = BinaryOpcode::get, .key = "k", .vbucket = 1}).value;
+  };
+  EXPECT_EQ(told().find("default"), std::string::npos) << told();
+  EXPECT_EQ(log_in("app", "secret"), BinaryStatus::success);
+  EXPECT_NE(told().find("default"), std::string::npos);
 }
 
 TEST_F(LoginTest, AUserThatIsRemovedMayDoNothingAnyMore) {

@@ -11,8 +11,9 @@ namespace bobbin::serve {
 
 namespace {
 
-Node with_uuid(Node node) {
-  if (node.cluster_uuid.empty()) node.cluster_uuid = disk::new_uuid();
+Node with_uuid(Node node, const ServedBucketOptions& bucket) {
+  if (!node.cluster_uuid.empty()) return node;
+  node.cluster_uuid = bucket.disk != nullptr ? bucket.disk->directory().uuid() : disk::new_uuid();
   return node;
 }
 
@@ -30,7 +31,7 @@ ServedBucketOptions observed(ServedBucketOptions options, LiveLog& log) {
 
 Server::Server(ServerOptions&& options)
     : settings_(std::move(options.settings)),
-      node_(with_uuid(std::move(options.node))),
+      node_(with_uuid(std::move(options.node), options.bucket)),
       users_(options.users != nullptr ? std::move(options.users) : Users::nobody(clock_)),
       audit_(with_clock(std::move(options.audit), clock_)),
       logins_(*users_, audit_, clock_),

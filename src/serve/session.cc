@@ -140,23 +140,11 @@ std::unique_ptr<wire::ScramExchange> Session::take_login() {
   return std::exchange(login_, nullptr);
 }
 
-Client& Session::greet(wire::FeatureSet features) {
+void Session::greet(wire::FeatureSet features) {
   if (client_ == nullptr) client_ = std::make_unique<Client>();
   client_->features = features;
   client_->received_ns = 0;
   if (features.has(wire::Feature::select_bucket)) selected_ = false;
-  return *client_;
-}
-
-void Session::select(std::shared_ptr<ServedBucket> bucket) {
-  selected_ = true;
-  if (bucket == served_) return;
-  access_generation_ = 0;
-  served_ = std::move(bucket);
-  disk_.reset();
-  if (served_->disk() != nullptr) {
-    disk_ = std::make_unique<DiskWait>(*served_->disk(), *connection_, served_->durable_replies());
-  }
 }
 
 void Session::swallow(uint64_t n) {

@@ -41,9 +41,9 @@ class Session final : public net::Receiver {
   }
   /// HELLO: from here on this is a client of Couchbase's protocol, and has to select a bucket if it knows
   /// how to. What it had agreed on before is over.
-  Client& greet(wire::FeatureSet features);
-  /// From here on the client works on this bucket. Nothing it wrote into another waits for its commit.
-  void select(std::shared_ptr<ServedBucket> bucket);
+  void greet(wire::FeatureSet features);
+  /// The client has selected the bucket that served() is: there is one.
+  void select() noexcept { selected_ = true; }
   /// False: the client has to select one first.
   [[nodiscard]] bool has_bucket() const noexcept { return selected_; }
   /// What the user may do in the bucket that is selected, as users and roles are now.
@@ -102,9 +102,9 @@ class Session final : public net::Receiver {
   }
   /// The request that is being handled runs again.
   [[nodiscard]] bool retrying() const noexcept { return disk_ != nullptr && disk_->retrying(); }
-  /// 0 where nothing depends on it, because the bucket forgets.
+  /// 0 where nothing depends on it, because the bucket forgets and the client is told of no vbuckets.
   [[nodiscard]] uint16_t vbucket_of(store::DocKey key) const {
-    return disk_ == nullptr ? uint16_t{0} : bucket().vbucket_of(key);
+    return disk_ == nullptr && client_ == nullptr ? uint16_t{0} : bucket().vbucket_of(key);
   }
   /// A command has changed a key: every one has to say so, for its reply to wait until that is on disk where
   /// the server promises it.

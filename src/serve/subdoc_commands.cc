@@ -68,6 +68,7 @@ class SubdocHandler {
     const Trouble trouble = trouble_of(session_, found_, request_.key);
     if (trouble == Trouble::again) return Step::done;
     if (trouble != Trouble::none) return fail(serve::status_of(trouble));
+    if (!subdoc_.mutates) count_lookup();
     if (const auto refused = check_found(); refused != BinaryStatus::success) return fail(refused);
     wire::SubdocSource source;
     source.body = found_ ? found_.doc->value() : subdoc_.initial_body();
@@ -76,7 +77,6 @@ class SubdocHandler {
     const SubdocStatus status =
         run_.run(subdoc_, source, [&](std::string_view key) { return attributes.value(key); });
     if (subdoc_.mutates && SubdocRun::is_success(status)) return store();
-    if (!subdoc_.mutates) (found_ ? session_.counters().get_hits : session_.counters().get_misses).add(1);
     const bool json = run_.reply_is_json() && session_.has(wire::Feature::json);
     answer_value(session_, request_.header, reply_of(run_),
                  {.status = status_of(status),
@@ -91,6 +91,12 @@ class SubdocHandler {
   }
 
  private:
+  void count_lookup() const {
+    CommandCounters& counters = session_.counters();
+    counters.cmd_get.add(1);
+    (found_ ? counters.get_hits : counters.get_misses).add(1);
+  }
+
   BinaryStatus check_found() const {
     using namespace wire::doc_flags;  // NOLINT(google-build-using-namespace)
     // There are no deleted documents to be found, and none can be made.
@@ -184,7 +190,6 @@ void handle_subdoc(Session& session, const BinaryCommand&, const BinaryRequest& 
     if (subdoc.mutates && spec.has(wire::path_flags::kXattr))
       return reply_binary_error(session, request.header, BinaryStatus::not_supported);
   }
-  session.counters().cmd_get.add(subdoc.mutates ? 0 : 1);
   SubdocHandler handler(session, request, subdoc);
   for (int i = 0; i < kMaxTries; ++i)
     if (handler.try_once() == Step::done) return;

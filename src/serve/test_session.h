@@ -134,6 +134,7 @@ class TestEngine {
   [[nodiscard]] store::Bucket& bucket() const noexcept { return bucket_; }
   [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
   [[nodiscard]] Users& users() noexcept { return *users_; }
+  [[nodiscard]] Node& node() noexcept { return node_; }
 
   [[nodiscard]] std::map<std::string_view, uint64_t> counts() const {
     std::map<std::string_view, uint64_t> all;

@@ -4,7 +4,8 @@
 
 namespace bobbin::wire {
 
-/// What a reply says: memcached's numbers, and Couchbase's (kv_engine include/mcbp/protocol/status.h).
+/// What a reply says: memcached's numbers, and Couchbase's (kv_engine include/mcbp/protocol/status.h). Those
+/// of the sub-document API are SubdocStatus (subdoc_status.h).
 enum class BinaryStatus : uint16_t {
   success = 0x0000,
   key_not_found = 0x0001,
@@ -37,27 +38,6 @@ enum class BinaryStatus : uint16_t {
   durability_impossible = 0x00a1,
   sync_write_in_progress = 0x00a2,
   sync_write_ambiguous = 0x00a3,
-  subdoc_path_not_found = 0x00c0,
-  subdoc_path_mismatch = 0x00c1,
-  subdoc_path_invalid = 0x00c2,
-  subdoc_path_too_big = 0x00c3,
-  subdoc_document_too_deep = 0x00c4,
-  subdoc_value_cannot_insert = 0x00c5,
-  subdoc_not_json = 0x00c6,
-  subdoc_number_range = 0x00c7,
-  subdoc_delta_invalid = 0x00c8,
-  subdoc_path_exists = 0x00c9,
-  subdoc_value_too_deep = 0x00ca,
-  subdoc_invalid_combination = 0x00cb,
-  subdoc_multi_path_failure = 0x00cc,
-  subdoc_success_deleted = 0x00cd,
-  subdoc_xattr_invalid_flags = 0x00ce,
-  subdoc_xattr_invalid_keys = 0x00cf,
-  subdoc_xattr_unknown_macro = 0x00d0,
-  subdoc_xattr_unknown_virtual = 0x00d1,
-  subdoc_xattr_cannot_modify_virtual = 0x00d2,
-  subdoc_multi_path_failure_deleted = 0x00d3,
-  subdoc_invalid_xattr_order = 0x00d4,
 };
 
 }  // namespace bobbin::wire

@@ -53,7 +53,6 @@ class FeatureSet {
   explicit constexpr FeatureSet(Features... features) : bits_((bit(features) | ...)) {}
 
   constexpr void add(Feature feature) { bits_ |= bit(feature); }
-  constexpr void remove(Feature feature) { bits_ &= ~bit(feature); }
   [[nodiscard]] constexpr bool has(Feature feature) const { return (bits_ & bit(feature)) != 0; }
   [[nodiscard]] constexpr bool has_number(uint16_t number) const {
     return number < 64 && ((bits_ >> number) & 1) != 0;
