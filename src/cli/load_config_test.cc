@@ -126,8 +126,9 @@ TEST(LoadConfig, AnEmptyListMeansNoTcp) {
 TEST(LoadConfig, EveryHostListensOnCouchbasesPortTooUnlessAnotherPortIsGiven) {
   const auto ports = [](std::vector<std::string> words) {
     const auto config = ConfigCase{.words = std::move(words)}.load();
+    const auto addresses = listen_addresses(*config);
     std::vector<std::string> texts;
-    for (const net::Address& address : *listen_addresses(*config))
+    for (const net::Address& address : *addresses)
       texts.push_back(address.text());
     return texts;
   };
