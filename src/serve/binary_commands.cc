@@ -48,7 +48,7 @@ void handle_fetch(Session& session, const BinaryCommand& row, const BinaryReques
     return answer(session, request.header, {.status = BinaryStatus::key_not_found, .key = request.wire_key});
   }
   answer_document(session, request.header, row.with_key ? request.wire_key : std::string_view(),
-                  std::move(found.doc));
+                  std::move(found));
 }
 
 void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& request) {
@@ -69,7 +69,7 @@ void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& r
   // Like memcached: flags and CAS, no value.
   std::array<char, 4> flags;
   wire::store_big_endian(flags.data(), found.doc->flags());
-  answer(session, request.header, {.cas = found.doc->cas(), .extras = {flags.data(), flags.size()}});
+  answer(session, request.header, {.cas = found.cas, .extras = {flags.data(), flags.size()}});
 }
 
 void handle_delete(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
@@ -96,6 +96,7 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
     case store::RemoveStatus::exists:
       return reply_binary_error(session, request.header, BinaryStatus::key_exists);
     case store::RemoveStatus::would_block:
+    case store::RemoveStatus::locked:
     case store::RemoveStatus::no_memory:
       return reply_binary_error(session, request.header, status_of(trouble));
   }
@@ -133,6 +134,7 @@ void handle_arithmetic(Session& session, const BinaryCommand& row, const BinaryR
     case store::ArithmeticStatus::not_a_number:
       return reply_binary_error(session, request.header, BinaryStatus::non_numeric);
     case store::ArithmeticStatus::would_block:
+    case store::ArithmeticStatus::locked:
     case store::ArithmeticStatus::no_memory:
       return reply_binary_error(session, request.header, status_of(trouble));
   }
@@ -189,7 +191,13 @@ constexpr BinaryCommand store_row(BinaryOpcode opcode, std::string_view name, wi
                                   Privileges needs = kUpsert) {
   BinaryCommand stores = writes(row(opcode, name, shape, handle_binary_store), needs);
   stores.uploads = true;
+  stores.keeps_expiry = true;
   return stores;
+}
+constexpr BinaryCommand counter_row(BinaryOpcode opcode, std::string_view name) {
+  BinaryCommand counter = writes(row(opcode, name, shapes::kArithmetic, handle_arithmetic));
+  counter.keeps_expiry = true;  // its expiry is for a counter that it makes
+  return counter;
 }
 // About the connection or the server, not about documents.
 constexpr BinaryCommand anywhere(BinaryCommand row) {
@@ -232,10 +240,10 @@ constexpr BinaryCommand kCommands[] = {
     quiet(store_row(prependq, "prependq", shapes::kAppend)),
     writes(row(BinaryOpcode::remove, "delete", shapes::kKey, handle_delete), kDelete),
     quiet(writes(row(removeq, "deleteq", shapes::kKey, handle_delete), kDelete)),
-    writes(row(increment, "increment", shapes::kArithmetic, handle_arithmetic)),
-    quiet(writes(row(incrementq, "incrementq", shapes::kArithmetic, handle_arithmetic))),
-    writes(row(decrement, "decrement", shapes::kArithmetic, handle_arithmetic)),
-    quiet(writes(row(decrementq, "decrementq", shapes::kArithmetic, handle_arithmetic))),
+    counter_row(increment, "increment"),
+    quiet(counter_row(incrementq, "incrementq")),
+    counter_row(decrement, "decrement"),
+    quiet(counter_row(decrementq, "decrementq")),
     writes(row(BinaryOpcode::flush, "flush", shapes::kFlush, handle_flush), kFlush),
     quiet(writes(row(flushq, "flushq", shapes::kFlush, handle_flush), kFlush)),
     anywhere(row(noop, "noop", shapes::kNothing, handle_nothing)),

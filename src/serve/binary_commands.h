@@ -63,6 +63,7 @@ std::span<const BinaryCommand> login_commands();  ///< login_commands.cc: who is
 std::span<const BinaryCommand> collection_commands();  ///< collection_commands.cc
 std::span<const BinaryCommand> subdoc_commands();      ///< subdoc_commands.cc
 std::span<const BinaryCommand> metadata_commands();    ///< metadata_commands.cc: about documents and vbuckets
+std::span<const BinaryCommand> lock_commands();        ///< lock_commands.cc: get and lock, unlock
 
 void handle_binary_store(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request);
 

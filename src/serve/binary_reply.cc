@@ -11,6 +11,7 @@ namespace {
 
 using wire::BinaryHeader;
 using wire::BinaryReply;
+using wire::BinaryStatus;
 using wire::Feature;
 
 // The framing extras of a reply; empty for who did not ask for them.
@@ -41,6 +42,15 @@ void write_head(Session& session, const BinaryHeader& request, BinaryReply reply
   session.out().commit(wire::write_binary_head(out, request, reply));
 }
 
+// What is told who has not asked for newer statuses (kv_engine docs/ErrorHandling.md): that a document is
+// locked is another CAS to who changes it, and to who locks or unlocks something that passes.
+BinaryStatus known_status(const BinaryHeader& request, BinaryStatus status) {
+  if (status != BinaryStatus::locked && status != BinaryStatus::not_locked) return status;
+  const auto opcode = static_cast<wire::BinaryOpcode>(request.opcode);
+  const bool of_locks = opcode == wire::BinaryOpcode::get_locked || opcode == wire::BinaryOpcode::unlock_key;
+  return of_locks ? BinaryStatus::temporary_failure : BinaryStatus::key_exists;
+}
+
 // What a document's datatype is to this client.
 uint8_t shown_datatype(const Session& session, uint8_t datatype) {
   return session.has(Feature::json) ? datatype & wire::kDatatypeJson : 0;
@@ -63,11 +73,12 @@ void answer_success(Session& session, const BinaryHeader& request) {
 }
 
 void answer_document(Session& session, const BinaryHeader& request, std::string_view key,
-                     store::DocumentRef document) {
+                     store::Fetched found) {
+  store::DocumentRef document = std::move(found.doc);
   std::array<char, 4> flags;
   wire::store_big_endian(flags.data(), document->flags());
   write_head(session, request,
-             {.cas = document->cas(),
+             {.cas = found.shown_cas(),
               .extras = {flags.data(), flags.size()},
               .key = key,
               .value_bytes = static_cast<uint32_t>(document->value().size()),
@@ -90,6 +101,7 @@ void answer_mutation(Session& session, const BinaryHeader& request, uint16_t vbu
 
 void reply_binary_error(Session& session, const BinaryHeader& request, wire::BinaryStatus status,
                         std::string_view context) {
+  if (!session.has(Feature::xerror)) status = known_status(request, status);
   if (session.client() != nullptr) {
     const uint8_t datatype = !context.empty() && session.has(Feature::json) ? wire::kDatatypeJson : 0;
     return answer_value(session, request, context, {.status = status, .datatype = datatype});

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "store/document.h"
+#include "store/bucket_types.h"
 #include "wire/binary.h"
 
 namespace bobbin::serve {
@@ -22,9 +22,10 @@ void answer_value(Session& session, const wire::BinaryHeader& request, std::stri
                   wire::BinaryReply reply = {});
 /// Nothing but success.
 void answer_success(Session& session, const wire::BinaryHeader& request);
-/// A document's value, with `key` if that is not empty.
+/// A document's value, with `key` if that is not empty; with no CAS that a change could name where somebody
+/// has locked it.
 void answer_document(Session& session, const wire::BinaryHeader& request, std::string_view key,
-                     store::DocumentRef document);
+                     store::Fetched found);
 /// A change of a vbucket with this seqno was made. `value` is a counter's, or empty.
 void answer_mutation(Session& session, const wire::BinaryHeader& request, uint16_t vbucket, uint64_t seqno,
                      uint64_t cas, std::string_view value = {});

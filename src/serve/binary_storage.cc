@@ -53,6 +53,7 @@ BinaryStatus status_of(store::StoreStatus status, StoreMode mode) {
     case store::StoreStatus::too_large:
       return BinaryStatus::too_large;
     case store::StoreStatus::would_block:
+    case store::StoreStatus::locked:
     case store::StoreStatus::no_memory:
       break;  // a trouble
   }
@@ -75,6 +76,7 @@ void finish_store(Session& session, const BinaryCommand& row, const wire::Binary
   const StoreMode mode = header.cas != 0 && !appends ? StoreMode::cas : asked;
   store::StoreOptions options;
   if (header.cas != 0) options.cas_compare = header.cas;
+  options.keep_expiry = session.client() != nullptr && session.client()->frame.preserve_ttl;
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   if (session.has(wire::Feature::json) && !appends) draft.set_datatype(datatype_of(draft.value()));
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());

@@ -86,7 +86,7 @@ void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& requ
   MetaItem item;
   item.client_flags = found.doc->flags();
   item.value_bytes = found.doc->value_size();
-  item.cas = found.doc->cas();
+  item.cas = found.shown_cas();
   const bool before = comes_before(request, 't', found.vivified ? 'N' : 'T');
   item.ttl_s = ttl_of(before ? found.expiry_before : found.expiry, session.now());
   item.last_access_s = age_of(found.last_access, session.now());
@@ -148,6 +148,9 @@ void finish_ms(Session& session, const MetaRequest& request, store::Draft& draft
       return reply_code(session, shape, MetaCode::not_found, request, item);
     case store::StoreStatus::too_large:
       return session.reply(wire::kTooLarge);
+    case store::StoreStatus::locked:
+      if (request.has('C')) return reply_code(session, shape, MetaCode::exists, request, item);
+      [[fallthrough]];
     case store::StoreStatus::would_block:
     case store::StoreStatus::no_memory:
       return session.reply(text_of(trouble));
@@ -217,6 +220,9 @@ void handle_md(Session& session, const MetaShape& shape, const MetaRequest& requ
       return reply_code(session, shape, MetaCode::not_found, request, {});
     case store::RemoveStatus::exists:
       return reply_code(session, shape, MetaCode::exists, request, {});
+    case store::RemoveStatus::locked:
+      if (request.has('C')) return reply_code(session, shape, MetaCode::exists, request, {});
+      [[fallthrough]];
     case store::RemoveStatus::would_block:
     case store::RemoveStatus::no_memory:
       return session.reply(text_of(trouble));
@@ -251,6 +257,9 @@ void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& requ
       return reply_code(session, shape, MetaCode::exists, request, {});
     case store::ArithmeticStatus::not_a_number:
       return session.reply(wire::kNonNumeric);
+    case store::ArithmeticStatus::locked:
+      if (request.compare_cas != 0) return reply_code(session, shape, MetaCode::exists, request, {});
+      [[fallthrough]];
     case store::ArithmeticStatus::would_block:
     case store::ArithmeticStatus::no_memory:
       return session.reply(text_of(trouble));
@@ -283,7 +292,7 @@ void handle_me(Session& session, const MetaShape&, const MetaRequest& request) {
   wire::MetaDebugItem item;
   item.ttl_s = ttl_of(seen->expiry, session.now());
   item.last_access_s = age_of(seen->last_access, session.now());
-  item.cas = seen->doc->cas();
+  item.cas = seen->cas;
   item.fetched = seen->fetched;
   item.item_bytes = seen->doc->size();
   char* line = session.out().reserve(wire::kMaxMetaReplyBytes);

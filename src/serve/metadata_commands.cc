@@ -46,7 +46,7 @@ void handle_get_meta(Session& session, const BinaryCommand& row, const BinaryReq
   append_number(extras, found.expiry);
   append_number(extras, found.doc->revision());
   if (!request.extras.empty() && request.extras[0] == 2) append_number(extras, found.doc->datatype());
-  answer(session, request.header, {.cas = found.doc->cas(), .extras = extras});
+  answer(session, request.header, {.cas = found.shown_cas(), .extras = extras});
 }
 
 // OBSERVE_SEQNO: the request's value is the uuid that the client knows. Format 0 when it is the current one;

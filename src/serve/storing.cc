@@ -15,15 +15,18 @@ Trouble trouble_of(Session& session, const store::Fetched& found, store::DocKey 
   if (found) [[likely]]
     return Trouble::none;
   if (found.would_block) return session.retry_after_reading(key) ? Trouble::again : Trouble::unreadable;
+  if (found.locked) return Trouble::locked;
   return found.no_memory ? trouble_without_memory(session, session.vbucket_of(key)) : Trouble::none;
 }
 
 std::string_view text_of(Trouble trouble) {
   if (trouble == Trouble::unreadable) return wire::kDiskUnreadable;
+  if (trouble == Trouble::locked) return wire::kLocked;
   return trouble == Trouble::unwritable ? wire::kDiskUnwritable : wire::kOutOfMemory;
 }
 
 wire::BinaryStatus status_of(Trouble trouble) {
+  if (trouble == Trouble::locked) return wire::BinaryStatus::locked;
   return trouble == Trouble::no_memory ? wire::BinaryStatus::out_of_memory
                                        : wire::BinaryStatus::temporary_failure;
 }
@@ -57,6 +60,9 @@ void count_store(Session& session, std::string_view command, std::string_view ke
       counters.store_too_large.add(1);
       status = "too_large";
       break;
+    case store::StoreStatus::locked:
+      status = "locked";
+      break;
     case store::StoreStatus::would_block:  // nor could the disk be read
     case store::StoreStatus::no_memory:
       counters.store_no_memory.add(1);
@@ -85,6 +91,7 @@ void count_arithmetic(Session& session, store::Direction direction, store::Arith
       break;
     case store::ArithmeticStatus::not_a_number:
     case store::ArithmeticStatus::would_block:
+    case store::ArithmeticStatus::locked:
     case store::ArithmeticStatus::no_memory:
       break;
   }

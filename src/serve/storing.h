@@ -18,6 +18,7 @@ enum class Trouble : uint8_t {
   no_memory,
   unreadable,  ///< the disk
   unwritable,  ///< the disk: see Session::is_writable
+  locked,      ///< somebody has locked the document
 };
 
 /// There was no memory for a change of the vbucket.
@@ -30,6 +31,8 @@ template <typename Status>
     return session.retry_after_reading(key) ? Trouble::again : Trouble::unreadable;
   if (status == Status::no_memory) [[unlikely]]
     return trouble_without_memory(session, session.vbucket_of(key));
+  if (status == Status::locked) [[unlikely]]
+    return Trouble::locked;
   return Trouble::none;
 }
 /// The same for a fetch.

@@ -80,7 +80,7 @@ class SubdocHandler {
     const bool json = run_.reply_is_json() && session_.has(wire::Feature::json);
     answer_value(session_, request_.header, reply_of(run_),
                  {.status = status_of(status),
-                  .cas = found_ ? found_.doc->cas() : 0,
+                  .cas = found_ ? found_.shown_cas() : 0,
                   .datatype = json ? wire::kDatatypeJson : uint8_t{0}});
     return Step::done;
   }
@@ -107,7 +107,8 @@ class SubdocHandler {
     if (subdoc_.has(kRevive)) return status_of(SubdocStatus::can_only_revive_deleted);
     if (subdoc_.has(kAdd)) return BinaryStatus::key_exists;
     const uint64_t cas = request_.header.cas;
-    return cas == 0 || cas == found_.doc->cas() ? BinaryStatus::success : BinaryStatus::key_exists;
+    if (subdoc_.mutates && found_.locked && cas != found_.cas) return BinaryStatus::locked;
+    return cas == 0 || cas == found_.cas ? BinaryStatus::success : BinaryStatus::key_exists;
   }
 
   [[nodiscard]] uint32_t new_expiry() const {
@@ -133,7 +134,7 @@ class SubdocHandler {
     }
     draft.set_datatype(run_.body_is_json() ? wire::kDatatypeJson : 0);
     store::StoreOptions options;
-    if (found_) options.cas_compare = found_.doc->cas();
+    if (found_) options.cas_compare = found_.cas;
     const auto mode = found_ ? store::StoreMode::cas : store::StoreMode::add;
     const auto result = session_.bucket().store(draft, mode, options, session_.now());
     if (const Step step = settle(result.status, result.ok()); step == Step::again || !result.ok())
@@ -143,8 +144,7 @@ class SubdocHandler {
   }
 
   Step remove() {
-    const auto result =
-        session_.bucket().remove(request_.key, {.cas_compare = found_.doc->cas()}, session_.now());
+    const auto result = session_.bucket().remove(request_.key, {.cas_compare = found_.cas}, session_.now());
     const bool removed = result.status == store::RemoveStatus::removed;
     if (const Step step = settle(result.status, removed); step == Step::again || !removed) return step;
     session_.counters().delete_hits.add(1);

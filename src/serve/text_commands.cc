@@ -44,9 +44,9 @@ void reply_item(Session& session, std::string_view key, store::Fetched& found, b
   const auto& document = *found.doc;
   const auto value_bytes = static_cast<uint32_t>(document.value().size());
   char* line = session.out().reserve(wire::kMaxValueLineBytes);
-  session.out().commit(with_cas
-                           ? wire::write_value_line(line, key, document.flags(), value_bytes, document.cas())
-                           : wire::write_value_line(line, key, document.flags(), value_bytes));
+  session.out().commit(
+      with_cas ? wire::write_value_line(line, key, document.flags(), value_bytes, found.shown_cas())
+               : wire::write_value_line(line, key, document.flags(), value_bytes));
   session.reply_value(std::move(found.doc));
   session.reply(wire::kLineEnd);
 }
@@ -101,6 +101,7 @@ void change_number(Session& session, const TextRequest& request, store::Directio
     case store::ArithmeticStatus::not_a_number:
       return reply_unless(request.noreply, session, wire::kNonNumeric);
     case store::ArithmeticStatus::would_block:
+    case store::ArithmeticStatus::locked:
     case store::ArithmeticStatus::no_memory:
       return reply_unless(
           request.noreply, session,
@@ -235,7 +236,7 @@ Trouble trouble_of_many(Session& session, std::span<const store::DocKey> keys,
   size_t count = 0;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (found[i].would_block) blocked[count++] = keys[i];
-    if (found[i].no_memory) return trouble_of(session, found[i], keys[i]);
+    if (found[i].no_memory || (found[i].locked && !found[i])) return trouble_of(session, found[i], keys[i]);
   }
   if (count == 0) [[likely]]
     return Trouble::none;

@@ -25,6 +25,7 @@ std::string_view reply_for(store::StoreStatus status) {
     case store::StoreStatus::too_large:
       return wire::kTooLarge;
     case store::StoreStatus::would_block:
+    case store::StoreStatus::locked:
     case store::StoreStatus::no_memory:
       break;  // a trouble
   }
@@ -45,7 +46,10 @@ void finish_store(Session& session, store::Draft& draft, StoreMode mode, uint64_
   if (trouble == Trouble::again) return;
   if (result.ok()) session.changed(vbucket, result.seqno);
   count_store(session, verb_of(mode), logged, mode == StoreMode::cas, result, value_bytes);
-  if (!noreply) session.reply(trouble == Trouble::none ? reply_for(result.status) : text_of(trouble));
+  if (noreply) return;
+  // Only who has locked it knows the CAS.
+  if (trouble == Trouble::locked && mode == StoreMode::cas) return session.reply(wire::kExists);
+  session.reply(trouble == Trouble::none ? reply_for(result.status) : text_of(trouble));
 }
 
 class TextUpload final : public Upload {

@@ -15,8 +15,8 @@ std::string VirtualAttributes::document() const {
       R"({{"CAS":"0x{:016x}","datatype":["{}"],"deleted":false,"exptime":{},"flags":{},"last_modified":"{}",)"
       R"("revid":"{}","seqno":"0x{:016x}","value_bytes":{},"value_crc32c":"0x{:08x}",)"
       R"("vbucket_uuid":"0x{:016x}"}})",
-      doc.cas(), json ? "json" : "raw", found_.expiry, doc.flags(), doc.cas() / 1'000'000'000, doc.revision(),
-      doc.seqno(), doc.value().size(), wire::crc32c(doc.value()),
+      found_.shown_cas(), json ? "json" : "raw", found_.expiry, doc.flags(), doc.cas() / 1'000'000'000,
+      doc.revision(), doc.seqno(), doc.value().size(), wire::crc32c(doc.value()),
       session_.bucket().vbucket_uuid(session_.bucket().vbucket_of(request_.key)));
 }
 

@@ -84,7 +84,8 @@ StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& opti
     result = at.vbucket.publish(draft, at.hash, mode, options, now);
     if (result.ok()) note_expiry(result.expiry);
   }
-  const bool again = result.status == StoreStatus::would_block || result.status == StoreStatus::no_memory;
+  const bool again = result.status == StoreStatus::would_block || result.status == StoreStatus::no_memory ||
+                     result.status == StoreStatus::locked;
   if (draft && !again) draft = Draft();
   return result;
 }
@@ -97,16 +98,28 @@ TouchResult Bucket::touch(DocKey key, uint32_t expiry, base::Now now) {
     result.status = found.would_block ? TouchStatus::would_block
                     : found.no_memory ? TouchStatus::no_memory
                     : found           ? TouchStatus::touched
+                    : found.locked    ? TouchStatus::locked
                                       : TouchStatus::not_found;
     // Also where it had that expiry already: whoever gave it may still wait for the disk.
     if (found) result.seqno = found.doc->seqno();
   } else {
     const Key at = locate(key);
-    const bool found = at.vbucket.touch(key, at.hash, expiry, now.unix_s());
-    result.status = found ? TouchStatus::touched : TouchStatus::not_found;
+    result.status = at.vbucket.touch(key, at.hash, expiry, now.unix_s());
   }
   if (result.ok()) note_expiry(expiry);
   return result;
+}
+
+LockResult Bucket::lock(DocKey key, uint32_t seconds, base::Now now) {
+  flush_if_due(now.unix_s());
+  const Key at = locate(key);
+  return at.vbucket.lock(key, at.hash, seconds, now);
+}
+
+LockStatus Bucket::unlock(DocKey key, uint64_t cas, base::Now now) {
+  flush_if_due(now.unix_s());
+  const Key at = locate(key);
+  return at.vbucket.unlock(key, at.hash, cas, now.unix_s());
 }
 
 Fetched Bucket::fetch(DocKey key, base::Now now) {
@@ -122,7 +135,7 @@ Fetched Bucket::fetch(DocKey key, const FetchOptions& options, base::Now now) {
   Fetched found = persistence_ != nullptr && options.touch
                       ? fetch_touching(key, options, now)
                       : at.vbucket.fetch(key, at.hash, options, now.unix_s());
-  if (!found && options.vivify_expiry && !found.would_block && !found.no_memory) {
+  if (!found && options.vivify_expiry && !found.would_block && !found.no_memory && !found.locked) {
     base::Result<Draft, DraftError> empty = draft(key, 0, *options.vivify_expiry, 0, now);
     if (!empty) {
       found.no_memory = true;

@@ -50,7 +50,7 @@ class Bucket {
   [[nodiscard]] base::Result<Draft, DraftError> draft(DocKey key, uint32_t flags, uint32_t expiry,
                                                       uint32_t value_len, base::Now now);
   /// Publishes a draft if the mode's condition holds. The draft is empty afterwards, unless the answer is
-  /// `would_block` or `no_memory`: then it is as it was, for another try.
+  /// `would_block`, `no_memory` or `locked`: then it is as it was, for another try.
   StoreResult store(Draft& draft, StoreMode mode, const StoreOptions& options, base::Now now);
   StoreResult store(Draft&& draft, StoreMode mode, const StoreOptions& options, base::Now now) {
     Draft given = std::move(draft);
@@ -65,6 +65,12 @@ class Bucket {
   RemoveResult remove(DocKey key, const RemoveOptions& options, base::Now now);
   /// Sets the expiry (absolute). Counts as an access.
   TouchResult touch(DocKey key, uint32_t expiry, base::Now now);
+
+  /// Locks a document for `seconds` (1 to kMaxLockS): until then, or until unlock(), it is changed only by
+  /// who names the CAS that it has from now on, and that change unlocks it; whoever reads it sees no CAS.
+  /// It is fetched with it. Locks are forgotten over a restart, and belong to no connection.
+  [[nodiscard]] LockResult lock(DocKey key, uint32_t seconds, base::Now now);
+  [[nodiscard]] LockStatus unlock(DocKey key, uint64_t cas, base::Now now);
 
   // -- Reading ------------------------------------------------------------------------------------------
 

@@ -47,7 +47,9 @@ StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& 
       if (created.ok()) note_expiry(created.expiry);
       return created;
     }
-    if (options.cas_compare && base.doc->cas() != *options.cas_compare) return {StoreStatus::exists};
+    const bool other = options.cas_compare && base.cas != *options.cas_compare;
+    if (base.locked && (other || !options.cas_compare)) return {StoreStatus::locked};
+    if (other) return {StoreStatus::exists};
     if (!base.doc->resident()) {
       count_blocked();
       return {StoreStatus::would_block};
@@ -65,8 +67,9 @@ StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& 
     }
     Takeover takeover;
     takeover.explicit_cas = options.explicit_cas;
+    takeover.cas_compare = options.cas_compare;
     const StoreResult result = at.vbucket.publish_over(*whole, at.hash, *base.doc, takeover, now);
-    if (result.status != StoreStatus::exists) return result;
+    if (result.status != StoreStatus::exists && result.status != StoreStatus::locked) return result;
   }
 }
 
@@ -86,7 +89,9 @@ ArithmeticResult Bucket::arithmetic(DocKey key, const ArithmeticOptions& options
     } else {
       // In memcached's order: an empty value is looked for before the CAS is, digits after.
       if (base.doc->value_size() == 0) return {ArithmeticStatus::not_a_number};
-      if (options.cas_compare && base.doc->cas() != *options.cas_compare) return {ArithmeticStatus::exists};
+      const bool other = options.cas_compare && base.cas != *options.cas_compare;
+      if (base.locked && (other || !options.cas_compare)) return {ArithmeticStatus::locked};
+      if (other) return {ArithmeticStatus::exists};
       if (!base.doc->resident()) {
         count_blocked();
         return {ArithmeticStatus::would_block};
@@ -114,10 +119,11 @@ ArithmeticResult Bucket::arithmetic(DocKey key, const ArithmeticOptions& options
       if (result.status == StoreStatus::not_stored) continue;
       if (result.status == StoreStatus::would_block) return {ArithmeticStatus::would_block};
     } else {
-      Takeover takeover{options.explicit_cas, options.expiry, /*keep_marks=*/true, /*mark_stale=*/false,
-                        /*counts_as_stored=*/false};
+      const Takeover takeover{options.explicit_cas,       options.expiry,
+                              /*keep_marks=*/true,        /*mark_stale=*/false,
+                              /*counts_as_stored=*/false, options.cas_compare};
       result = at.vbucket.publish_over(*next, at.hash, *base.doc, takeover, now);
-      if (result.status == StoreStatus::exists) continue;
+      if (result.status == StoreStatus::exists || result.status == StoreStatus::locked) continue;
     }
     if (!result.ok()) return {ArithmeticStatus::no_memory};
     note_expiry(result.expiry);
@@ -137,7 +143,8 @@ Fetched Bucket::fetch_touching(DocKey key, const FetchOptions& options, base::No
     Fetched missed;
     missed.would_block = base.unknown;
     missed.no_memory = base.refused;
-    if (!base.doc) return missed;
+    missed.locked = base.locked;
+    if (!base.doc || base.locked) return missed;
     if (base.expiry == *options.touch) {
       // Nothing to change: no new document.
       FetchOptions rest = options;
@@ -176,7 +183,9 @@ RemoveResult Bucket::rewrite_marked(DocKey key, const RemoveOptions& options, ba
     if (base.refused) return {RemoveStatus::no_memory};
     if (base.unknown) return {RemoveStatus::would_block};
     if (!base.doc) return {RemoveStatus::not_found};
-    if (options.cas_compare && base.doc->cas() != *options.cas_compare) return {RemoveStatus::exists};
+    const bool other = options.cas_compare && base.cas != *options.cas_compare;
+    if (base.locked && (other || !options.cas_compare)) return {RemoveStatus::locked};
+    if (other) return {RemoveStatus::exists};
     if (!options.drop_value && !base.doc->resident()) {
       count_blocked();
       return {RemoveStatus::would_block};
@@ -189,10 +198,14 @@ RemoveResult Bucket::rewrite_marked(DocKey key, const RemoveOptions& options, ba
       copy->set_flags(0);
       copy->set_datatype(0);
     }
-    const Takeover takeover{options.explicit_cas, options.expiry, /*keep_marks=*/!options.drop_value,
-                            options.mark_stale, /*counts_as_stored=*/false};
+    const Takeover takeover{options.explicit_cas,
+                            options.expiry,
+                            /*keep_marks=*/!options.drop_value,
+                            options.mark_stale,
+                            /*counts_as_stored=*/false,
+                            options.cas_compare};
     const StoreResult result = at.vbucket.publish_over(*copy, at.hash, *base.doc, takeover, now);
-    if (result.status == StoreStatus::exists) continue;
+    if (result.status == StoreStatus::exists || result.status == StoreStatus::locked) continue;
     if (!result.ok()) return {RemoveStatus::no_memory};
     note_expiry(result.expiry);
     return {RemoveStatus::removed, result.cas, result.seqno, static_cast<uint32_t>(base.doc->value().size())};

@@ -55,13 +55,25 @@ struct StoreOptions {
   std::optional<uint64_t> explicit_cas = std::nullopt;
   /// With `cas_compare` lower than the document's CAS: store, keep the old expiry, mark stale (meta I).
   bool invalidate_if_older = false;
+  /// A document that is there keeps its expiry.
+  bool keep_expiry = false;
   /// append and prepend on a miss store the draft with this absolute expiry (meta N).
   std::optional<uint32_t> vivify_expiry = std::nullopt;
 };
 
 /// `would_block`, here and below, is an answer of persistent buckets: it takes something that is only on
 /// disk. Nothing was changed. After a Bucket::load of the key the whole operation is to be run again.
-enum class StoreStatus : uint8_t { stored, not_stored, exists, not_found, too_large, no_memory, would_block };
+/// `locked`: somebody has the document locked (Bucket::lock), and this was not asked for with the lock's CAS.
+enum class StoreStatus : uint8_t {
+  stored,
+  not_stored,
+  exists,
+  not_found,
+  too_large,
+  no_memory,
+  would_block,
+  locked
+};
 
 struct StoreResult {
   StoreStatus status = StoreStatus::not_stored;
@@ -99,7 +111,8 @@ enum class ArithmeticStatus : uint8_t {
   exists,
   not_a_number,
   no_memory,
-  would_block
+  would_block,
+  locked
 };
 
 struct ArithmeticResult {
@@ -125,7 +138,7 @@ struct RemoveOptions {
   std::optional<uint32_t> expiry = std::nullopt;
 };
 
-enum class RemoveStatus : uint8_t { removed, not_found, exists, no_memory, would_block };
+enum class RemoveStatus : uint8_t { removed, not_found, exists, no_memory, would_block, locked };
 
 struct RemoveResult {
   RemoveStatus status = RemoveStatus::not_found;
@@ -138,7 +151,7 @@ struct RemoveResult {
   uint32_t value_len = 0;
 };
 
-enum class TouchStatus : uint8_t { touched, not_found, no_memory, would_block };
+enum class TouchStatus : uint8_t { touched, not_found, no_memory, would_block, locked };
 
 struct TouchResult {
   TouchStatus status = TouchStatus::not_found;
@@ -167,10 +180,15 @@ struct FetchOptions {
   bool needs_value = true;
 };
 
+/// What readers see in the place of the CAS of a document that is locked: only who locked it knows that.
+inline constexpr uint64_t kLockedCas = UINT64_MAX;
+
 /// A document as a fetch found it. Times are those *before* the fetch changed them, except `expiry`.
 struct Fetched {
   /// Empty: a miss.
   DocumentRef doc;
+  /// What a change has to be compared with: the document's, or that of its last lock.
+  uint64_t cas = 0;
   /// After `touch`; 0 never. Absolute.
   uint32_t expiry = 0;
   uint32_t expiry_before = 0;
@@ -191,8 +209,28 @@ struct Fetched {
   bool would_block = false;
   /// This fetch has published `doc`: vivified it, or touched it in a persistent bucket.
   bool published = false;
+  /// Somebody has it locked. Without `doc`: it was to be changed.
+  bool locked = false;
 
+  /// What a reader may see of it.
+  [[nodiscard]] uint64_t shown_cas() const noexcept { return locked ? kLockedCas : cas; }
   explicit operator bool() const noexcept { return static_cast<bool>(doc); }
+};
+
+enum class LockStatus : uint8_t {
+  locked,    ///< by this call
+  unlocked,  ///< by this call
+  not_found,
+  refused,  ///< it is locked already, or with another CAS
+  not_locked,
+  no_memory,  ///< too many are locked
+  would_block
+};
+
+struct LockResult {
+  LockStatus status = LockStatus::not_found;
+  /// The document that was locked, with the lock's CAS.
+  Fetched found;
 };
 
 /// A document seen without touching it; it need not be resident.
@@ -203,6 +241,7 @@ struct Peeked {
   bool fetched = false;
   bool stale = false;
   bool token_sent = false;
+  uint64_t cas = 0;  ///< as Fetched::shown_cas()
   uint8_t frequency = 0;
   /// `doc` is empty: see StoreStatus.
   bool would_block = false;

@@ -73,6 +73,9 @@ class Document {
   static constexpr uint8_t kFetched = 1;
   static constexpr uint8_t kStale = 2;
   static constexpr uint8_t kTokenSent = 4;
+  // It has an entry in the vbucket's DocumentLocks. Stays with this document, the others may be copied.
+  static constexpr uint8_t kLocked = 8;
+  static constexpr uint8_t kCopied = kFetched | kStale | kTokenSent;
 
   static constexpr uint64_t kRevisionMask = (uint64_t{1} << 48) - 1;
   static constexpr int kAccountShift = 48;

@@ -38,6 +38,8 @@ void VBucket::count_linked(const Document& document) noexcept {
 }
 
 void VBucket::count_unlinked(const Document& document) noexcept {
+  if ((document.state_ & Document::kLocked) != 0) [[unlikely]]
+    drop_lock(document);
   if (document.is_shell() && !count_shell(document, false)) [[unlikely]]
     return;
   bump(items_, -1);
@@ -99,6 +101,8 @@ Fetched VBucket::fetch(DocKey key, uint64_t hash, uint32_t now_s) noexcept {
   }
   if (!document.try_reference()) return found;
   found.doc = DocumentRef(&document);
+  found.cas = cas_of(document);
+  found.locked = is_locked(document, now_s);
   found.expiry = document.expiry_;
   found.expiry_before = document.expiry_;
   found.last_access = document.last_access_;
@@ -126,6 +130,8 @@ Fetched VBucket::fetch(DocKey key, uint64_t hash, const FetchOptions& options, u
     found.would_block = true;
     return found;
   }
+  found.locked = is_locked(document, now_s);
+  if (found.locked && options.touch) return found;
   if (!document.try_reference()) return found;
   found.doc = DocumentRef(&document);
   found.expiry_before = document.expiry_;
@@ -141,6 +147,8 @@ void VBucket::inspect(Document& document, const FetchOptions& options, uint32_t 
   found.fetched_before = (document.state_ & Document::kFetched) != 0;
   found.stale = (document.state_ & Document::kStale) != 0;
   found.expiry = document.expiry_;
+  found.cas = cas_of(document);
+  found.locked = is_locked(document, now_s);
 
   const uint32_t judged = options.recache_before_touch ? found.expiry_before : found.expiry;
   const bool low =
@@ -155,8 +163,9 @@ void VBucket::inspect(Document& document, const FetchOptions& options, uint32_t 
   if (!options.no_bump) count_access(document, now_s);
 }
 
-Peeked VBucket::describe(Document& document) noexcept {
+Peeked VBucket::describe(Document& document, uint32_t now_s) const noexcept {
   Peeked seen;
+  seen.cas = is_locked(document, now_s) ? kLockedCas : cas_of(document);
   seen.expiry = document.expiry_;
   seen.last_access = document.last_access_;
   seen.fetched = (document.state_ & Document::kFetched) != 0;
@@ -177,7 +186,7 @@ std::optional<Peeked> VBucket::peek(DocKey key, uint64_t hash, uint32_t now_s) n
     return unknown;
   }
   if (!slot || !is_live(*slot.document(), now_s)) return std::nullopt;
-  Peeked seen = describe(*slot.document());
+  Peeked seen = describe(*slot.document(), now_s);
   if (!seen.doc) return std::nullopt;
   return seen;
 }
@@ -190,19 +199,22 @@ Snapshot VBucket::snapshot(DocKey key, uint64_t hash, uint32_t now_s) noexcept {
   seen.unknown = after.unknown;
   if (!slot) return seen;
   seen.expiry = slot.document()->expiry_;
+  seen.cas = cas_of(*slot.document());
+  seen.locked = is_locked(*slot.document(), now_s);
   seen.refused = !slot.document()->try_reference();
   if (!seen.refused) seen.doc = DocumentRef(slot.document());
   return seen;
 }
 
-bool VBucket::touch(DocKey key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept {
+TouchStatus VBucket::touch(DocKey key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
   const HashTable::Slot slot = find_live(key, hash, now_s, after);
-  if (!slot) return false;
+  if (!slot) return TouchStatus::not_found;
+  if (is_locked(*slot.document(), now_s)) return TouchStatus::locked;
   set_expiry(*slot.document(), expiry);
   count_access(*slot.document(), now_s);
-  return true;
+  return TouchStatus::touched;
 }
 
 void VBucket::prefetch_line(uint64_t hash) const noexcept {
@@ -237,7 +249,7 @@ uint32_t VBucket::reclaim(Reclaim mode, uint32_t documents, uint32_t now_s, Vict
     }
     if (mode == Reclaim::expired_only) return false;
     // Somebody reads it or sends it: its memory would not come back now, and it is in use.
-    if (document->references() > 1) return false;
+    if (document->references() > 1 || is_locked(*document, now_s)) return false;
     if (document->frequency_ > 0 && mode == Reclaim::clock) {
       --document->frequency_;
       return false;
@@ -292,12 +304,15 @@ uint32_t VBucket::sweep(uint32_t& cursor, uint32_t documents, uint32_t now_s, Vi
 
 void VBucket::walk(uint32_t& cursor, uint32_t now_s, std::vector<Peeked>& found) noexcept {
   const base::MutexLock lock(mutex_);
-  cursor = table_.visit_bucket(cursor, [&](Document* document) {
-    if (document->is_absent() || is_expired(document->expiry_, now_s)) return false;
-    Peeked seen = describe(*document);
-    if (seen.doc) found.push_back(std::move(seen));
-    return false;
-  });
+  // Runs under the lock that this function holds, which the analysis does not see from inside of a lambda.
+  cursor = table_.visit_bucket(cursor,
+                               [&](Document* document) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
+                                 if (document->is_absent() || is_expired(document->expiry_, now_s))
+                                   return false;
+                                 Peeked seen = describe(*document, now_s);
+                                 if (seen.doc) found.push_back(std::move(seen));
+                                 return false;
+                               });
 }
 
 void VBucket::measure(uint32_t& cursor, uint32_t now_s, std::vector<Measured>& found) noexcept {
@@ -319,6 +334,7 @@ VBucket::CutOff VBucket::cut_off(base::Now now) noexcept {
   with_expiry_.store(0, std::memory_order_relaxed);
   item_bytes_ = 0;
   hand_ = 0;
+  locks_.reset();
   if (persistent_ != nullptr) taken.changes = log_flush(now, after);
   return taken;
 }

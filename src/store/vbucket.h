@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "store/bucket_types.h"
 #include "store/document.h"
+#include "store/document_locks.h"
 #include "store/expiry.h"
 #include "store/hash_table.h"
 #include "store/persistence_types.h"
@@ -59,6 +60,9 @@ struct Snapshot {
   bool refused = false;
   /// Whether it is there is only known to the disk.
   bool unknown = false;
+  /// As Fetched has them.
+  uint64_t cas = 0;
+  bool locked = false;
 };
 
 /// What an operation leaves for after the lock: references to drop, a flusher to wake. Declared before the
@@ -113,6 +117,8 @@ struct Takeover {
   bool mark_stale = false;
   /// In total_items.
   bool counts_as_stored = true;
+  /// Of a lock that this change may go through.
+  std::optional<uint64_t> cas_compare = std::nullopt;
 };
 
 /// What a touch in a persistent bucket came to.
@@ -144,7 +150,7 @@ class alignas(64) VBucket {
   [[nodiscard]] std::optional<Peeked> peek(DocKey key, uint64_t hash, uint32_t now_s) noexcept;
   /// Without counting as an access; empty on a miss.
   [[nodiscard]] Snapshot snapshot(DocKey key, uint64_t hash, uint32_t now_s) noexcept;
-  bool touch(DocKey key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept;
+  [[nodiscard]] TouchStatus touch(DocKey key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept;
 
   /// Any mode but append and prepend. The draft is empty afterwards if and only if it was stored.
   [[nodiscard]] StoreResult publish(Draft& draft, uint64_t hash, StoreMode mode, const StoreOptions& options,
@@ -161,6 +167,11 @@ class alignas(64) VBucket {
   /// and then fetches that.
   [[nodiscard]] TouchedOver touch_over(Draft& copy, uint64_t hash, const Document& expected,
                                        const FetchOptions& options, base::Now now) noexcept;
+
+  // vbucket_locks.cc: see Bucket.
+
+  [[nodiscard]] LockResult lock(DocKey key, uint64_t hash, uint32_t seconds, base::Now now) noexcept;
+  [[nodiscard]] LockStatus unlock(DocKey key, uint64_t hash, uint64_t cas, uint32_t now_s) noexcept;
 
   /// Two hints that load what a fetch of this key will read, for several keys at once; see
   /// Bucket::fetch_many.
@@ -260,6 +271,24 @@ class alignas(64) VBucket {
   /// What a fetch does with a document that it has found.
   void inspect(Document& document, const FetchOptions& options, uint32_t now_s, Fetched& found) noexcept
       REQUIRES(mutex_);
+  /// The document's lock, or what is left of it; null for most.
+  [[nodiscard]] DocumentLocks::Entry* lock_of(const Document& document) const noexcept REQUIRES(mutex_) {
+    if ((document.state_ & Document::kLocked) == 0) [[likely]]
+      return nullptr;
+    return locks_->find(document);
+  }
+  [[nodiscard]] bool is_locked(const Document& document, uint32_t now_s) const noexcept REQUIRES(mutex_) {
+    const DocumentLocks::Entry* const lock = lock_of(document);
+    return lock != nullptr && lock->holds(now_s);
+  }
+  /// What its CAS is compared with.
+  [[nodiscard]] uint64_t cas_of(const Document& document) const noexcept REQUIRES(mutex_) {
+    const DocumentLocks::Entry* const lock = lock_of(document);
+    return lock != nullptr ? lock->cas : document.cas();
+  }
+  /// Room for one more lock.
+  [[nodiscard]] bool has_room_for_lock(uint32_t now_s) noexcept REQUIRES(mutex_);
+  void drop_lock(const Document& document) noexcept REQUIRES(mutex_);
   /// Gives the draft its CAS, seqno and revision and puts it into the table; the document it replaces, if
   /// any, goes to `after`. False when there is no memory: then nothing has changed.
   bool link(Draft& draft, uint64_t hash, HashTable::Slot old, std::optional<uint64_t> explicit_cas,
@@ -272,7 +301,7 @@ class alignas(64) VBucket {
   [[nodiscard]] uint64_t next_cas(std::optional<uint64_t> explicit_cas, base::Now now) noexcept
       REQUIRES(mutex_);
   [[nodiscard]] static StoreResult stored(const Document& document) noexcept;
-  [[nodiscard]] static Peeked describe(Document& document) noexcept;
+  [[nodiscard]] Peeked describe(Document& document, uint32_t now_s) const noexcept REQUIRES(mutex_);
 
   // Of persistent buckets; vbucket_persist.cc.
 
@@ -315,6 +344,8 @@ class alignas(64) VBucket {
   HashTable table_ GUARDED_BY(mutex_);
   // Null in a cache bucket. The pointer is set before use and stays.
   std::unique_ptr<PersistentState> persistent_ BOBBIN_THREAD_ANNOTATION(pt_guarded_by(mutex_));
+  // Null until the first lock.
+  std::unique_ptr<DocumentLocks> locks_ GUARDED_BY(mutex_);
   // Written under the lock; read without it as hints.
   std::atomic<uint64_t> items_{0};
   std::atomic<uint32_t> with_expiry_{0};
@@ -329,6 +360,6 @@ inline bool VBucket::is_live(const Document& document, uint32_t now_s) const noe
   return !is_expired(document.expiry_, now_s) && !document.is_absent();
 }
 
-static_assert(sizeof(VBucket) == 192, "three cache lines, as long as no bucket persists");
+static_assert(sizeof(VBucket) == 256, "four cache lines, as long as no bucket persists");
 
 }  // namespace bobbin::store

@@ -147,7 +147,7 @@ Document* VBucket::evict(Document* document, Victims& victims) noexcept {
     shell->expiry_ = document->expiry_;
     shell->last_access_ = document->last_access_;
     shell->datatype_ = document->datatype_;
-    shell->state_ = document->state_;
+    shell->state_ = document->state_ & Document::kCopied;
   }
   count_unlinked(*document);
   if (shell != nullptr) {
@@ -186,6 +186,7 @@ uint32_t VBucket::reclaim_persistent(Reclaim mode, uint32_t documents, uint32_t 
     }
     // In use, or not on disk.
     if (document->references() > 1 || document->seqno_ > mine.persisted_seqno) return document;
+    if (is_locked(*document, now_s)) return document;
     if (document->is_absent()) {
       // While values warm up, what was deleted must not come back from a read that is older.
       if (mine.warming && document->seqno_ != 0) return document;

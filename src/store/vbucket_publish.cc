@@ -68,15 +68,20 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
     return {StoreStatus::not_stored};
   } else if (compares) {
     Document& there = *old.document();
+    const uint64_t cas = cas_of(there);
     const uint64_t wanted = options.cas_compare.value_or(0);
-    const bool older = wanted < there.cas_;
+    if (wanted != cas && is_locked(there, now.unix_s())) return {StoreStatus::locked};
+    const bool older = wanted < cas;
     const bool invalidates = options.invalidate_if_older && older && wanted != 0;
-    if (wanted != there.cas_ && !invalidates) return {StoreStatus::exists};
-    if (wanted != there.cas_) {
+    if (wanted != cas && !invalidates) return {StoreStatus::exists};
+    if (wanted != cas) {
       document.expiry_ = there.expiry_;
       document.state_ = static_cast<uint8_t>(Document::kStale | (there.state_ & Document::kTokenSent));
     }
+  } else if (is_locked(*old.document(), now.unix_s())) {
+    return {StoreStatus::locked};
   }
+  if (live && options.keep_expiry) document.expiry_ = old.document()->expiry_;
   if (old && !live && !old.document()->is_absent()) {
     ++events_.expired;
     ++events_.reclaimed;
@@ -97,11 +102,14 @@ StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& e
   if (!old || old.document() != &expected || is_expired(expected.expiry_, now.unix_s())) {
     return {StoreStatus::exists};
   }
+  if (is_locked(expected, now.unix_s()) && takeover.cas_compare != cas_of(expected))
+    return {StoreStatus::locked};
   const uint32_t expiry_before = expected.expiry_;
   document.expiry_ = takeover.expiry.value_or(expiry_before);
-  if (takeover.keep_marks) document.state_ = expected.state_;
+  const uint8_t marks = expected.state_ & Document::kCopied;
+  if (takeover.keep_marks) document.state_ = marks;
   if (takeover.mark_stale) {
-    document.state_ = static_cast<uint8_t>((expected.state_ | Document::kStale) & ~Document::kTokenSent);
+    document.state_ = static_cast<uint8_t>((marks | Document::kStale) & ~Document::kTokenSent);
   }
   if (!link(draft, hash, old, takeover.explicit_cas, now, after)) return {StoreStatus::no_memory};
   if (takeover.counts_as_stored) ++events_.total_items;
@@ -135,6 +143,7 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
   // Cannot be refused: the table's is the only reference.
   if (document.try_reference()) created.doc = DocumentRef(&document);
   created.expiry = document.expiry_;
+  created.cas = document.cas_;
   created.last_access = document.last_access_;
   created.won = true;
   created.vivified = true;
@@ -149,7 +158,9 @@ RemoveResult VBucket::remove(DocKey key, uint64_t hash, std::optional<uint64_t> 
   const HashTable::Slot slot = find_live(key, hash, now.unix_s(), after);
   if (!slot) return {after.unknown ? RemoveStatus::would_block : RemoveStatus::not_found};
   Document* const document = slot.document();
-  if (cas_compare && document->cas_ != *cas_compare) return {RemoveStatus::exists};
+  const bool other = cas_compare && cas_of(*document) != *cas_compare;
+  if ((other || !cas_compare) && is_locked(*document, now.unix_s())) return {RemoveStatus::locked};
+  if (other) return {RemoveStatus::exists};
   const uint32_t value_len = document->value_len_;
   if (persistent_ == nullptr) {
     count_unlinked(*document);
@@ -169,12 +180,13 @@ TouchedOver VBucket::touch_over(Draft& copy, uint64_t hash, const Document& expe
   const base::MutexLock lock(mutex_);
   const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
   if (!old || old.document() != &expected || is_expired(expected.expiry_, now.unix_s())) return touched;
+  if (is_locked(expected, now.unix_s())) return touched;
   touched.done = true;
   Fetched& found = touched.fetched;
   found.expiry_before = expected.expiry_;
   found.last_access = expected.last_access_;
-  document.state_ = expected.state_;
-  if (!link(copy, hash, old, expected.cas_, now, after)) {
+  document.state_ = expected.state_ & Document::kCopied;
+  if (!link(copy, hash, old, cas_of(expected), now, after)) {
     touched.no_memory = true;
     return touched;
   }

@@ -38,6 +38,7 @@ inline constexpr std::string_view kUnauthenticated = "CLIENT_ERROR unauthenticat
 inline constexpr std::string_view kOutOfMemory = "SERVER_ERROR out of memory storing object\r\n";
 inline constexpr std::string_view kDiskUnreadable = "SERVER_ERROR disk read failed\r\n";
 inline constexpr std::string_view kDiskUnwritable = "SERVER_ERROR disk write failed, read-only\r\n";
+inline constexpr std::string_view kLocked = "SERVER_ERROR document is locked\r\n";
 inline constexpr std::string_view kOutOfMemoryReading = "SERVER_ERROR out of memory reading request\r\n";
 
 /// "VALUE key flags bytes [cas]\r\n". The value and kLineEnd follow.

@@ -61,6 +61,33 @@ test('counters', async () => {
   await assert.rejects(counters.increment('no-counter', 1), couchbase.DocumentNotFoundError);
 });
 
+test('get and lock', async () => {
+  await documents.upsert('l', 1);
+  const { cas, content } = await documents.getAndLock('l', 30);
+  assert.strictEqual(content, 1);
+  const short = { timeout: 500 };  // the SDK tries again until then
+  await assert.rejects(documents.getAndLock('l', 30, short), couchbase.TimeoutError);
+  await assert.rejects(documents.upsert('l', 2, short), couchbase.TimeoutError);
+  assert.strictEqual((await documents.get('l')).content, 1);
+  await documents.unlock('l', cas);
+  await assert.rejects(documents.unlock('l', cas), couchbase.CouchbaseError);
+  const second = await documents.getAndLock('l', 30);
+  await documents.replace('l', 3, { cas: second.cas });
+  await documents.upsert('l', 4);
+  assert.strictEqual((await documents.get('l')).content, 4);
+});
+
+test('a change that keeps the expiry', async () => {
+  await documents.upsert('p', { n: 1 }, { expiry: 1000 });
+  const expiry = async () => (await documents.get('p', { withExpiry: true })).expiryTime;
+  const before = await expiry();
+  await documents.upsert('p', { n: 2 }, { preserveExpiry: true });
+  await documents.replace('p', { n: 3 }, { preserveExpiry: true });
+  assert.strictEqual(await expiry(), before);
+  await documents.upsert('p', { n: 4 });
+  assert.ok(!(await expiry()));
+});
+
 test('expiry', async () => {
   const now = Date.now() / 1000;
   await documents.upsert('e', { a: 1 }, { expiry: 1000 });
