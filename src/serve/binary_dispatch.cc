@@ -75,8 +75,6 @@ BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& re
 void refuse(Session& session, const BinaryRequest& request, BinaryStatus status) {
   if (status == BinaryStatus::not_my_vbucket)
     return reply_binary_error(session, request.header, status, bucket_config(session));
-  if (status == BinaryStatus::unknown_collection)
-    return reply_binary_error(session, request.header, status, R"({"manifest_uid":"0"})");
   reply_binary_error(session, request.header, status);
 }
 

@@ -1,6 +1,7 @@
 #include "serve/binary_reply.h"
 
 #include <array>
+#include <string>
 #include <utility>
 
 #include "serve/session.h"
@@ -102,6 +103,11 @@ void answer_mutation(Session& session, const BinaryHeader& request, uint16_t vbu
 void reply_binary_error(Session& session, const BinaryHeader& request, wire::BinaryStatus status,
                         std::string_view context) {
   if (!session.has(Feature::xerror)) status = known_status(request, status);
+  std::string unknown;
+  if (status == wire::BinaryStatus::unknown_collection || status == wire::BinaryStatus::unknown_scope) {
+    unknown = R"({"manifest_uid":")" + store::manifest_number(session.manifest().uid()) + R"("})";
+    context = unknown;
+  }
   if (session.client() != nullptr) {
     const uint8_t datatype = !context.empty() && session.has(Feature::json) ? wire::kDatatypeJson : 0;
     return answer_value(session, request, context, {.status = status, .datatype = datatype});

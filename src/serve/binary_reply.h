@@ -30,6 +30,7 @@ void answer_document(Session& session, const wire::BinaryHeader& request, std::s
 void answer_mutation(Session& session, const wire::BinaryHeader& request, uint16_t vbucket, uint64_t seqno,
                      uint64_t cas, std::string_view value = {});
 /// An error. Memcached's clients get its text for it, those of Couchbase nothing, or `context`, a JSON text.
+/// Of an unknown collection or scope that is the uid of the manifest that does not have it.
 void reply_binary_error(Session& session, const wire::BinaryHeader& request, wire::BinaryStatus status,
                         std::string_view context = {});
 

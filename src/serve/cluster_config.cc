@@ -44,15 +44,17 @@ void append_vbucket_map(std::string& json, uint32_t vbuckets) {
 std::string bucket_config(const Session& session) {
   const net::Address place = place_of(session);
   const ServedBucket& bucket = session.served();
+  const uint64_t manifest_uid = bucket.collections().manifest()->uid();
   std::string json;
   json.reserve(1024 + 4 * size_t{bucket.bucket().vbucket_count()});
   fmt::format_to(std::back_inserter(json),
                  R"({{"rev":{},"revEpoch":{},"name":"{}","uuid":"{}","nodeLocator":"vbucket",)"
                  R"("uri":"/pools/default/buckets/{}?bucket_uuid={}",)"
                  R"("streamingUri":"/pools/default/bucketsStreaming/{}?bucket_uuid={}",)"
-                 R"("bucketCapabilitiesVer":"","bucketCapabilities":{},"collectionsManifestUid":"0",)",
-                 kConfigRevision, kConfigEpoch, bucket.name(), bucket.uuid(), bucket.name(), bucket.uuid(),
-                 bucket.name(), bucket.uuid(), kBucketCapabilities);
+                 R"("bucketCapabilitiesVer":"","bucketCapabilities":{},"collectionsManifestUid":"{}",)",
+                 bucket_config_revision(manifest_uid), kConfigEpoch, bucket.name(), bucket.uuid(),
+                 bucket.name(), bucket.uuid(), bucket.name(), bucket.uuid(), kBucketCapabilities,
+                 store::manifest_number(manifest_uid));
   append_node_services(json, session, place);
   const uint16_t management = session.engine().node.management_port;
   const net::Address managed{place.host, management != 0 ? management : place.port, {}};

@@ -26,8 +26,13 @@ struct Node {
 [[nodiscard]] std::string bucket_config(const Session& session);
 /// What clients are told that have no bucket: the nodes alone.
 [[nodiscard]] std::string global_config(const Session& session);
-/// The numbers of the configuration. Nothing that it says changes while the server runs.
+/// The numbers of the configuration. What it says of nodes does not change while the server runs.
 inline constexpr int64_t kConfigEpoch = 1;
 inline constexpr int64_t kConfigRevision = 1;
+/// That of a bucket changes with its collections.
+[[nodiscard]] constexpr int64_t bucket_config_revision(uint64_t manifest_uid) {
+  // Far below what a signed number holds: a manifest may come from anybody.
+  return kConfigRevision + static_cast<int64_t>(manifest_uid & (UINT64_MAX >> 2U));
+}
 
 }  // namespace bobbin::serve

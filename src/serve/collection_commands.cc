@@ -4,6 +4,7 @@
 
 #include "serve/binary_commands.h"
 #include "serve/session.h"
+#include "store/manifest.h"
 #include "wire/datatype.h"
 
 namespace bobbin::serve {
@@ -15,12 +16,13 @@ using wire::BinaryStatus;
 using wire::ExtrasLengths;
 using wire::Presence;
 
-constexpr std::string_view kManifest =
-    R"({"uid":"0","scopes":[{"name":"_default","uid":"0","collections":[{"name":"_default","uid":"0"}]}]})";
+// A name that is left out is the default.
+std::string_view named(std::string_view name) {
+  return name.empty() ? store::kDefaultName : name;
+}
 
-// What names one of a bucket's scopes or collections: "scope.collection", where an empty name is the default.
-bool is_default(std::string_view name) {
-  return name.empty() || name == "_default";
+bool is_name(std::string_view name) {
+  return store::is_manifest_name(name, store::NameOwner::server);
 }
 
 // Answers the manifest's uid and an id.
@@ -33,11 +35,7 @@ void answer_id(Session& session, const BinaryRequest& request, uint64_t manifest
 
 void handle_manifest(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const uint8_t datatype = session.has(wire::Feature::json) ? wire::kDatatypeJson : 0;
-  answer_value(session, request.header, kManifest, {.datatype = datatype});
-}
-
-void refuse(Session& session, const BinaryRequest& request, BinaryStatus status) {
-  reply_binary_error(session, request.header, status, R"({"manifest_uid":"0"})");
+  answer_value(session, request.header, session.manifest().json(), {.datatype = datatype});
 }
 
 // The path is the value; in older clients the key.
@@ -48,18 +46,28 @@ std::string_view path_of(const BinaryRequest& request) {
 void handle_collection_id(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const std::string_view path = path_of(request);
   const size_t dot = path.find('.');
-  if (dot == std::string_view::npos || path.find('.', dot + 1) != std::string_view::npos)
+  const std::string_view scope = named(path.substr(0, dot));
+  const std::string_view name = named(dot == std::string_view::npos ? path : path.substr(dot + 1));
+  if (dot == std::string_view::npos || !is_name(scope) || !is_name(name))
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
-  if (!is_default(path.substr(0, dot))) return refuse(session, request, BinaryStatus::unknown_scope);
-  if (!is_default(path.substr(dot + 1))) return refuse(session, request, BinaryStatus::unknown_collection);
-  answer_id(session, request, 0, 0);
+  const store::Manifest& manifest = session.manifest();
+  if (manifest.scope(scope) == nullptr)
+    return reply_binary_error(session, request.header, BinaryStatus::unknown_scope);
+  const store::Collection* const found = manifest.collection(scope, name);
+  if (found == nullptr) return reply_binary_error(session, request.header, BinaryStatus::unknown_collection);
+  answer_id(session, request, manifest.uid(), found->id);
 }
 
 void handle_scope_id(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const std::string_view path = path_of(request);
-  const std::string_view scope = path.substr(0, path.find('.'));
-  if (!is_default(scope)) return refuse(session, request, BinaryStatus::unknown_scope);
-  answer_id(session, request, 0, 0);
+  const size_t dot = path.find('.');
+  const std::string_view scope = named(path.substr(0, dot));
+  if (!is_name(scope) || (dot != std::string_view::npos && path.find('.', dot + 1) != std::string_view::npos))
+    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  const store::Manifest& manifest = session.manifest();
+  const store::Scope* const found = manifest.scope(scope);
+  if (found == nullptr) return reply_binary_error(session, request.header, BinaryStatus::unknown_scope);
+  answer_id(session, request, manifest.uid(), found->id);
 }
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name,

@@ -74,13 +74,14 @@ void handle_list_buckets(Session& session, const BinaryCommand&, const BinaryReq
 
 // The extras are the configuration that the client has: nothing is sent to who has the newest.
 void handle_cluster_config(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const bool of_bucket = session.has_bucket() && session.may_select(session.served());
   if (!request.extras.empty()) {
     const auto epoch = static_cast<int64_t>(wire::load_big_endian<uint64_t>(request.extras.data()));
     const auto revision = static_cast<int64_t>(wire::load_big_endian<uint64_t>(request.extras.data() + 8));
-    if (epoch > kConfigEpoch || (epoch == kConfigEpoch && revision >= kConfigRevision))
+    const int64_t current = of_bucket ? bucket_config_revision(session.manifest().uid()) : kConfigRevision;
+    if (epoch > kConfigEpoch || (epoch == kConfigEpoch && revision >= current))
       return answer_success(session, request.header);
   }
-  const bool of_bucket = session.has_bucket() && session.may_select(session.served());
   answer_json(session, request, of_bucket ? bucket_config(session) : global_config(session));
 }
 

@@ -23,6 +23,7 @@ ServedBucket::ServedBucket(ServedBucketOptions options, const base::Clock& clock
       bucket_(disk_ == nullptr ? *cache_ : disk_->bucket()),
       durable_replies_(options.durable_replies),
       uploads_(bucket_.quota_bytes() / 2),
+      collections_(bucket_, disk_.get(), clock),
       sweeper_(std::make_unique<store::Sweeper>(bucket_, clock)) {
   bucket_.set_eviction_observer(options.observer);
 }
@@ -41,11 +42,13 @@ void ServedBucket::start() {
 }
 
 disk::Result<void> ServedBucket::close() {
+  collections_.close();
   sweeper_.reset();
   return disk_ == nullptr ? disk::Result<void>() : disk_->close();
 }
 
 void ServedBucket::end() {
+  collections_.close();
   sweeper_.reset();
   disk_.reset();
 }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "disk/persistence.h"
+#include "serve/collections.h"
 #include "serve/upload.h"
 #include "store/bucket.h"
 #include "store/sweeper.h"
@@ -47,6 +48,7 @@ class ServedBucket {
   /// Null in front of a cache.
   [[nodiscard]] disk::Persistence* disk() const noexcept { return disk_.get(); }
   [[nodiscard]] bool durable_replies() const noexcept { return durable_replies_; }
+  [[nodiscard]] Collections& collections() const noexcept { return collections_; }
   [[nodiscard]] UploadBudget& uploads() const noexcept { return uploads_; }
 
  private:
@@ -58,6 +60,7 @@ class ServedBucket {
   store::Bucket& bucket_;
   const bool durable_replies_;
   mutable UploadBudget uploads_;
+  mutable Collections collections_;
   std::unique_ptr<store::Sweeper> sweeper_;
 };
 

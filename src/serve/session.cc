@@ -118,6 +118,12 @@ void Session::work_out_access() {
   access_ = access_to(*served_);
 }
 
+void Session::read_manifest() {
+  // In this order: the next call sees a change that comes in between.
+  manifest_generation_ = served_->collections().generation();
+  manifest_ = served_->collections().manifest();
+}
+
 bool Session::may_select(const ServedBucket& bucket) const {
   return access_to(bucket).may_select();
 }

@@ -64,6 +64,12 @@ class Session final : public net::Receiver {
   /// The bucket that this client works on; of memcached's protocols, the default one.
   [[nodiscard]] const ServedBucket& served() const noexcept { return *served_; }
   [[nodiscard]] store::Bucket& bucket() const noexcept { return served_->bucket(); }
+  /// The bucket's scopes and collections as they are now. Valid until the next call.
+  [[nodiscard]] const store::Manifest& manifest() {
+    if (manifest_ == nullptr || manifest_generation_ != served_->collections().generation()) [[unlikely]]
+      read_manifest();
+    return *manifest_;
+  }
   [[nodiscard]] CommandCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] LiveLog& log() const noexcept { return engine_.log; }
   [[nodiscard]] net::Connection& connection() const noexcept { return *connection_; }
@@ -136,6 +142,7 @@ class Session final : public net::Receiver {
   void finish_upload();
   void read_clock();
   void work_out_access();
+  void read_manifest();
   [[nodiscard]] Access access_to(const ServedBucket& bucket) const;
 
   struct Suspended {
@@ -150,7 +157,9 @@ class Session final : public net::Receiver {
   std::shared_ptr<ServedBucket> served_;
   std::unique_ptr<Client> client_;
   Access access_;
-  uint64_t access_generation_ = 0;  // of the users; 0: not worked out
+  uint64_t access_generation_ = 0;                   // of the users; 0: not worked out
+  std::shared_ptr<const store::Manifest> manifest_;  // of served_, when its generation was this
+  uint64_t manifest_generation_ = 0;
   std::string user_;
   std::unique_ptr<wire::ScramExchange> login_;
   net::Connection* connection_ = nullptr;

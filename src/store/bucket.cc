@@ -37,7 +37,8 @@ Bucket::Bucket(const BucketOptions& options)
       persistence_(options.type == BucketType::persistent
                        ? std::make_unique<SharedPersistence>(options_, account_)
                        : nullptr),
-      vbuckets_(std::make_unique<VBucket[]>(options.vbuckets)) {
+      vbuckets_(std::make_unique<VBucket[]>(options.vbuckets)),
+      manifest_(std::make_shared<const Manifest>()) {
   assert(std::has_single_bit(options.vbuckets) && options.vbuckets <= 1024);
   assert(options.max_value_bytes <= kLargestMaxValueBytes);
   for (uint32_t i = 0; i < options.vbuckets; ++i) {

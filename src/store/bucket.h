@@ -16,6 +16,7 @@
 #include "store/document.h"
 #include "store/expiry.h"
 #include "store/hash_table.h"
+#include "store/manifest.h"
 #include "store/memory.h"
 #include "store/persistence_types.h"
 
@@ -116,6 +117,17 @@ class Bucket {
   /// `observer` is told of each eviction from now on, on the evicting thread, with no lock held; null for
   /// nobody. It must live as long as the bucket.
   void set_eviction_observer(EvictionObserver* observer) noexcept;
+
+  // -- Collections --------------------------------------------------------------------------------------
+
+  /// The scopes and collections that there are. It does not change: what changes is which is present.
+  [[nodiscard]] std::shared_ptr<const Manifest> manifest() const;
+  /// Rises after each change of it: whoever keeps a manifest need not ask for another before.
+  [[nodiscard]] uint64_t manifest_generation() const noexcept {
+    return manifest_generation_.load(std::memory_order_acquire);
+  }
+  /// One thread at a time.
+  void set_manifest(std::shared_ptr<const Manifest> manifest, base::Now now);
 
   // -- For the sweeper ----------------------------------------------------------------------------------
 
@@ -249,6 +261,10 @@ class Bucket {
   base::Mutex garbage_mutex_;
   std::vector<HashTable> garbage_ GUARDED_BY(garbage_mutex_);
   uint32_t garbage_cursor_ GUARDED_BY(garbage_mutex_) = 0;
+
+  std::atomic<uint64_t> manifest_generation_{1};
+  mutable base::Mutex manifest_mutex_;
+  std::shared_ptr<const Manifest> manifest_ GUARDED_BY(manifest_mutex_);
 
   std::atomic<bool> wake_on_expiry_{false};
   base::Mutex waker_mutex_;
