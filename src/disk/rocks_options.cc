@@ -2,6 +2,7 @@
 
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/memtablerep.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
@@ -121,7 +122,12 @@ rocksdb::DBOptions database_options(const ShardOptions& options, std::shared_ptr
 std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const ShardOptions& options,
                                                              const std::shared_ptr<FilterState>& filters) {
   rocksdb::ColumnFamilyOptions rows = family_options(options, kDocumentBlockBytes, false);
-  rows.write_buffer_size = kSmallestWriteBuffer;
+  // Each commit writes the states of all vbuckets in it, and nobody reads them but whole, at a start:
+  // appended to a vector they cost no search, and need not be written out as often as two mebibytes of them
+  // would be.
+  rows.write_buffer_size = std::max(kSmallestWriteBuffer, options.resources->impl().write_buffer_bytes / 2);
+  rows.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
+  rows.memtable_insert_with_hint_prefix_extractor = nullptr;
   rocksdb::ColumnFamilyOptions docs = family_options(options, kDocumentBlockBytes, true);
   docs.enable_blob_files = true;
   docs.min_blob_size = options.blob_from_bytes;
