@@ -44,7 +44,7 @@ struct ServeConfig {
   Durability durability = Durability::memory;
   Eviction eviction = Eviction::value;
   size_t max_unsaved_bytes = size_t{64} << 20;
-  std::chrono::milliseconds flush_linger{20};
+  std::chrono::milliseconds flush_linger{200};
   size_t disk_memory_bytes = 0;  ///< 0: a share of memory_bytes
   size_t disk_shards = 0;        ///< 0: those that the directory has
   size_t disk_readers = 4;

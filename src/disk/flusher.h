@@ -19,7 +19,7 @@ namespace bobbin::disk {
 struct FlusherOptions {
   uint32_t shard = 0;
   uint32_t shards = 1;
-  std::chrono::milliseconds linger{20};
+  std::chrono::milliseconds linger{200};
   uint64_t commit_bytes = 4 << 20;
   /// Nobody lingers when the bucket has more that is not on disk.
   uint64_t hurry_above_bytes = 32 << 20;

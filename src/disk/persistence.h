@@ -23,7 +23,7 @@ struct PersistenceOptions {
   store::BucketOptions bucket;
   /// How long a change may wait for company before a flusher takes it. Nobody waits while somebody asked for
   /// a commit (after_commit), is out of memory, or dirty bytes have passed half of `max_dirty_bytes`.
-  std::chrono::milliseconds linger{20};
+  std::chrono::milliseconds linger{200};
   /// A commit ends with the vbucket that makes it as large as this.
   uint64_t commit_bytes = 4 << 20;
   /// Above this much that is not on disk, writers are to wait for a commit: with the linger and the time of a
