@@ -124,6 +124,7 @@ void run_binary_command(Session& session) {
     }
   }
   if (row->uploads) {
+    session.counters().times.note(CommandTimes::kBinary + request.header.opcode);
     session.take(request.head_bytes());
     return row->handle(session, *row, request);
   }
@@ -132,6 +133,7 @@ void run_binary_command(Session& session) {
     return session.swallow(request.frame_bytes());
   }
   if (state != wire::FrameState::complete) return;
+  session.counters().times.note(CommandTimes::kBinary + request.header.opcode);
   session.take(request.frame_bytes());
   row->handle(session, *row, request);
 }

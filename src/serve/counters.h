@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "net/counters.h"
+#include "serve/command_times.h"
 
 namespace bobbin::serve {
 
@@ -32,6 +33,7 @@ struct CommandCounters {
   net::OwnedCounter touch_misses;
   net::OwnedCounter store_too_large;
   net::OwnedCounter store_no_memory;
+  CommandTimes times;  ///< with the counts of all commands
 };
 
 struct NamedCounter {

@@ -27,6 +27,7 @@ void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
 
 size_t Session::on_bytes(net::Connection& connection, std::span<const char> unread, size_t seen) {
   read_clock();
+  if (began_ns_ == 0) began_ns_ = now_.unix_ns;
   const std::string_view bytes(unread.data(), unread.size());
   if (watching_) return bytes.size();
   if (!dialect_ && !bytes.empty()) dialect_ = wire::dialect_of(static_cast<uint8_t>(bytes.front()));
@@ -35,9 +36,11 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
     const size_t n = step(bytes.substr(consumed), consumed == 0 ? seen : 0);
     ++now_.unix_ns;  // so that the mutations of one read have different CAS values, on whatever keys
     consumed += n;
+    if (n == 0 && retrying()) counters_.times.take_back();
     if (n == 0 || retrying()) break;
     if (disk_ != nullptr) disk_->progressed();
   }
+  settle_times();
   if (disk_ != nullptr) disk_->settle();
   return quitting_ || watching_ ? bytes.size() : consumed;
 }
@@ -96,6 +99,16 @@ void Session::reply_value(store::DocumentRef document) {
 void Session::read_clock() {
   now_ = engine_.clock.now();
   if (has(wire::Feature::tracing)) client_->received_ns = now_.unix_ns;
+}
+
+// Where a request waits for the disk, its time goes on.
+void Session::settle_times() {
+  CommandTimes& times = counters_.times;
+  if (times.has_noted()) {
+    const uint64_t now_ns = engine_.clock.now().unix_ns;
+    times.settle(now_ns > began_ns_ ? now_ns - began_ns_ : 0);
+  }
+  if (!retrying()) began_ns_ = 0;
 }
 
 Access Session::access_to(const ServedBucket& bucket) const {

@@ -141,6 +141,7 @@ class Session final : public net::Receiver {
   size_t fill_upload(std::string_view bytes);
   void finish_upload();
   void read_clock();
+  void settle_times();
   void work_out_access();
   void read_manifest();
   [[nodiscard]] Access access_to(const ServedBucket& bucket) const;
@@ -164,6 +165,7 @@ class Session final : public net::Receiver {
   std::unique_ptr<wire::ScramExchange> login_;
   net::Connection* connection_ = nullptr;
   base::Now now_;
+  uint64_t began_ns_ = 0;  // when the requests that are being handled arrived; 0: there are none
   std::string_view following_;
   std::optional<wire::Dialect> dialect_;
   bool selected_ = true;

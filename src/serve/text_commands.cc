@@ -264,12 +264,14 @@ void run_text_command(Session& session, std::string_view line) {
     if (place == VerbIndex::kNone) break;
     if ((place & VerbIndex::kMeta) != 0) {
       const MetaCommandRow& row = meta_commands()[place & ~VerbIndex::kMeta];
-      if (row.verb == verb) return run_meta_command(session, row, arguments);
-      continue;
+      if (row.verb != verb) continue;
+      session.counters().times.note(CommandTimes::kMeta + (place & ~VerbIndex::kMeta));
+      return run_meta_command(session, row, arguments);
     }
     const TextCommand& row = kCommands[place];
     if (row.verb != verb) continue;
     TextRequest request;
+    session.counters().times.note(place);
     const wire::TextStatus status = wire::parse_text(row.shape, arguments, request);
     if (status == wire::TextStatus::ok) return row.handle(session, request);
     return reply_unless(request.noreply, session, wire::text_error(status));

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+
+#include "net/counters.h"
+
+namespace bobbin::serve {
+
+/// How long requests took, by command, of one loop. Written by the loop's thread only, without an allocation
+/// and without a lock; any thread reads.
+///
+/// The clock is read twice for all requests that came with one read of the socket, so each of them counts
+/// with the time until the last of them was answered: that is when its client sees anything. Requests that
+/// waited for the disk count with the wait.
+class CommandTimes {
+ public:
+  /// A text command is its place in its table, a meta command that and kMeta, a binary one its opcode and
+  /// kBinary.
+  static constexpr uint16_t kMeta = 128;
+  static constexpr uint16_t kBinary = 256;
+  static constexpr size_t kCommands = 512;
+  /// Step i counts what took at most 2^i microseconds and more than half of that; the last one all the rest.
+  static constexpr size_t kSteps = 25;
+
+  struct Histogram {
+    std::array<net::OwnedCounter, kSteps> steps;
+    net::OwnedCounter sum_ns;
+  };
+
+  /// A request of this command has begun.
+  void note(uint16_t command) noexcept {
+    if (pending_[command]++ == 0) touched_[touched_count_++] = command;
+    last_ = command;
+  }
+  /// The last one runs again later, and is noted then.
+  void take_back() noexcept {
+    if (last_ == kNone) return;
+    // One that was noted once only is the last that was touched.
+    if (--pending_[last_] == 0) --touched_count_;
+    last_ = kNone;
+  }
+  [[nodiscard]] bool has_noted() const noexcept { return touched_count_ > 0; }
+  /// All that were noted since the last time have taken so long.
+  void settle(uint64_t ns) noexcept {
+    const size_t step = step_of(ns);
+    for (size_t i = 0; i < touched_count_; ++i) {
+      Histogram& histogram = histograms_[touched_[i]];
+      const uint32_t count = pending_[touched_[i]];
+      histogram.steps[step].add(count);
+      histogram.sum_ns.add(count * ns);
+      pending_[touched_[i]] = 0;
+    }
+    touched_count_ = 0;
+    last_ = kNone;
+  }
+
+  [[nodiscard]] const Histogram& of(size_t command) const noexcept { return histograms_[command]; }
+
+  [[nodiscard]] static size_t step_of(uint64_t ns) noexcept {
+    const auto step = ns == 0 ? size_t{0} : static_cast<size_t>(std::bit_width((ns - 1) / 1000));
+    return step < kSteps ? step : kSteps - 1;
+  }
+
+ private:
+  static constexpr uint16_t kNone = kCommands;
+
+  std::array<Histogram, kCommands> histograms_;
+  std::array<uint32_t, kCommands> pending_{};
+  std::array<uint16_t, kCommands> touched_{};
+  size_t touched_count_ = 0;
+  uint16_t last_ = kNone;
+};
+
+}  // namespace bobbin::serve
