@@ -124,6 +124,7 @@ class Loader {
   void check_together() {
     settle_memory();
     if (given("port") && !given("mcbp_port")) config_.mcbp_port = 0;
+    if (given("port") && !given("http_port")) config_.http_port = 0;
     if (!errors_.empty()) return;
     const auto addresses = listen_addresses(config_);
     if (!addresses) {

@@ -39,6 +39,10 @@ constexpr std::array kOptions = {
          "The same addresses listen on this port too, where Couchbase's clients look; every port takes every protocol. "
          "0, as where --port is given without this: only on --port",
          [](ServeConfig& c) -> Field { return &c.mcbp_port; }},
+  Option{"http_port", OptionType::port, kWhere, 0, 65'535,
+         "TCP port of the same addresses for management by HTTP: the calls that Couchbase's clients make, health checks, "
+         "metrics. 0, as where --port is given without this: none",
+         [](ServeConfig& c) -> Field { return &c.http_port; }},
   Option{"advertise", OptionType::path, kWhere, 0, 0,
          "host or host:port at which Couchbase's clients reach this server, where that is not the host that they dial "
          "and the port that it listens on (port mapping, tunnels)",

@@ -144,7 +144,8 @@ std::string try_it(const net::Address& address, bool is_default) {
 
 }  // namespace
 
-std::string greeting(const ServeConfig& config, const std::vector<net::Address>& addresses) {
+std::string greeting(const ServeConfig& config, const std::vector<net::Address>& addresses,
+                     const std::vector<net::Address>& http) {
   std::string text = fmt::format("bobbin {}: {} thread{}, {} for documents\n", BOBBIN_VERSION, config.threads,
                                  config.threads == 1 ? "" : "s", human_bytes(config.memory_bytes));
   text += config.persistent ? fmt::format("data in {}, a write is acknowledged when it is {}\n", config.data,
@@ -152,6 +153,8 @@ std::string greeting(const ServeConfig& config, const std::vector<net::Address>&
                             : "a cache: nothing survives the end of this process (--data DIR keeps it)\n";
   for (const net::Address& address : addresses)
     text += fmt::format("listening on {}\n", address.text());
+  for (const net::Address& address : http)
+    text += fmt::format("managed at http://{}\n", address.text());
   if (!addresses.empty()) {
     const net::Address& first = addresses.front();
     text += try_it(first, first.text() == "127.0.0.1:11211");
@@ -175,7 +178,7 @@ int run_server(ServeConfig config, const StartServer& start) {
     fmt::print(stderr, "bobbin: cannot write {}: {}\n", config.pid_file, std::strerror(errno));
     return kExitCannotStart;
   }
-  fmt::print("{}", greeting(config, (*server)->addresses()));
+  fmt::print("{}", greeting(config, (*server)->addresses(), (*server)->http_addresses()));
   std::fflush(stdout);
   std::optional<WarmupDisplay> warmup(std::in_place, **server);
   const int signal = wait_for_signal(std::atomic<bool>{false});

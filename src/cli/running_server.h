@@ -27,6 +27,9 @@ class RunningServer {
   /// Where it listens, with the ports the kernel chose.
   [[nodiscard]] virtual std::vector<net::Address> addresses() const = 0;
 
+  /// Where its HTTP server listens; nothing where there is none.
+  [[nodiscard]] virtual std::vector<net::Address> http_addresses() const { return {}; }
+
   /// Stops accepting, answers what has arrived, closes. Blocks until that is done, at most the configured
   /// drain_timeout. Called once.
   virtual void drain() = 0;

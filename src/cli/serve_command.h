@@ -22,7 +22,8 @@ int serve_with(const StartServer& start, int argc, char** argv);
 int run_server(ServeConfig config, const StartServer& start);
 
 /// The lines that say where the server listens and how to try it.
-[[nodiscard]] std::string greeting(const ServeConfig& config, const std::vector<net::Address>& addresses);
+[[nodiscard]] std::string greeting(const ServeConfig& config, const std::vector<net::Address>& addresses,
+                                   const std::vector<net::Address>& http = {});
 
 /// docs/configuration.md, made from the option table.
 [[nodiscard]] std::string configuration_markdown();

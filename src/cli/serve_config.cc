@@ -37,4 +37,19 @@ base::Result<std::vector<net::Address>, base::Error> listen_addresses(const Serv
   return addresses;
 }
 
+base::Result<std::vector<net::Address>, base::Error> http_addresses(const ServeConfig& config) {
+  std::vector<net::Address> addresses;
+  if (config.http_port == 0) return addresses;
+  for (const std::string& text : config.listen) {
+    auto address = text == "none" ? net::Address{} : net::Address::parse(text, 0);
+    if (!address) return base::fail(std::move(address.error()));
+    if (address->host.empty()) continue;
+    // Hosts that are listened on at two ports are one for HTTP.
+    address->port = config.http_port;
+    const auto same = [&](const net::Address& other) { return other.text() == address->text(); };
+    if (std::none_of(addresses.begin(), addresses.end(), same)) addresses.push_back(std::move(*address));
+  }
+  return addresses;
+}
+
 }  // namespace bobbin::cli

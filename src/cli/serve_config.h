@@ -26,6 +26,8 @@ struct ServeConfig {
   uint16_t port = 11211;  ///< for every entry of `listen` that names none; 0: the kernel chooses
   /// Of the same entries, besides: where Couchbase's clients look. 0: none, as where `port` is given alone.
   uint16_t mcbp_port = 11210;
+  /// Of the same entries, besides: management by HTTP. 0: none, as where `port` is given alone.
+  uint16_t http_port = 8091;
   /// "host" or "host:port" that configurations for Couchbase's clients name; empty: what each has dialled.
   std::string advertise;
   bool dev = false;  ///< a user Administrator with the password "password", and anybody else as well
@@ -62,5 +64,7 @@ struct ServeConfig {
 /// `listen` with `port`, then with `mcbp_port`, then the Unix socket. Empty when there is nothing to listen
 /// on. An error names the entry that is no address.
 base::Result<std::vector<net::Address>, base::Error> listen_addresses(const ServeConfig& config);
+/// `listen` with `http_port`; empty when there is no HTTP.
+base::Result<std::vector<net::Address>, base::Error> http_addresses(const ServeConfig& config);
 
 }  // namespace bobbin::cli

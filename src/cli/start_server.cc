@@ -2,6 +2,7 @@
 #include <random>
 #include <utility>
 
+#include "admin/http_server.h"
 #include "cli/data_commands.h"
 #include "cli/options.h"
 #include "cli/running_server.h"
@@ -13,9 +14,17 @@ namespace {
 
 class ServingServer final : public RunningServer {
  public:
-  explicit ServingServer(std::unique_ptr<serve::Server> server) : server_(std::move(server)) {}
+  ServingServer(std::unique_ptr<serve::Server> server, std::unique_ptr<admin::HttpServer> http)
+      : server_(std::move(server)), http_(std::move(http)) {}
   [[nodiscard]] std::vector<net::Address> addresses() const override { return server_->addresses(); }
-  void drain() override { server_->drain(); }
+  [[nodiscard]] std::vector<net::Address> http_addresses() const override {
+    return http_ == nullptr ? std::vector<net::Address>() : http_->addresses();
+  }
+  // While data is drained, whoever asks is told that the server is not ready.
+  void drain() override {
+    server_->drain();
+    if (http_ != nullptr) http_->drain();
+  }
   disk::Result<void> close() override { return server_->close(); }
   [[nodiscard]] std::optional<disk::WarmupProgress> warmup() const override {
     if (server_->disk() == nullptr) return std::nullopt;
@@ -23,7 +32,8 @@ class ServingServer final : public RunningServer {
   }
 
  private:
-  std::unique_ptr<serve::Server> server_;
+  const std::unique_ptr<serve::Server> server_;
+  const std::unique_ptr<admin::HttpServer> http_;  // null: none. Uses what the other owns
 };
 
 // Under memcached's names what memcached has too, for the agents that read them; then every option by its
@@ -104,11 +114,26 @@ int exit_code_of(disk::ErrorKind kind) {
 
 namespace {
 
-serve::Node node_of(const ServeConfig& config) {
+serve::Node node_of(const ServeConfig& config, const std::vector<net::Address>& listen) {
   serve::Node node;
   const auto advertised = net::Address::parse(config.advertise, 0);
   if (advertised) node.advertised = *advertised;  // load_config has looked at it
+  const auto is_mcbp = [&](const net::Address& address) { return address.port == config.mcbp_port; };
+  if (std::any_of(listen.begin(), listen.end(), is_mcbp)) node.data_port = config.mcbp_port;
   return node;
+}
+
+/// Null when none is asked for.
+base::Result<std::unique_ptr<admin::HttpServer>, base::Error> open_http(const ServeConfig& config,
+                                                                        serve::Server& server) {
+  admin::HttpServerOptions options;
+  auto addresses = http_addresses(config);
+  if (!addresses) return base::fail(std::move(addresses.error()));
+  if (addresses->empty()) return nullptr;
+  options.listen = std::move(*addresses);
+  auto http = admin::HttpServer::open(options, server.engine());
+  if (http) server.set_management_port((*http)->addresses().front().port);
+  return http;
 }
 
 }  // namespace
@@ -141,10 +166,14 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   options.users = std::move(*users);
   options.allow_anonymous = config.dev;
   if (config.persistent && !config.dev) options.audit.file.path = audit_path(config.data);
-  options.node = node_of(config);
-  auto server = serve::Server::start(std::move(options));
+  options.node = node_of(config, options.front_end.listen);
+  auto server = serve::Server::open(std::move(options));
   if (!server) return base::fail(StartError{std::move(server.error().message)});
-  return std::make_unique<ServingServer>(std::move(*server));
+  auto http = open_http(config, **server);
+  if (!http) return base::fail(StartError{std::move(http.error().message)});
+  (*server)->run();
+  if (*http != nullptr) (*http)->run();
+  return std::make_unique<ServingServer>(std::move(*server), std::move(*http));
 }
 
 }  // namespace bobbin::cli

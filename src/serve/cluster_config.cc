@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <utility>
 
 #include "serve/session.h"
 
@@ -17,33 +18,43 @@ constexpr std::string_view kBucketCapabilities =
 
 net::Address place_of(const Session& session) {
   net::Address place = session.engine().node.advertised;
-  if (place.host.empty()) place.host = "$HOST";
   if (place.port != 0) return place;
   const auto local = net::Address::parse(session.connection().status().local, 0);
   if (local) place.port = local->port;
   return place;
 }
 
-void append_node_services(std::string& json, const Session& session, const net::Address& place) {
-  fmt::format_to(std::back_inserter(json), R"("nodesExt":[{{"services":{{"kv":{})", place.port);
-  const uint16_t management = session.engine().node.management_port;
-  if (management != 0) fmt::format_to(std::back_inserter(json), R"(,"mgmt":{})", management);
-  fmt::format_to(std::back_inserter(json), R"(}},"thisNode":true,"hostname":"{}"}}])", place.host);
+net::Address with_host(net::Address place) {
+  if (place.host.empty()) place.host = "$HOST";
+  return place;
 }
 
-// Every vbucket lies on the one server there is.
-void append_vbucket_map(std::string& json, uint32_t vbuckets) {
-  json += R"("vBucketMap":[)";
-  for (uint32_t i = 0; i < vbuckets; ++i)
-    json += i == 0 ? "[0]" : ",[0]";
-  json += ']';
+void append_node_services(std::string& json, const Node& node, const net::Address& place) {
+  fmt::format_to(std::back_inserter(json), R"("nodesExt":[{{"services":{{"kv":{})", place.port);
+  if (node.management_port != 0)
+    fmt::format_to(std::back_inserter(json), R"(,"mgmt":{})", node.management_port);
+  fmt::format_to(std::back_inserter(json), R"(}},"thisNode":true,"hostname":"{}"}}])", place.host);
 }
 
 }  // namespace
 
-std::string bucket_config(const Session& session) {
-  const net::Address place = place_of(session);
-  const ServedBucket& bucket = session.served();
+std::string vbucket_server_map(const ServedBucket& bucket, const net::Address& place) {
+  std::string json = fmt::format(
+      R"({{"hashAlgorithm":"CRC","numReplicas":0,"serverList":["{}"],"vBucketMap":[)", place.text());
+  // Every vbucket lies on the one server there is.
+  const uint32_t vbuckets = bucket.bucket().vbucket_count();
+  json.reserve(json.size() + 4 * size_t{vbuckets} + 2);
+  for (uint32_t i = 0; i < vbuckets; ++i)
+    json += i == 0 ? "[0]" : ",[0]";
+  return json += "]}";
+}
+
+std::string_view bucket_capabilities() {
+  return kBucketCapabilities;
+}
+
+std::string bucket_config(const Node& node, const ServedBucket& bucket, net::Address place) {
+  place = with_host(std::move(place));
   const uint64_t manifest_uid = bucket.collections().manifest()->uid();
   std::string json;
   json.reserve(1024 + 4 * size_t{bucket.bucket().vbucket_count()});
@@ -55,29 +66,33 @@ std::string bucket_config(const Session& session) {
                  bucket_config_revision(manifest_uid), kConfigEpoch, bucket.name(), bucket.uuid(),
                  bucket.name(), bucket.uuid(), bucket.name(), bucket.uuid(), kBucketCapabilities,
                  store::manifest_number(manifest_uid));
-  append_node_services(json, session, place);
-  const uint16_t management = session.engine().node.management_port;
-  const net::Address managed{place.host, management != 0 ? management : place.port, {}};
+  append_node_services(json, node, place);
+  const net::Address managed{place.host, node.management_port != 0 ? node.management_port : place.port, {}};
   fmt::format_to(std::back_inserter(json), R"(,"nodes":[{{"hostname":"{}","ports":{{"direct":{}}}}}],)",
                  managed.text(), place.port);
-  fmt::format_to(std::back_inserter(json),
-                 R"("vBucketServerMap":{{"hashAlgorithm":"CRC","numReplicas":0,"serverList":["{}"],)",
-                 place.text());
-  append_vbucket_map(json, bucket.bucket().vbucket_count());
-  json += R"(},"clusterCapabilitiesVer":[1,0],"clusterCapabilities":{},"clusterName":"","clusterUUID":")";
-  json += session.engine().node.cluster_uuid;
+  json += R"("vBucketServerMap":)" + vbucket_server_map(bucket, place);
+  json += R"(,"clusterCapabilitiesVer":[1,0],"clusterCapabilities":{},"clusterName":"","clusterUUID":")";
+  json += node.cluster_uuid;
   json += "\"}";
   return json;
 }
 
-std::string global_config(const Session& session) {
+std::string global_config(const Node& node, net::Address place) {
   std::string json = fmt::format(R"({{"rev":{},"revEpoch":{},)", kConfigRevision, kConfigEpoch);
-  append_node_services(json, session, place_of(session));
+  append_node_services(json, node, with_host(std::move(place)));
   fmt::format_to(std::back_inserter(json),
                  R"(,"clusterCapabilitiesVer":[1,0],"clusterCapabilities":{{}},"clusterName":"",)"
                  R"("clusterUUID":"{}"}})",
-                 session.engine().node.cluster_uuid);
+                 node.cluster_uuid);
   return json;
+}
+
+std::string bucket_config(const Session& session) {
+  return bucket_config(session.engine().node, session.served(), place_of(session));
+}
+
+std::string global_config(const Session& session) {
+  return global_config(session.engine().node, place_of(session));
 }
 
 }  // namespace bobbin::serve

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "net/address.h"
 
@@ -17,6 +18,8 @@ struct Node {
   /// that of the client's connection.
   net::Address advertised = {};
   uint16_t management_port = 0;  ///< of the HTTP server; 0: there is none
+  /// Of this server, for who asks by other means than its connection. 0: it listens on no TCP port.
+  uint16_t data_port = 0;
 };
 
 /// The configuration of the bucket that the session has selected, as GET_CLUSTER_CONFIG and NOT_MY_VBUCKET
@@ -26,6 +29,13 @@ struct Node {
 [[nodiscard]] std::string bucket_config(const Session& session);
 /// What clients are told that have no bucket: the nodes alone.
 [[nodiscard]] std::string global_config(const Session& session);
+
+/// The same for who is no session; `place` is where the bucket's data is reached. No host stands for "$HOST".
+[[nodiscard]] std::string bucket_config(const Node& node, const ServedBucket& bucket, net::Address place);
+[[nodiscard]] std::string global_config(const Node& node, net::Address place);
+/// Parts of it, each a value of JSON: where each vbucket lies, and what clients may dare to ask for.
+[[nodiscard]] std::string vbucket_server_map(const ServedBucket& bucket, const net::Address& place);
+[[nodiscard]] std::string_view bucket_capabilities();
 /// The numbers of the configuration. What it says of nodes does not change while the server runs.
 inline constexpr int64_t kConfigEpoch = 1;
 inline constexpr int64_t kConfigRevision = 1;

@@ -41,6 +41,7 @@ struct Engine {
   const Node& node;
   Users& users;
   Logins& logins;
+  AuditLog& audit;
   /// Who has not logged in may do everything, though there are users. Where there are none, anybody may.
   bool allow_anonymous;
   base::Now started;

@@ -17,6 +17,12 @@ Node with_uuid(Node node, const ServedBucketOptions& bucket) {
   return node;
 }
 
+uint16_t first_port(const std::vector<net::Address>& addresses) {
+  for (const net::Address& address : addresses)
+    if (!address.is_unix()) return address.port;
+  return 0;
+}
+
 AuditOptions with_clock(AuditOptions options, const base::Clock& clock) {
   options.clock = &clock;
   return options;
@@ -37,17 +43,8 @@ Server::Server(ServerOptions&& options)
       logins_(*users_, audit_, clock_),
       log_(clock_),
       bucket_(std::make_shared<ServedBucket>(observed(std::move(options.bucket), log_), clock_)),
-      engine_{bucket_,
-              clock_,
-              log_,
-              counters_,
-              settings_,
-              front_end_,
-              baseline_,
-              node_,
-              *users_,
-              logins_,
-              options.allow_anonymous,
+      engine_{bucket_,     clock_, log_,    counters_, settings_, front_end_,
+              baseline_,   node_,  *users_, logins_,   audit_,    options.allow_anonymous,
               clock_.now()} {
   for (size_t i = 0; i < std::max<size_t>(options.front_end.threads, 1); ++i) {
     counters_.push_back(std::make_unique<CommandCounters>());
@@ -55,18 +52,29 @@ Server::Server(ServerOptions&& options)
 }
 
 base::Result<std::unique_ptr<Server>, base::Error> Server::start(ServerOptions options) {
+  auto server = open(std::move(options));
+  if (server) (*server)->run();
+  return server;
+}
+
+base::Result<std::unique_ptr<Server>, base::Error> Server::open(ServerOptions options) {
   const net::FrontEndOptions front_end = options.front_end;
-  const std::string control = options.control;
+  std::string control = options.control;
   std::unique_ptr<Server> server(new Server(std::move(options)));
   auto opened = net::FrontEnd::open(front_end, [server = server.get()](size_t loop) {
     return std::make_unique<Session>(server->engine_, *server->counters_[loop]);
   });
   if (!opened) return base::fail(std::move(opened.error()));
   server->front_end_ = std::move(*opened);
-  server->bucket_->start();
-  if (server->disk() != nullptr && !control.empty()) server->open_control_socket(control);
-  server->front_end_->run();
+  server->control_path_ = std::move(control);
+  if (server->node_.data_port == 0) server->node_.data_port = first_port(server->addresses());
   return server;
+}
+
+void Server::run() {
+  bucket_->start();
+  if (disk() != nullptr && !control_path_.empty()) open_control_socket(control_path_);
+  front_end_->run();
 }
 
 // Documents are served whether or not they can be backed up meanwhile.

@@ -31,6 +31,9 @@ class Server {
  public:
   /// Listens, and returns when clients can connect. The error names the address that cannot be used.
   static base::Result<std::unique_ptr<Server>, base::Error> start(ServerOptions options);
+  /// The same in two steps: after the first it listens, and nobody is served before the second.
+  static base::Result<std::unique_ptr<Server>, base::Error> open(ServerOptions options);
+  void run();
   /// Ends at once what is still running.
   ~Server();
   Server(const Server&) = delete;
@@ -47,6 +50,10 @@ class Server {
   /// Null in front of a cache.
   [[nodiscard]] disk::Persistence* disk() noexcept { return bucket_->disk(); }
   [[nodiscard]] const net::FrontEnd& front_end() const noexcept { return *front_end_; }
+  /// For other ways in, which end before this does.
+  [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
+  /// Between open() and run(): where the HTTP server listens, for clients to be told.
+  void set_management_port(uint16_t port) noexcept { node_.management_port = port; }
 
  private:
   void open_control_socket(const std::string& path);
@@ -56,7 +63,8 @@ class Server {
 
   const base::SystemClock clock_;
   const std::vector<Setting> settings_;
-  const Node node_;
+  Node node_;  // does not change any more once it runs
+  std::string control_path_;
   const std::unique_ptr<Users> users_;
   AuditLog audit_;
   Logins logins_;

@@ -44,44 +44,6 @@ constexpr std::pair<uint64_t EventCounts::*, net::OwnedCounter net::LoopCounters
     {&EventCounts::spool_bytes_in, &net::LoopCounters::spool_bytes_in},
 };
 
-// What exists now, added up over the loops.
-struct LoopGauges {
-  uint64_t unsent_bytes = 0;
-  uint64_t unread_bytes = 0;
-  uint64_t spool_bytes = 0;
-};
-
-EventCounts collect(const Engine& engine) {
-  EventCounts counts;
-  for (size_t i = 0; i < kCommandCounters.size(); ++i) {
-    for (const auto& loop : engine.counters)
-      counts.commands[i] += ((*loop).*kCommandCounters[i].counter).get();
-  }
-  counts.log_sent = engine.log.sent();
-  counts.log_skipped = engine.log.skipped();
-  if (engine.front_end == nullptr) return counts;
-  for (const auto& loop : engine.front_end->loops()) {
-    for (const auto& [field, counter] : kLoopFields)
-      counts.*field += (loop->counters().*counter).get();
-  }
-  const net::ListenerCounters& listeners = engine.front_end->listener_counters();
-  counts.listener_pauses = listeners.pauses.get();
-  counts.listener_no_descriptors = listeners.no_descriptors.get();
-  counts.listener_paused_us = listeners.paused_us.get();
-  return counts;
-}
-
-LoopGauges gauges(const Engine& engine) {
-  LoopGauges sum;
-  if (engine.front_end == nullptr) return sum;
-  for (const auto& loop : engine.front_end->loops()) {
-    sum.unsent_bytes += loop->counters().unsent_bytes.get();
-    sum.unread_bytes += loop->counters().unread_bytes.get();
-    sum.spool_bytes += loop->counters().spool_bytes_now.get();
-  }
-  return sum;
-}
-
 // Formats numbers for a sink that takes text.
 class Report {
  public:
@@ -126,7 +88,7 @@ void report_connections(const Engine& engine, const EventCounts& counts, const R
 void report_traffic(const Engine& engine, const ServedBucket& bucket, const EventCounts& counts,
                     const Report& stat) {
   const bool started = engine.front_end != nullptr;
-  const LoopGauges now = gauges(engine);
+  const LoopGauges now = loop_gauges(engine);
   stat("auth_cmds", 0);
   stat("auth_errors", 0);
   stat("bytes_read", counts.bytes_read);
@@ -173,7 +135,7 @@ void report_store(const store::Statistics& store, const Report& stat) {
 }
 
 void report_general(const Engine& engine, const ServedBucket& bucket, const Report& stat) {
-  const EventCounts counts = engine.baseline.since(collect(engine));
+  const EventCounts counts = engine.baseline.since(count_events(engine));
   report_process(engine, stat);
   report_connections(engine, counts, stat);
   for (size_t i = 0; i < kCommandCounters.size(); ++i)
@@ -256,7 +218,7 @@ void report_settings(const Engine& engine, const ServedBucket&, const Report& st
 }
 
 void reset(const Engine& engine, const ServedBucket& bucket, const Report&) {
-  engine.baseline.set(collect(engine));
+  engine.baseline.set(count_events(engine));
   bucket.bucket().reset_statistics();
 }
 
@@ -269,6 +231,37 @@ constexpr std::pair<std::string_view, void (*)(const Engine&, const ServedBucket
 };
 
 }  // namespace
+
+EventCounts count_events(const Engine& engine) {
+  EventCounts counts;
+  for (size_t i = 0; i < kCommandCounters.size(); ++i) {
+    for (const auto& loop : engine.counters)
+      counts.commands[i] += ((*loop).*kCommandCounters[i].counter).get();
+  }
+  counts.log_sent = engine.log.sent();
+  counts.log_skipped = engine.log.skipped();
+  if (engine.front_end == nullptr) return counts;
+  for (const auto& loop : engine.front_end->loops()) {
+    for (const auto& [field, counter] : kLoopFields)
+      counts.*field += (loop->counters().*counter).get();
+  }
+  const net::ListenerCounters& listeners = engine.front_end->listener_counters();
+  counts.listener_pauses = listeners.pauses.get();
+  counts.listener_no_descriptors = listeners.no_descriptors.get();
+  counts.listener_paused_us = listeners.paused_us.get();
+  return counts;
+}
+
+LoopGauges loop_gauges(const Engine& engine) {
+  LoopGauges sum;
+  if (engine.front_end == nullptr) return sum;
+  for (const auto& loop : engine.front_end->loops()) {
+    sum.unsent_bytes += loop->counters().unsent_bytes.get();
+    sum.unread_bytes += loop->counters().unread_bytes.get();
+    sum.spool_bytes += loop->counters().spool_bytes_now.get();
+  }
+  return sum;
+}
 
 EventCounts StatBaseline::since(const EventCounts& now) const {
   EventCounts difference = now;

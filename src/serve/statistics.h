@@ -45,6 +45,17 @@ struct EventCounts {
   uint64_t log_skipped = 0;
 };
 
+/// Since the start.
+[[nodiscard]] EventCounts count_events(const Engine& engine);
+
+/// What exists now, added up over the loops.
+struct LoopGauges {
+  uint64_t unsent_bytes = 0;
+  uint64_t unread_bytes = 0;
+  uint64_t spool_bytes = 0;
+};
+[[nodiscard]] LoopGauges loop_gauges(const Engine& engine);
+
 /// The counts as they were at the last `stats reset`. What is reported begins at zero again, while the
 /// counters only rise: nobody but their owner ever writes them. Any thread.
 class StatBaseline {

@@ -15,6 +15,7 @@ class NpmClients(unittest.TestCase):
         with Server(threads=threads, **options) as server:
             environment = dict(os.environ)
             environment["BOBBIN_ADDRESS"] = server.address
+            environment["BOBBIN_HTTP"] = f"127.0.0.1:{server.http}"
             environment["BOBBIN_THREADS"] = str(threads)
             done = subprocess.run(
                 ["node", "--test", os.path.join(_HERE, script)],
@@ -36,15 +37,18 @@ class NpmClients(unittest.TestCase):
     def test_memcached_two_threads(self):
         self.run_script("memcached_test.js", threads=2)
 
-    def run_couchbase(self, *, threads):
+    def run_couchbase(self, script, *, threads):
         with tempfile.TemporaryDirectory(prefix="bobbin-sdk-") as folder:
-            self.run_script("couchbase_test.js", threads=threads, dev=True, data=os.path.join(folder, "data"))
+            self.run_script(script, threads=threads, http=True, dev=True, data=os.path.join(folder, "data"))
 
     def test_couchbase_one_thread(self):
-        self.run_couchbase(threads=1)
+        self.run_couchbase("couchbase_test.js", threads=1)
 
     def test_couchbase_two_threads(self):
-        self.run_couchbase(threads=2)
+        self.run_couchbase("couchbase_test.js", threads=2)
+
+    def test_couchbase_management(self):
+        self.run_couchbase("couchbase_management_test.js", threads=2)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,16 @@ def poll(condition, what, patience_s=PATIENCE_S):
         time.sleep(0.01)
 
 
+def free_port():
+    """One that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Server:
-    """One server process on loopback. `tcp` and `unix` are its endpoints: (host, port) and a path, or None.
+    """One server process on loopback. `tcp` and `unix` are its endpoints: (host, port) and a path, or None; `http`
+    is the port of its HTTP server, with the option http=True.
 
     Options have the names of bobbin's flags (threads, memory, max_item_size, idle_timeout ...); those
     that memcached has too are translated for it, the rest is left out. Sizes are strings such as "64M",
@@ -44,8 +52,11 @@ class Server:
     `nofile` limits the process's file descriptors.
     """
 
-    def __init__(self, kind=None, *, unix=False, nofile=None, **options):
+    def __init__(self, kind=None, *, unix=False, nofile=None, http=False, **options):
         self.kind = kind or KIND
+        self.http = None
+        if http:
+            self.http = options["http_port"] = free_port()
         self.tcp = None
         self.unix = None
         options.setdefault("threads", 1)

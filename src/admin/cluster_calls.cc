@@ -1,0 +1,94 @@
+// The server, and where clients find what.
+
+#include "admin/admission.h"
+#include "admin/bucket_text.h"
+#include "admin/route.h"
+#include "serve/cluster_config.h"
+
+namespace bobbin::admin {
+namespace {
+
+HttpResponse handle_root(const Call& call) {
+  return text_answer("Bobbin " BOBBIN_VERSION ", at " + managed_at(call).text() +
+                     ". See /pools, /metrics, /readyz.\n");
+}
+
+HttpResponse handle_pools(const Call& call) {
+  const serve::Access access = access_of(call, {});
+  const std::string& uuid = call.engine().node.cluster_uuid;
+  JsonWriter json;
+  json.begin_object();
+  json.member("isAdminCreds", access.may(serve::kManageServer));
+  json.member("isROAdminCreds", access.may(serve::kReadServer) && !access.may(serve::kManageServer));
+  json.member("isEnterprise", false).key("allowedServices").begin_array().value("kv").end();
+  json.key("pools").begin_array().begin_object();
+  json.member("name", "default").member("uri", "/pools/default?uuid=" + uuid);
+  json.member("streamingUri", "/poolsStreaming/default?uuid=" + uuid);
+  json.end().end();
+  json.key("settings").begin_object().end();
+  json.member("uuid", uuid).member("implementationVersion", kRestVersion);
+  json.key("componentsVersion").begin_object().member("bobbin", BOBBIN_VERSION).end();
+  json.end();
+  return json_answer(json.take());
+}
+
+void write_storage_totals(JsonWriter& json, const Call& call) {
+  const serve::ServedBucket& bucket = *call.engine().bucket;
+  const store::Statistics stats = bucket.bucket().statistics();
+  json.key("storageTotals").begin_object();
+  json.key("ram").begin_object();
+  json.member("total", stats.quota_bytes).member("quotaTotal", stats.quota_bytes);
+  json.member("quotaUsed", stats.quota_bytes).member("used", stats.used_bytes);
+  json.member("usedByData", stats.item_bytes).member("quotaUsedPerNode", stats.quota_bytes);
+  json.member("quotaTotalPerNode", stats.quota_bytes).end();
+  const uint64_t disk_bytes = bucket.disk() == nullptr ? 0 : bucket.disk()->statistics().shards.file_bytes;
+  json.key("hdd").begin_object().member("used", disk_bytes).member("usedByData", disk_bytes).end();
+  json.end();
+}
+
+HttpResponse handle_pool(const Call& call) {
+  JsonWriter json;
+  json.begin_object();
+  json.member("name", "default").member("clusterName", "");
+  json.key("nodes").begin_array();
+  write_node(json, call);
+  json.end();
+  json.key("buckets").begin_object().member("uri", "/pools/default/buckets");
+  json.member("terseBucketsBase", "/pools/default/b/")
+      .member("terseStreamingBucketsBase", "/pools/default/bs/");
+  json.end();
+  json.member("balanced", true).member("rebalanceStatus", "none");
+  json.member("memoryQuota", call.engine().bucket->bucket().quota_bytes() >> 20);
+  write_storage_totals(json, call);
+  json.member("uri", "/pools/default").member("nodeStatusesUri", "/nodeStatuses");
+  json.end();
+  return json_answer(json.take());
+}
+
+HttpResponse handle_nodes(const Call& call) {
+  JsonWriter json;
+  json.begin_object().member("name", "default").key("nodes").begin_array();
+  write_node(json, call);
+  json.end().end();
+  return json_answer(json.take());
+}
+
+HttpResponse handle_node_services(const Call& call) {
+  return json_answer(serve::global_config(call.engine().node, place_of(call)));
+}
+
+constexpr Route kRoutes[] = {
+    {"GET", "/", Door::everybody, 0, handle_root},
+    {"GET", "/pools", Door::users, 0, handle_pools},
+    {"GET", "/pools/default", Door::users, 0, handle_pool},
+    {"GET", "/pools/nodes", Door::users, 0, handle_nodes},
+    {"GET", "/pools/default/nodeServices", Door::users, 0, handle_node_services},
+};
+
+}  // namespace
+
+std::span<const Route> cluster_routes() {
+  return kRoutes;
+}
+
+}  // namespace bobbin::admin

@@ -1,0 +1,69 @@
+// The managers of the official Couchbase SDK, unmodified, against a server started with --dev at BOBBIN_ADDRESS,
+// whose HTTP is at BOBBIN_HTTP (both host:port).
+'use strict';
+
+const assert = require('node:assert');
+const http = require('node:http');
+const { after, before, test } = require('node:test');
+const couchbase = require('couchbase');
+
+const url = `couchbase://${process.env.BOBBIN_ADDRESS}`;
+const login = { username: 'Administrator', password: 'password' };
+const timeouts = { kvTimeout: 20000, connectTimeout: 20000, managementTimeout: 20000 };
+
+let cluster;
+
+before(async () => {
+  cluster = await couchbase.connect(url, { ...login, timeouts });
+});
+after(() => cluster.close());
+
+/** The status, headers and text that a path is answered with. */
+function get(path, options = {}) {
+  return new Promise((resolve, reject) => {
+    const auth = `${login.username}:${login.password}`;
+    http.get(`http://${process.env.BOBBIN_HTTP}${path}`, { auth, ...options }, (answer) => {
+      let text = '';
+      answer.on('data', (some) => { text += some; });
+      answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, text }));
+    }).on('error', reject);
+  });
+}
+
+test('a ping finds the management port', async () => {
+  const { services } = await cluster.ping({ serviceTypes: ['mgmt', 'kv'] });
+  assert.ok(services.mgmt.length > 0);
+  for (const { state } of [...services.mgmt, ...services.kv]) assert.strictEqual(state, 0, 'ok');
+});
+
+test('buckets are described', async () => {
+  const all = await cluster.buckets().getAllBuckets();
+  assert.deepStrictEqual(all.map(({ name }) => name), ['default']);
+  const bucket = await cluster.buckets().getBucket('default');
+  assert.strictEqual(bucket.bucketType, couchbase.BucketType.Couchbase);
+  assert.strictEqual(bucket.numReplicas, 0);
+  assert.ok(bucket.ramQuotaMB > 0);
+  assert.strictEqual(bucket.evictionPolicy, couchbase.EvictionPolicy.ValueOnly);
+  await assert.rejects(cluster.buckets().getBucket('nowhere'), couchbase.BucketNotFoundError);
+});
+
+test('scopes are described', async () => {
+  const scopes = await cluster.bucket('default').collections().getAllScopes();
+  const defaults = scopes.find(({ name }) => name === '_default');
+  assert.ok(defaults.collections.some(({ name }) => name === '_default'));
+});
+
+test('a wrong password is told so', async () => {
+  assert.strictEqual((await get('/pools', { auth: 'Administrator:wrong' })).status, 401);
+});
+
+test('who watches can tell that it lives, and what it does', async () => {
+  await cluster.bucket('default').defaultCollection().upsert('watched', 1);
+  assert.strictEqual((await get('/livez')).status, 200);
+  assert.strictEqual((await get('/readyz')).status, 200);
+  const { status, headers, text } = await get('/metrics');
+  assert.strictEqual(status, 200);
+  assert.match(headers['content-type'], /^text\/plain; version=0\.0\.4/);
+  assert.match(text, /^bobbin_command_duration_seconds_count\{protocol="binary",command="set"\} [1-9]/m);
+  assert.match(text, /^bobbin_ready 1$/m);
+});
