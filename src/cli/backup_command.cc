@@ -169,12 +169,15 @@ int list(const Arguments& arguments) {
   std::string text;
   for (const disk::Backup& backup : *backups) {
     if (arguments.has("--json")) {
-      text += fmt::format("{}{{\"number\":{},\"time\":\"{}\",\"documents\":{},\"files\":{},\"bytes\":{}}}",
-                          text.empty() ? "[" : ",", backup.number, utc_text(backup.unix_ns), backup.documents,
-                          backup.files.size(), backup.bytes());
+      text += fmt::format(
+          "{}{{\"number\":{},\"time\":\"{}\",\"documents\":{},\"files\":{},\"bytes\":{},"
+          "\"has_history\":{}}}",
+          text.empty() ? "[" : ",", backup.number, utc_text(backup.unix_ns), backup.documents,
+          backup.files.size(), backup.bytes(), !backup.histories.empty());
     } else {
-      text += fmt::format("{:>4}  {}  about {} documents, {}\n", backup.number, utc_text(backup.unix_ns),
-                          backup.documents, human_bytes(backup.bytes()));
+      text += fmt::format("{:>4}  {}  about {} documents, {}{}\n", backup.number, utc_text(backup.unix_ns),
+                          backup.documents, human_bytes(backup.bytes()),
+                          backup.histories.empty() ? "" : ", and all that was done since the one before");
     }
   }
   for (const uint64_t number : disk::backup_numbers(folder)) {

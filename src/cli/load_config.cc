@@ -244,7 +244,7 @@ class Loader {
       return;
     }
     for (const std::string_view key : {"durability", "eviction", "max_unsaved", "flush_linger", "disk_memory",
-                                       "disk_shards", "disk_readers"}) {
+                                       "disk_shards", "disk_readers", "history"}) {
       if (!given(key)) continue;
       errors_.push_back({where(key) + "a cache, which --memory without --data asks for, has no disk"});
     }

@@ -105,6 +105,10 @@ constexpr std::array kOptions = {
   Option{"disk_readers", OptionType::count, kData, 1, 256,
          "Threads that read from disk what is not in memory",
          [](ServeConfig& c) -> Field { return &c.disk_readers; }},
+  Option{"history", OptionType::size, kData, 0, 1024 * kGiB,
+         "Bytes of changes to keep on disk until a backup takes them, at most half of what is free: bobbin restore "
+         "--until then restores any moment between two backups",
+         [](ServeConfig& c) -> Field { return &c.history_bytes; }},
 
   Option{"max_connections", OptionType::count, kConnections, 1, 1'000'000,
          "Connections open at once; further ones wait in the backlog until one closes",

@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <chrono>
 #include <limits>
 #include <span>
 
@@ -55,6 +56,48 @@ std::optional<uint64_t> parse_with_unit(std::string_view text, std::span<const U
   return std::nullopt;
 }
 
+/// Takes exactly so many digits off the front.
+std::optional<int> take_digits(std::string_view& text, size_t count) {
+  int number = 0;
+  if (text.size() < count) return std::nullopt;
+  const auto [rest, problem] = std::from_chars(text.data(), text.data() + count, number);
+  if (problem != std::errc{} || rest != text.data() + count || text.front() == '-') return std::nullopt;
+  text.remove_prefix(count);
+  return number;
+}
+
+/// ".25" as nanoseconds; nothing is none.
+std::optional<uint64_t> parse_fraction_ns(std::string_view text) {
+  if (text.empty()) return 0;
+  constexpr size_t kDigits = 9;
+  if (text.front() != '.' || text.size() == 1 || text.size() > kDigits + 1) return std::nullopt;
+  std::string digits(text.substr(1));
+  digits.resize(kDigits, '0');
+  return parse_count(digits);
+}
+
+/// Takes "2026-11-24T15:00:00" off the front.
+std::optional<uint64_t> take_seconds(std::string_view& text) {
+  std::array<int, 6> parts{};
+  constexpr std::array kBehind = {"-", "-", "T ", ":", ":", ""};
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const auto part = take_digits(text, i == 0 ? 4 : 2);
+    if (!part) return std::nullopt;
+    parts[i] = *part;
+    const std::string_view behind = kBehind[i];
+    if (behind.empty()) continue;
+    if (text.empty() || behind.find(text.front()) == std::string_view::npos) return std::nullopt;
+    text.remove_prefix(1);
+  }
+  const std::chrono::year_month_day day{std::chrono::year(parts[0]),
+                                        std::chrono::month(static_cast<unsigned>(parts[1])),
+                                        std::chrono::day(static_cast<unsigned>(parts[2]))};
+  if (!day.ok() || parts[0] < 1970 || parts[3] > 23 || parts[4] > 59 || parts[5] > 59) return std::nullopt;
+  const auto midnight = std::chrono::sys_days(day).time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::seconds(midnight).count() + parts[3] * 3600 + parts[4] * 60 +
+                               parts[5]);
+}
+
 }  // namespace
 
 std::optional<uint64_t> parse_count(std::string_view text) {
@@ -69,6 +112,22 @@ std::optional<uint64_t> parse_size(std::string_view text) {
 
 std::optional<uint64_t> parse_duration_ms(std::string_view text) {
   return parse_with_unit(text, kDurationUnits);
+}
+
+std::optional<uint64_t> parse_moment_ns(std::string_view text) {
+  constexpr uint64_t kSecond = 1'000'000'000;
+  std::optional<uint64_t> seconds;
+  if (text.size() > 4 && text[4] == '-') {
+    seconds = take_seconds(text);
+    if (text.ends_with('Z')) text.remove_suffix(1);
+  } else {
+    seconds = parse_count(text.substr(0, text.find('.')));
+    text.remove_prefix(std::min(text.find('.'), text.size()));
+  }
+  const auto fraction = parse_fraction_ns(text);
+  if (!seconds || !fraction || *seconds > std::numeric_limits<uint64_t>::max() / kSecond - 1)
+    return std::nullopt;
+  return *seconds * kSecond + *fraction;
 }
 
 std::optional<uint64_t> parse_mode(std::string_view text) {

@@ -17,6 +17,10 @@ std::optional<uint64_t> parse_size(std::string_view text);
 /// Milliseconds: a number and, optionally, ms, s, m, h or d; a bare number is seconds.
 std::optional<uint64_t> parse_duration_ms(std::string_view text);
 
+/// Unix nanoseconds: a moment in UTC, "2026-11-24T15:00:00Z", or "2026-11-24 15:00:00.250"; or seconds since
+/// 1970, also with a fraction.
+std::optional<uint64_t> parse_moment_ns(std::string_view text);
+
 /// A file mode: one to four octal digits ("0700", "660").
 std::optional<uint64_t> parse_mode(std::string_view text);
 

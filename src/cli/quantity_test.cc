@@ -44,6 +44,23 @@ TEST(Quantity, CountsAreDigitsOnly) {
     EXPECT_FALSE(parse_count(text)) << text;
 }
 
+TEST(Quantity, MomentsAreInUtcOrSecondsSince1970) {
+  constexpr uint64_t kSecond = 1'000'000'000;
+  EXPECT_EQ(parse_moment_ns("1970-01-01T00:00:00Z"), 0u);
+  EXPECT_EQ(parse_moment_ns("2026-11-24T15:00:00Z"), 1'795'532'400 * kSecond);
+  EXPECT_EQ(parse_moment_ns("2024-02-29 23:59:59"), 1'709'251'199 * kSecond);
+  EXPECT_EQ(parse_moment_ns("2026-11-24T15:00:00.25Z"), 1'795'532'400 * kSecond + kSecond / 4);
+  EXPECT_EQ(parse_moment_ns("1795532400"), 1'795'532'400 * kSecond);
+  EXPECT_EQ(parse_moment_ns("1795532400.000000001"), 1'795'532'400 * kSecond + 1);
+  for (const char* text :
+       {"", "now", "-1", "1.", "1.0000000001", "1.-5", "1Z", "2026-11-24", "2026-11-24T15:00Z",
+        "2026-13-01T00:00:00Z", "2025-02-29T00:00:00Z", "2026-11-24T24:00:00Z", "2026-11-24T15:60:00Z",
+        "2026-11-24T15:00:00+01:00", "2026-11-24T15:00:00ZZ", "2026-11-24x15:00:00Z", "2026-1-24T15:00:00Z",
+        "1969-12-31T23:59:59Z", "18446744073709551615"}) {
+    EXPECT_FALSE(parse_moment_ns(text)) << text;
+  }
+}
+
 TEST(Quantity, ModesAreOctal) {
   EXPECT_EQ(parse_mode("0700"), 0700u);
   EXPECT_EQ(parse_mode("660"), 0660u);

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
 
 #include "cli/client_command.h"
 #include "cli/data_commands.h"
@@ -20,40 +22,96 @@ CommandLine restore_line() {
       "DIR must be empty or not there. Every checksum is compared; a damaged backup is not restored. Start "
       "the server with bobbin serve --data DIR afterwards. The directory has a uuid of its own, and so "
       "wants a folder of its own for its backups.\n\n"
-      "Ends with 0 if DIR can be served, 2 if the folder has no such backup or DIR is not empty, 4 if the "
-      "backup is damaged, 5 if something cannot be read or written.";
+      "With --until, what the server did after the backup before that moment is done again, up to that "
+      "moment. Where the server did not keep all of it (bobbin serve --history), nothing is restored, and "
+      "the "
+      "message says which backups can be.\n\n"
+      "Ends with 0 if DIR can be served, 2 if the folder has no such backup or moment, or DIR is not empty, "
+      "4 "
+      "if the backup is damaged, 5 if something cannot be read or written.";
   line.flags = {
       {"--from", 'f', "FOLDER", "Where the backups are"},
       {"--to", 't', "DIR", "The data directory to make"},
       {"--backup", 'b', "N", "Which one", "Options", "default: the newest; bobbin backup --list shows them"},
+      {"--until", 'u', "TIME",
+       "What was on disk at this moment, in UTC (2026-11-24T15:00:00.250Z) or seconds since 1970: needs a "
+       "backup from before it and one from after it"},
       {"--dry-run", 'n', "", "Only read the backup and compare its checksums"},
       {"--json", 'j', "", "Print one JSON object"},
   };
   line.examples =
       "bobbin restore --from /backup/bobbin --to /var/lib/bobbin\n"
-      "bobbin restore --from /backup/bobbin --to /tmp/look --backup 3 --dry-run";
+      "bobbin restore --from /backup/bobbin --to /tmp/look --backup 3 --dry-run\n"
+      "bobbin restore --from /backup/bobbin --to /var/lib/bobbin --until 2026-11-24T15:00:00Z";
   return line;
 }
 
-disk::Result<disk::Backup> choose(const Arguments& arguments, const std::string& folder) {
-  auto backups = disk::list_backups(folder);
-  if (!backups) return base::fail(std::move(backups.error()));
-  const std::string wanted = arguments.last("--backup");
-  if (wanted.empty()) return std::move(backups->back());
+disk::Result<disk::Backup> choose(const std::vector<disk::Backup>& backups, const std::string& folder,
+                                  const std::string& wanted) {
+  if (wanted.empty()) return backups.back();
   const auto number = parse_count(wanted);
-  for (disk::Backup& backup : *backups) {
-    if (number == backup.number) return std::move(backup);
-  }
-  const std::vector<uint64_t> numbers = disk::backup_numbers(folder);
-  if (number && std::find(numbers.begin(), numbers.end(), *number) != numbers.end()) {
-    return base::fail(disk::Error{
-        disk::ErrorKind::config, folder,
-        fmt::format("{}: backup {} is not whole: its making was interrupted, or goes on", folder, *number)});
+  for (const disk::Backup& backup : backups) {
+    if (number == backup.number) return backup;
   }
   return base::fail(
       disk::Error{disk::ErrorKind::config, folder,
                   fmt::format("{}: there is no backup {} (bobbin backup --list --to {} shows them)", folder,
                               printable(wanted), folder)});
+}
+
+/// Says that a backup which is there is not whole: also where none is, and list_backups has only that to say.
+std::optional<disk::Error> not_whole(const std::string& folder, const std::string& wanted) {
+  const auto number = parse_count(wanted);
+  const std::vector<uint64_t> numbers = disk::backup_numbers(folder);
+  std::error_code error;
+  if (!number || std::find(numbers.begin(), numbers.end(), *number) == numbers.end()) return std::nullopt;
+  if (std::filesystem::exists(disk::contents_path(folder, *number), error)) return std::nullopt;
+  return disk::Error{
+      disk::ErrorKind::config, folder,
+      fmt::format("{}: backup {} is not whole: its making was interrupted, or goes on", folder, *number)};
+}
+
+disk::Result<disk::RestorePlan> plan(const Arguments& arguments, const std::string& folder) {
+  const std::string wanted = arguments.last("--backup");
+  if (auto error = not_whole(folder, wanted)) return base::fail(std::move(*error));
+  const auto backups = disk::list_backups(folder);
+  if (!backups) return base::fail(backups.error());
+  if (arguments.has("--until")) {
+    const auto moment = parse_moment_ns(arguments.last("--until"));
+    if (moment) return disk::plan_restore(folder, *backups, *moment);
+    return base::fail(disk::Error{
+        disk::ErrorKind::config,
+        {},
+        fmt::format("--until {} is no moment: write it in UTC, as 2026-11-24T15:00:00Z, or in seconds since "
+                    "1970",
+                    printable(arguments.last("--until")))});
+  }
+  auto chosen = choose(*backups, folder, wanted);
+  if (!chosen) return base::fail(std::move(chosen.error()));
+  return disk::RestorePlan{std::move(*chosen), {}, 0};
+}
+
+std::string json_text(const disk::RestorePlan& plan, const disk::RestoreResult& done, bool is_dry) {
+  const disk::Backup& backup = plan.base;
+  std::string until;
+  if (plan.until_ns != 0) {
+    until = fmt::format(",\"until\":\"{}\",\"commits\":{},\"history_bytes\":{}",
+                        disk::moment_text(plan.until_ns), done.replayed.commits, plan.history_bytes());
+  }
+  return fmt::format(
+      "{{\"number\":{},\"time\":\"{}\",\"dry_run\":{},\"uuid\":\"{}\",\"documents\":{},\"bytes\":{}{}}}\n",
+      backup.number, utc_text(backup.unix_ns), is_dry, done.uuid, done.documents, backup.bytes(), until);
+}
+
+/// "backup 3 of TIME", and what comes on top of it.
+std::string what_text(const disk::RestorePlan& plan, const disk::RestoreResult& done) {
+  std::string text = fmt::format("backup {} of {}", plan.base.number, utc_text(plan.base.unix_ns));
+  if (plan.until_ns == 0) return text;
+  text +=
+      fmt::format(" and {} later commits, up to {}", done.replayed.commits, disk::moment_text(plan.until_ns));
+  if (done.replayed.as_of_ns != 0)
+    text += fmt::format(" (the last one of {}),", disk::moment_text(done.replayed.as_of_ns));
+  return text;
 }
 
 }  // namespace
@@ -76,33 +134,28 @@ int restore_command(int argc, char** argv) {
   const auto fail = [](const disk::Error& error) {
     return complain(error.message, exit_code_of(error.kind));
   };
-  const auto backup = choose(*arguments, folder);
-  if (!backup) return fail(backup.error());
+  if (arguments->has("--until") && arguments->has("--backup"))
+    return complain("--until finds its backup itself: leave out --backup", kExitConfiguration);
+  auto planned = plan(*arguments, folder);
+  if (!planned) return fail(planned.error());
   ProgressBar bar;
   const auto progress = [&](uint64_t done, uint64_t total) {
     bar.show(is_dry ? "verifying" : "restoring", done, total, "bytes");
     return true;
   };
-  if (is_dry) {
-    const auto verified = disk::verify_backup(folder, *backup, progress);
-    bar.clear();
-    if (!verified) return fail(verified.error());
-  }
-  const auto done = is_dry ? disk::Result<disk::RestoreResult>(disk::RestoreResult{"", backup->documents})
-                           : disk::restore({folder, *backup, to, progress});
+  const disk::RestoreOptions options{folder, std::move(*planned), to, progress};
+  const auto done = is_dry ? disk::rehearse_restore(options) : disk::restore(options);
   bar.clear();
   if (!done) return fail(done.error());
   if (arguments->has("--json")) {
-    print(fmt::format(
-        "{{\"number\":{},\"time\":\"{}\",\"dry_run\":{},\"uuid\":\"{}\",\"documents\":{},\"bytes\":{}}}\n",
-        backup->number, utc_text(backup->unix_ns), is_dry, done->uuid, done->documents, backup->bytes()));
+    print(json_text(options.plan, *done, is_dry));
     return kExitOk;
   }
-  print(is_dry ? fmt::format(
-                     "backup {} of {} could be restored: about {} documents, {}, every checksum is right\n",
-                     backup->number, utc_text(backup->unix_ns), done->documents, human_bytes(backup->bytes()))
-               : fmt::format("backup {} of {} is restored: {} documents\nserve it: bobbin serve --data {}\n",
-                             backup->number, utc_text(backup->unix_ns), done->documents, to));
+  const std::string what = what_text(options.plan, *done);
+  print(is_dry ? fmt::format("{} could be restored: about {} documents, {}, every checksum is right\n", what,
+                             done->documents, human_bytes(options.plan.base.bytes()))
+               : fmt::format("{} {} restored: {} documents\nserve it: bobbin serve --data {}\n", what,
+                             options.plan.until_ns == 0 ? "is" : "are", done->documents, to));
   return kExitOk;
 }
 

@@ -50,6 +50,7 @@ struct ServeConfig {
   size_t disk_memory_bytes = 0;  ///< 0: a share of memory_bytes
   size_t disk_shards = 0;        ///< 0: those that the directory has
   size_t disk_readers = 4;
+  size_t history_bytes = size_t{64} << 20;
 
   size_t threads = 0;  ///< 0: one per core
   net::Limits limits;

@@ -82,6 +82,7 @@ disk::Result<std::unique_ptr<disk::Persistence>> open_disk(const ServeConfig& co
   options.directory.files = files;
   if (config.disk_shards != 0) options.directory.shards = static_cast<uint32_t>(config.disk_shards);
   options.directory.memory_bytes = disk_memory(config);
+  options.directory.history_bytes = config.history_bytes;
   options.bucket = bucket;
   options.bucket.type = store::BucketType::persistent;
   options.bucket.eviction =

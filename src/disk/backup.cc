@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "disk/file_copy.h"
+#include "disk/history_file.h"
 #include "disk/system_file.h"
 
 namespace bobbin::disk {
@@ -39,14 +40,19 @@ class BackingUp {
     // What the dry run counts is what the run will copy; the same pass gives the progress its total.
     for (uint32_t shard = 0; shard < directory_.shards(); ++shard) {
       const uint64_t bytes_before = result_.new_bytes;
+      backup().sequences.push_back(directory_.shard(shard).sequence());
       auto done = directory_.shard(shard).with_files([&](std::span<const ShardFile> files) {
         total_ = bytes_before;
         for (const ShardFile& file : files)
           total_ += is_new(shard, file) ? file.bytes : 0;
-        return copy_shard(shard, files);
+        auto copied = copy_shard(shard, files);
+        return copied ? copy_history(shard) : copied;
       });
+      if (done) done = note_newest(shard);
       if (!done) return give_up(std::move(done.error()));
     }
+    // A moment is one of all shards.
+    if (backup().histories.size() != backup().shards) backup().histories.clear();
     result_.backup.documents = directory_.statistics().keys;
     if (options_.dry_run) return std::move(result_);
     if (auto done = finish(); !done) return give_up(std::move(done.error()));
@@ -55,6 +61,9 @@ class BackingUp {
 
  private:
   [[nodiscard]] Backup& backup() { return result_.backup; }
+  [[nodiscard]] std::string own_folder(uint32_t shard) {
+    return backup_path(options_.folder, backup().number) + "/shard-" + std::to_string(shard);
+  }
 
   Result<void> prepare() {
     backup().number = 1;
@@ -136,9 +145,8 @@ class BackingUp {
   }
 
   Result<void> copy_shard(uint32_t shard, std::span<const ShardFile> files) {
-    const std::string own = backup_path(options_.folder, backup().number) + "/shard-" + std::to_string(shard);
     if (!options_.dry_run) {
-      if (auto made = make_folder(own); !made) return made;
+      if (auto made = make_folder(own_folder(shard)); !made) return made;
     }
     for (const ShardFile& file : files) {
       BackupFile copied = described(shard, file);
@@ -151,7 +159,7 @@ class BackingUp {
       }
       backup().files.push_back(std::move(copied));
     }
-    return options_.dry_run ? Result<void>() : sync_folder(own);
+    return {};
   }
 
   Result<void> copy(uint32_t shard, const ShardFile& file, BackupFile& copied) {
@@ -177,7 +185,56 @@ class BackingUp {
     return {};
   }
 
+  /// What was done since the backup before. Where the shard does not have it any more, whole backups are all
+  /// that there is.
+  Result<void> copy_history(uint32_t shard) {
+    if (before_.empty() || before_.back().sequences.size() != directory_.shards()) return {};
+    BackupHistory history{shard, before_.back().sequences[shard], 0, {}};
+    const std::string path = path_of(options_.folder, backup(), history);
+    std::optional<NewFile> file;
+    if (!options_.dry_run) {
+      auto made = NewFile::create(path);
+      if (!made) return base::fail(std::move(made.error()));
+      file.emplace(std::move(*made));
+    }
+    std::string header;
+    auto whole = directory_.shard(shard).read_history(history.after, [&](const HistoryCommit& commit) {
+      header.clear();
+      append_commit_header(header, commit);
+      Result<void> added;
+      if (file) added = file->append(header);
+      if (added && file) added = file->append(commit.bytes);
+      history.bytes += header.size() + commit.bytes.size();
+      const uint64_t done = result_.new_bytes + history.bytes;
+      if (added && options_.progress && !options_.progress(done, std::max(total_, done)))
+        return Result<void>(base::fail(Error{ErrorKind::io, {}, "it was stopped"}));
+      return added;
+    });
+    if (!whole) return base::fail(std::move(whole.error()));
+    if (!*whole) return {};
+    if (file) {
+      auto checksum = file->finish();
+      if (!checksum) return base::fail(std::move(checksum.error()));
+      history.checksum = *checksum;
+    }
+    ++result_.new_files;
+    result_.new_bytes += history.bytes;
+    backup().histories.push_back(std::move(history));
+    return {};
+  }
+
+  Result<void> note_newest(uint32_t shard) {
+    const auto states = directory_.shard(shard).states();
+    if (!states) return base::fail(states.error());
+    for (const VBucketState& state : *states)
+      backup().newest_ns = std::max(backup().newest_ns, state.as_of_ns);
+    return {};
+  }
+
   Result<void> finish() {
+    for (uint32_t shard = 0; shard < backup().shards; ++shard) {
+      if (auto synced = sync_folder(own_folder(shard)); !synced) return synced;
+    }
     for (const std::string& folder :
          {options_.folder + "/files", backup_path(options_.folder, backup().number), options_.folder}) {
       if (auto synced = sync_folder(folder); !synced) return synced;
@@ -210,16 +267,24 @@ Result<BackupResult> back_up(const Directory& directory, const BackupOptions& op
 }
 
 Result<void> verify_backup(const std::string& folder, const Backup& backup, const CopyProgress& progress) {
-  const uint64_t total = backup.bytes();
+  uint64_t total = backup.bytes();
+  for (const BackupHistory& history : backup.histories)
+    total += history.bytes;
   uint64_t done = 0;
-  for (const BackupFile& file : backup.files) {
-    const std::string path = path_of(folder, backup, file);
-    const auto checksum = checksum_of(path, file.bytes, [&](uint64_t bytes) {
-      done += bytes;
+  const auto compare = [&](const std::string& path, uint64_t bytes, const std::string& recorded) {
+    const auto checksum = checksum_of(path, bytes, [&](uint64_t read) {
+      done += read;
       return !progress || progress(done, total);
     });
-    if (!checksum) return base::fail(checksum.error());
-    if (*checksum != file.checksum) return base::fail(damaged_file(path));
+    if (!checksum) return Result<void>(base::fail(checksum.error()));
+    return *checksum == recorded ? Result<void>() : base::fail(damaged_file(path));
+  };
+  for (const BackupFile& file : backup.files) {
+    if (auto same = compare(path_of(folder, backup, file), file.bytes, file.checksum); !same) return same;
+  }
+  for (const BackupHistory& history : backup.histories) {
+    if (auto same = compare(path_of(folder, backup, history), history.bytes, history.checksum); !same)
+      return same;
   }
   return {};
 }

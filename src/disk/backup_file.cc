@@ -1,6 +1,9 @@
 #include "disk/backup_file.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <optional>
 
@@ -39,6 +42,34 @@ std::optional<BackupFile> file_in(std::string_view line) {
   return BackupFile{static_cast<uint32_t>(*shard), std::string(line), *bytes, checksum, place == "shared"};
 }
 
+std::optional<BackupHistory> history_in(std::string_view line) {
+  const auto shard = number_in(word(line));
+  const auto after = number_in(word(line));
+  const auto bytes = number_in(word(line));
+  if (!shard || !after || !bytes || line.size() != 8) return std::nullopt;
+  return BackupHistory{static_cast<uint32_t>(*shard), *after, *bytes, std::string(line)};
+}
+
+/// What a restore to a moment needs; false where it is damaged. Backups from before there was one have none.
+bool read_histories(const std::multimap<std::string, std::string>& lines, Backup& backup) {
+  const auto newest = lines.find("newest_ns");
+  backup.newest_ns = newest == lines.end() ? 0 : number_in(newest->second).value_or(0);
+  const auto [from, to] = lines.equal_range("sequence");
+  for (auto line = from; line != to; ++line) {
+    const auto sequence = number_in(line->second);
+    if (!sequence) return false;
+    backup.sequences.push_back(*sequence);
+  }
+  const auto [first, end] = lines.equal_range("history");
+  for (auto line = first; line != end; ++line) {
+    auto history = history_in(line->second);
+    if (!history || history->shard != backup.histories.size()) return false;
+    backup.histories.push_back(std::move(*history));
+  }
+  const auto none_or_all = [&](size_t count) { return count == 0 || count == backup.shards; };
+  return none_or_all(backup.sequences.size()) && none_or_all(backup.histories.size());
+}
+
 }  // namespace
 
 uint64_t Backup::bytes() const {
@@ -57,6 +88,13 @@ std::string encode_backup(const Backup& backup) {
   add_line(text, "vbuckets", backup.vbuckets);
   add_line(text, "unix_ns", backup.unix_ns);
   add_line(text, "documents", backup.documents);
+  add_line(text, "newest_ns", backup.newest_ns);
+  for (const uint64_t sequence : backup.sequences)
+    add_line(text, "sequence", sequence);
+  for (const BackupHistory& history : backup.histories) {
+    text += "history " + std::to_string(history.shard) + " " + std::to_string(history.after) + " " +
+            std::to_string(history.bytes) + " " + history.checksum + "\n";
+  }
   for (const BackupFile& file : backup.files) {
     text += "file " + std::to_string(file.shard) + " " + std::to_string(file.bytes) + " " + file.checksum +
             (file.is_shared ? " shared " : " own ") + file.name + "\n";
@@ -98,6 +136,7 @@ Result<Backup> decode_backup(std::string_view text, const std::string& path) {
   backup.vbuckets = static_cast<uint32_t>(*vbuckets);
   backup.unix_ns = value("unix_ns").value_or(0);
   backup.documents = value("documents").value_or(0);
+  if (!read_histories(*lines, backup)) return damaged;
   const auto [from, to] = lines->equal_range("file");
   for (auto line = from; line != to; ++line) {
     auto file = file_in(line->second);
@@ -121,6 +160,22 @@ std::string path_of(const std::string& folder, const Backup& backup, const Backu
   // A directory uses no name twice, but two that were restored from one backup might.
   return folder + "/files/" + shard + "-" + file.checksum + "-" + std::to_string(file.bytes) + "-" +
          file.name;
+}
+
+std::string path_of(const std::string& folder, const Backup& backup, const BackupHistory& history) {
+  return backup_path(folder, backup.number) + "/shard-" + std::to_string(history.shard) + "/history";
+}
+
+std::string moment_text(uint64_t unix_ns) {
+  const auto seconds = static_cast<std::time_t>(unix_ns / 1'000'000'000);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  std::array<char, 64> text{};
+  const size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  std::array<char, 8> fraction{};
+  (void)std::snprintf(fraction.data(), fraction.size(), ".%03uZ",
+                      static_cast<unsigned>(unix_ns / 1'000'000 % 1000));
+  return std::string(text.data(), length) + fraction.data();
 }
 
 std::vector<uint64_t> backup_numbers(const std::string& folder) {

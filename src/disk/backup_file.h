@@ -18,6 +18,14 @@ struct BackupFile {
   bool is_shared = false;  ///< lies where every backup of the folder can use it
 };
 
+/// What a shard did between two backups, as history_file.h has it.
+struct BackupHistory {
+  uint32_t shard = 0;
+  uint64_t after = 0;  ///< the sequence that it follows
+  uint64_t bytes = 0;
+  std::string checksum;  ///< CRC32C, in hex
+};
+
 /// What a backup is; written last, so that one that has it is whole.
 struct Backup {
   uint64_t number = 0;
@@ -27,8 +35,16 @@ struct Backup {
   /// When it began: it has everything that was acknowledged as on disk until then, and perhaps more.
   uint64_t unix_ns = 0;
   uint64_t documents = 0;  ///< about
+  /// Nothing in it was changed later.
+  uint64_t newest_ns = 0;
+  /// Of each shard: it has the commits up to this one, and perhaps more.
+  std::vector<uint64_t> sequences;
   std::vector<BackupFile> files;
+  /// What was done since the backup before it and until `unix_ns` at least, of each shard; or of none, where
+  /// that is not kept any more, or the first.
+  std::vector<BackupHistory> histories;
 
+  /// Of `files`.
   [[nodiscard]] uint64_t bytes() const;
 };
 
@@ -44,6 +60,11 @@ inline constexpr uint32_t kBackupFormat = 2;
 [[nodiscard]] std::string contents_path(const std::string& folder, uint64_t number);
 /// Where a file of a backup lies.
 [[nodiscard]] std::string path_of(const std::string& folder, const Backup& backup, const BackupFile& file);
+[[nodiscard]] std::string path_of(const std::string& folder, const Backup& backup,
+                                  const BackupHistory& history);
+
+/// "2026-11-24T15:00:00.250Z"
+[[nodiscard]] std::string moment_text(uint64_t unix_ns);
 
 /// The numbers of the folders of backups, whole or not, lowest first.
 [[nodiscard]] std::vector<uint64_t> backup_numbers(const std::string& folder);

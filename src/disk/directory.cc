@@ -111,6 +111,7 @@ class Directory::Opening {
     options.tombstone_age_s = options_.tombstone_age_s;
     options.blob_from_bytes = options_.blob_from_bytes;
     options.background_jobs = options_.background_jobs_per_shard;
+    options.history_bytes = options_.history_bytes / layout_.shards;
     return options;
   }
 
@@ -178,6 +179,7 @@ ShardStatistics Directory::statistics() const {
     const ShardStatistics one = shard->statistics();
     all.data_bytes += one.data_bytes;
     all.file_bytes += one.file_bytes;
+    all.history_bytes += one.history_bytes;
     all.keys += one.keys;
     all.memtable_bytes += one.memtable_bytes;
     all.table_reader_bytes += one.table_reader_bytes;

@@ -28,6 +28,8 @@ struct DirectoryOptions {
   uint32_t tombstone_age_s = 3 * 24 * 3600;
   uint64_t blob_from_bytes = 4096;
   uint32_t background_jobs_per_shard = 2;
+  /// As in ShardOptions, for all shards together.
+  uint64_t history_bytes = 0;
 };
 
 inline constexpr uint32_t kDefaultShards = 2;

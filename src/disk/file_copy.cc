@@ -46,14 +46,13 @@ bool write_all(int file, const char* bytes, size_t count) {
   return true;
 }
 
-/// To `to_or_minus_1` as well.
-Result<std::string> read_through(const std::string& path, uint64_t bytes, const KeepGoing& on,
-                                 int to_or_minus_1, const std::string& to) {
+using Take = std::function<Result<void>(std::string_view)>;
+
+Result<void> read_through(const std::string& path, uint64_t bytes, const KeepGoing& on, const Take& take) {
   const OpenFile file(path, O_RDONLY);
   if (file.get() < 0 && errno == ENOENT)
     return base::fail(Error{ErrorKind::corrupt, path, path + ": missing"});
   if (file.get() < 0) return base::fail(system_error(errno, path, "read it"));
-  const auto checksum = new_checksum();
   std::vector<char> piece(std::min<uint64_t>(kPieceBytes, bytes + 1));
   while (bytes > 0) {
     const ssize_t got = ::read(file.get(), piece.data(), std::min<uint64_t>(piece.size(), bytes));
@@ -63,14 +62,11 @@ Result<std::string> read_through(const std::string& path, uint64_t bytes, const 
       return base::fail(Error{ErrorKind::corrupt, path,
                               path + ": damaged: " + std::to_string(bytes) + " bytes of it are missing"});
     const auto count = static_cast<size_t>(got);
-    checksum->Update(piece.data(), count);
-    if (to_or_minus_1 >= 0 && !write_all(to_or_minus_1, piece.data(), count))
-      return base::fail(system_error(errno, to, "write it"));
+    if (auto taken = take({piece.data(), count}); !taken) return taken;
     bytes -= count;
     if (on && !on(count)) return base::fail(Error{ErrorKind::io, {}, "it was stopped"});
   }
-  checksum->Finalize();
-  return checksum_text(checksum->GetChecksum());
+  return {};
 }
 
 }  // namespace
@@ -93,25 +89,61 @@ std::string checksum_of_bytes(std::string_view bytes) {
 }
 
 Result<std::string> checksum_of(const std::string& path, uint64_t bytes, const KeepGoing& on) {
-  return read_through(path, bytes, on, -1, {});
+  const auto checksum = new_checksum();
+  auto read = read_through(path, bytes, on, [&](std::string_view piece) -> Result<void> {
+    checksum->Update(piece.data(), piece.size());
+    return {};
+  });
+  if (!read) return base::fail(std::move(read.error()));
+  checksum->Finalize();
+  return checksum_text(checksum->GetChecksum());
+}
+
+struct NewFile::Impl {
+  explicit Impl(const std::string& to)
+      : path(to), beside(to + ".new"), file(beside, O_WRONLY | O_CREAT | O_TRUNC) {}
+
+  const std::string path;
+  const std::string beside;
+  const OpenFile file;
+  std::unique_ptr<rocksdb::FileChecksumGenerator> checksum = new_checksum();
+};
+
+NewFile::NewFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+NewFile::NewFile(NewFile&& other) noexcept = default;
+
+NewFile::~NewFile() {
+  if (impl_) ::unlink(impl_->beside.c_str());
+}
+
+Result<NewFile> NewFile::create(const std::string& path) {
+  auto impl = std::make_unique<Impl>(path);
+  if (impl->file.get() < 0) return base::fail(system_error(errno, impl->beside, "create it"));
+  return NewFile(std::move(impl));
+}
+
+Result<void> NewFile::append(std::string_view bytes) {
+  impl_->checksum->Update(bytes.data(), bytes.size());
+  if (write_all(impl_->file.get(), bytes.data(), bytes.size())) return {};
+  return base::fail(system_error(errno, impl_->beside, "write it"));
+}
+
+Result<std::string> NewFile::finish() {
+  if (::fsync(impl_->file.get()) != 0) return base::fail(system_error(errno, impl_->beside, "sync it"));
+  if (::rename(impl_->beside.c_str(), impl_->path.c_str()) != 0)
+    return base::fail(system_error(errno, impl_->path, "rename a file to it"));
+  impl_->checksum->Finalize();
+  const std::unique_ptr<Impl> done = std::move(impl_);
+  return checksum_text(done->checksum->GetChecksum());
 }
 
 Result<std::string> copy_file(const std::string& from, const std::string& to, uint64_t bytes,
                               const KeepGoing& on) {
-  const std::string beside = to + ".new";
-  auto copied = [&]() -> Result<std::string> {
-    const OpenFile file(beside, O_WRONLY | O_CREAT | O_TRUNC);
-    if (file.get() < 0) return base::fail(system_error(errno, beside, "create it"));
-    auto checksum = read_through(from, bytes, on, file.get(), beside);
-    if (!checksum) return checksum;
-    if (::fsync(file.get()) != 0) return base::fail(system_error(errno, beside, "sync it"));
-    return checksum;
-  }();
-  if (copied && ::rename(beside.c_str(), to.c_str()) == 0) return copied;
-  const int number = errno;
-  ::unlink(beside.c_str());
-  if (!copied) return copied;
-  return base::fail(system_error(number, to, "rename a file to it"));
+  auto copy = NewFile::create(to);
+  if (!copy) return base::fail(std::move(copy.error()));
+  auto read = read_through(from, bytes, on, [&](std::string_view piece) { return copy->append(piece); });
+  if (!read) return base::fail(std::move(read.error()));
+  return copy->finish();
 }
 
 }  // namespace bobbin::disk

@@ -97,6 +97,7 @@ class Flusher {
   [[nodiscard]] bool linger();
   [[nodiscard]] bool is_in_hurry() const REQUIRES(mutex_);
   [[nodiscard]] Passed pass();
+  [[nodiscard]] store::FlushBatch take_log(uint16_t vbucket);
   /// Writes the group, and reports it.
   void commit();
   void add_to_commit(const store::FlushBatch& batch);

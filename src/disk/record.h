@@ -82,10 +82,8 @@ struct VBucketState {
   uint64_t items = 0;
   /// A flush that somebody has asked for, in Unix seconds; 0: none.
   uint32_t flush_at_s = 0;
-  /// When it was so: all changes up to `high_seqno` had been made, and no others. 0: nobody knows.
+  /// No change up to `high_seqno` was made later than this, in Unix nanoseconds. 0: nobody knows.
   uint64_t as_of_ns = 0;
-  /// How many earlier moments have been kept (disk/moments.h).
-  uint32_t moments = 0;
   std::vector<FailoverEntry> failover;  ///< newest first; at most 256
 
   friend bool operator==(const VBucketState&, const VBucketState&) = default;

@@ -157,7 +157,6 @@ TEST(Record, StatesComeBackAndTruncationsAreRefused) {
   state.items = 14;
   state.flush_at_s = 15;
   state.as_of_ns = uint64_t{16} << 56;
-  state.moments = 17;
   state.failover = {{1, 2}, {3, 4}};
   std::string bytes;
   append_state(bytes, state);

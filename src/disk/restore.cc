@@ -19,13 +19,31 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMemoryBytes = uint64_t{64} << 20;
 
+/// Reads the histories of a plan and compares their checksums: before anything is done with them.
+Result<void> verify_histories(const std::string& folder, const RestorePlan& plan, const KeepGoing& on) {
+  for (const Backup& backup : plan.later) {
+    for (const BackupHistory& history : backup.histories) {
+      const std::string path = path_of(folder, backup, history);
+      const auto checksum = checksum_of(path, history.bytes, on);
+      if (!checksum) return base::fail(checksum.error());
+      if (*checksum != history.checksum) {
+        return base::fail(Error{ErrorKind::corrupt, path,
+                                path + ": damaged: its checksum is not the one that was recorded; whole "
+                                       "backups can be restored (--backup N)"});
+      }
+    }
+  }
+  return {};
+}
+
 class Restoring {
  public:
-  explicit Restoring(const RestoreOptions& options) : options_(options), backup_(options.backup) {}
+  explicit Restoring(const RestoreOptions& options) : options_(options), backup_(options.plan.base) {}
 
   Result<RestoreResult> run() {
     if (auto ready = prepare(); !ready) return base::fail(std::move(ready.error()));
-    for (const auto step : {&Restoring::copy_files, &Restoring::begin_branches, &Restoring::write_layout}) {
+    for (const auto step :
+         {&Restoring::verify, &Restoring::copy_files, &Restoring::open_shards, &Restoring::write_layout}) {
       auto done = (this->*step)();
       if (done) continue;
       remove_all();
@@ -49,19 +67,26 @@ class Restoring {
     return {};
   }
 
+  bool advance(uint64_t bytes) {
+    done_ += bytes;
+    return !options_.progress ||
+           options_.progress(done_, backup_.bytes() + 2 * options_.plan.history_bytes());
+  }
+
+  Result<void> verify() {
+    return verify_histories(options_.folder, options_.plan,
+                            [this](uint64_t bytes) { return advance(bytes); });
+  }
+
   Result<void> copy_files() {
-    const uint64_t total = backup_.bytes();
-    uint64_t done = 0;
     for (uint32_t shard = 0; shard < backup_.shards; ++shard) {
       if (auto made = make_folder(shard_path(options_.to, shard)); !made) return made;
     }
     for (const BackupFile& file : backup_.files) {
       const std::string from = path_of(options_.folder, backup_, file);
       const std::string to = shard_path(options_.to, file.shard) + "/" + file.name;
-      const auto checksum = copy_file(from, to, file.bytes, [&](uint64_t bytes) {
-        done += bytes;
-        return !options_.progress || options_.progress(done, total);
-      });
+      const auto checksum =
+          copy_file(from, to, file.bytes, [this](uint64_t bytes) { return advance(bytes); });
       if (!checksum) return base::fail(checksum.error());
       if (*checksum != file.checksum) {
         return base::fail(Error{ErrorKind::corrupt, from,
@@ -75,7 +100,7 @@ class Restoring {
     return {};
   }
 
-  Result<void> begin_branches() {
+  Result<void> open_shards() {
     const auto resources = std::make_shared<Resources>(kMemoryBytes, backup_.shards);
     for (uint32_t number = 0; number < backup_.shards; ++number) {
       ShardOptions options;
@@ -84,19 +109,37 @@ class Restoring {
       options.resources = resources;
       auto shard = Shard::open(options);
       if (!shard) return base::fail(std::move(shard.error()));
-      auto states = (*shard)->states();
-      if (!states) return base::fail(std::move(states.error()));
-      for (VBucketState& state : *states) {
-        result_.documents += state.items;
-        // Whoever asked for it asked that server: it would empty what is restored after that moment.
-        state.flush_at_s = 0;
-        // As if more had been given out than is there.
-        state.reserved_seqno = std::max(state.reserved_seqno, state.high_seqno + 1);
-      }
-      if (auto written = (*shard)->commit({}, *states, Sync::yes); !written) return written;
+      if (auto done = replay(**shard, number); !done) return done;
+      if (auto begun = begin_branches(**shard); !begun) return begun;
       if (auto closed = (*shard)->close(); !closed) return closed;
     }
     return {};
+  }
+
+  Result<void> replay(Shard& shard, uint32_t number) {
+    const auto visit = [&](const HistoryCommit& commit) -> Result<void> {
+      auto done = shard.replay(commit);
+      if (done && !advance(commit.bytes.size()))
+        return base::fail(Error{ErrorKind::io, {}, "it was stopped"});
+      return done;
+    };
+    const auto read = read_until(options_.folder, options_.plan, number, shard.sequence(), visit);
+    if (!read) return base::fail(read.error());
+    result_.replayed.add(*read);
+    return {};
+  }
+
+  Result<void> begin_branches(Shard& shard) {
+    auto states = shard.states();
+    if (!states) return base::fail(std::move(states.error()));
+    for (VBucketState& state : *states) {
+      result_.documents += state.items;
+      // Whoever asked for it asked that server: it would empty what is restored after that moment.
+      state.flush_at_s = 0;
+      // As if more had been given out than is there.
+      state.reserved_seqno = std::max(state.reserved_seqno, state.high_seqno + 1);
+    }
+    return shard.commit({}, *states, Sync::yes);
   }
 
   Result<void> write_layout() {
@@ -117,6 +160,7 @@ class Restoring {
   const RestoreOptions& options_;
   const Backup& backup_;
   RestoreResult result_;
+  uint64_t done_ = 0;
   std::optional<FileLock> lock_;
   bool is_made_ = false;
 };
@@ -125,6 +169,35 @@ class Restoring {
 
 Result<RestoreResult> restore(const RestoreOptions& options) {
   return Restoring(options).run();
+}
+
+Result<RestoreResult> rehearse_restore(const RestoreOptions& options) {
+  const RestorePlan& plan = options.plan;
+  const uint64_t total = plan.base.bytes() + plan.history_bytes();
+  uint64_t base_done = 0;
+  // A history of the base's own is of no use here, and not looked at.
+  Backup base = plan.base;
+  base.histories.clear();
+  const auto progress = [&](uint64_t done, uint64_t) {
+    base_done = done;
+    return !options.progress || options.progress(done, total);
+  };
+  if (auto read = verify_backup(options.folder, base, progress); !read)
+    return base::fail(std::move(read.error()));
+  auto read = verify_histories(options.folder, plan, [&](uint64_t bytes) {
+    base_done += bytes;
+    return !options.progress || options.progress(base_done, total);
+  });
+  if (!read) return base::fail(std::move(read.error()));
+  RestoreResult result;
+  result.documents = base.documents;
+  for (uint32_t shard = 0; shard < base.shards && !plan.later.empty(); ++shard) {
+    const auto nothing = [](const HistoryCommit&) { return Result<void>(); };
+    const auto until = read_until(options.folder, plan, shard, base.sequences[shard], nothing);
+    if (!until) return base::fail(until.error());
+    result.replayed.add(*until);
+  }
+  return result;
 }
 
 }  // namespace bobbin::disk

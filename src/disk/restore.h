@@ -3,19 +3,23 @@
 #include <string>
 
 #include "disk/backup.h"
+#include "disk/restore_plan.h"
 
 namespace bobbin::disk {
 
 struct RestoreOptions {
   std::string folder;  ///< of backups
-  Backup backup;       ///< one of list_backups(folder)
-  std::string to;      ///< empty, or not there
+  /// A backup alone, one of list_backups(folder), or what plan_restore() has made of them.
+  RestorePlan plan;
+  std::string to;  ///< empty, or not there
   CopyProgress progress;
 };
 
 struct RestoreResult {
-  std::string uuid;  ///< the new directory's
+  std::string uuid;  ///< the new directory's; empty where none was made
   uint64_t documents = 0;
+  /// Done again after the base.
+  Replayed replayed;
 };
 
 /// Makes a data directory from a backup. Each file's checksum is compared as it is copied, and the layout is
@@ -24,5 +28,9 @@ struct RestoreResult {
 /// The directory has a uuid of its own, and each vbucket begins a new branch, as after an unclean end:
 /// the one that was backed up may have gone on, and whoever followed it has to notice.
 [[nodiscard]] Result<RestoreResult> restore(const RestoreOptions& options);
+
+/// Only reads what restore() would, and compares the checksums; `to` counts for nothing. How many documents
+/// there would be is known about, and of the base.
+[[nodiscard]] Result<RestoreResult> rehearse_restore(const RestoreOptions& options);
 
 }  // namespace bobbin::disk

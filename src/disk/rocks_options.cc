@@ -20,6 +20,10 @@ constexpr size_t kDocumentBlockBytes = 8 * 1024;
 constexpr size_t kIndexBlockBytes = 16 * 1024;
 constexpr double kBloomBitsPerKey = 10;
 constexpr size_t kVBucketPrefixBytes = 2;
+// RocksDB looks at sizes every ten minutes only, so it is told to keep everything, and the shard trims
+// (shard_history.cc). Not by age: 7.8 takes a log that was written in the second that has just begun for one
+// of the year 1.
+constexpr uint64_t kKeepLogsMiB = uint64_t{1} << 30;
 
 /// The vbucket, for every key that has something behind it.
 ///
@@ -106,6 +110,7 @@ rocksdb::DBOptions database_options(const ShardOptions& options, std::shared_ptr
   // What failed once is not tried again behind our back: the shard is sealed.
   database.max_bgerror_resume_count = 0;
   database.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  database.WAL_size_limit_MB = options.history_bytes == 0 ? 0 : kKeepLogsMiB;
   // Bounds what has to be replayed after a crash.
   database.max_total_wal_size = 4 * options.resources->impl().write_buffer_bytes;
   database.max_manifest_file_size = 16 * kMiB;

@@ -97,6 +97,7 @@ Result<std::unique_ptr<Shard>> Shard::open(const ShardOptions& options) {
   if (auto loaded = impl->load_purge_seqnos(); !loaded) return base::fail(loaded.error());
   impl->filters->docs.store(impl->docs, std::memory_order_release);
   impl->filters->db.store(db, std::memory_order_release);
+  if (!options.read_only) impl->trim_history();
   return std::unique_ptr<Shard>(new Shard(std::move(impl)));
 }
 

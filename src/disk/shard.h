@@ -13,6 +13,7 @@
 #include "disk/content_check.h"
 #include "disk/error.h"
 #include "disk/files.h"
+#include "disk/history_file.h"
 #include "disk/reader.h"
 #include "disk/record.h"
 #include "disk/resources.h"
@@ -45,6 +46,9 @@ struct ShardOptions {
   uint32_t tombstone_age_s = 3 * 24 * 3600;
   uint64_t blob_from_bytes = 4096;
   uint32_t background_jobs = 2;
+  /// How much to keep of the commits that are in tables already; half of what the file system has free at
+  /// most. What an earlier run has kept beyond that goes when it is opened.
+  uint64_t history_bytes = 0;
 };
 
 /// One version of a document, a tombstone (then `key` and record.seqno say whose and which), or a flush:
@@ -61,9 +65,10 @@ enum class Sync : uint8_t {
 };
 
 struct ShardStatistics {
-  uint64_t data_bytes = 0;  ///< live documents and index entries, as compressed: an estimate
-  uint64_t file_bytes = 0;  ///< what the files in the shard's folder really take
-  uint64_t keys = 0;        ///< documents and tombstones: an estimate
+  uint64_t data_bytes = 0;     ///< live documents and index entries, as compressed: an estimate
+  uint64_t file_bytes = 0;     ///< what the files in the shard's folder really take
+  uint64_t history_bytes = 0;  ///< of these, commits that are kept although they are in tables
+  uint64_t keys = 0;           ///< documents and tombstones: an estimate
   uint64_t memtable_bytes = 0;
   uint64_t table_reader_bytes = 0;
   uint64_t pending_compaction_bytes = 0;
@@ -152,6 +157,12 @@ class Shard {
   /// the documents read and an estimate of how many there are.
   [[nodiscard]] ContentCheck check_content(
       const ContentRules& rules, const std::function<void(uint64_t, uint64_t)>& progress = {}) const;
+
+  /// Calls `visit` with every commit behind `sequence`, in their order. False: the history does not go back
+  /// so far, and what was visited has gaps. What there is of it is not given up while with_files() runs.
+  [[nodiscard]] Result<bool> read_history(uint64_t sequence, const VisitCommit& visit) const;
+  /// Does the commit that follows the last one of this shard again, unsynced. For the committing thread.
+  [[nodiscard]] Result<void> replay(const HistoryCommit& commit);
 
   /// Brings memtables to disk, unless the shard was opened to be read only; then calls `use` with the files
   /// that make up the shard at one moment between two commits. None of them is deleted meanwhile.

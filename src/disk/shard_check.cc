@@ -28,8 +28,8 @@ uint64_t sum(const Shard::Impl& shard, const std::string& property) {
 uint64_t bytes_of_files(const std::string& folder) {
   uint64_t bytes = 0;
   std::error_code error;
-  for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator();
-       entry.increment(error)) {
+  for (auto entry = fs::recursive_directory_iterator(folder, error);
+       !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
     // One that is deleted meanwhile counts nothing.
     std::error_code gone;
     const uint64_t size = entry->file_size(gone);
@@ -70,6 +70,7 @@ ShardStatistics Shard::statistics() const {
   all.data_bytes =
       sum(shard, Properties::kEstimateLiveDataSize) + sum(shard, Properties::kCurSizeActiveMemTable);
   all.file_bytes = bytes_of_files(path());
+  all.history_bytes = shard.history_bytes.load(std::memory_order_relaxed);
   all.keys = number(shard, shard.docs, Properties::kEstimateNumKeys);
   all.table_reader_bytes = sum(shard, Properties::kEstimateTableReadersMem);
   all.pending_compaction_bytes = sum(shard, Properties::kEstimatePendingCompactionBytes);
@@ -130,6 +131,7 @@ Result<void> Shard::verify(const std::function<void(uint64_t, uint64_t)>& progre
 
 Result<void> Shard::with_files(const std::function<Result<void>(std::span<const ShardFile>)>& use) const {
   const Impl& shard = *impl_;
+  shard.history_users.fetch_add(1, std::memory_order_acq_rel);
   // One that is read only deletes nothing, and says that it does not know how to stop that.
   const bool is_held = shard.db->DisableFileDeletions().ok();
   rocksdb::LiveFilesStorageInfoOptions options;
@@ -150,6 +152,7 @@ Result<void> Shard::with_files(const std::function<Result<void>(std::span<const 
     used = base::fail(shard.error_of(status));
   }
   if (is_held) (void)shard.db->EnableFileDeletions(false);
+  shard.history_users.fetch_sub(1, std::memory_order_acq_rel);
   return used;
 }
 

@@ -44,6 +44,12 @@ struct Shard::Impl {
   std::string scratch;
   std::string value;
 
+  // Since what is kept was last looked at; the committing thread's.
+  uint64_t untrimmed_bytes = 0;
+  /// Copies that may want to read it.
+  mutable std::atomic<uint32_t> history_users{0};
+  std::atomic<uint64_t> history_bytes{0};
+
   mutable base::Mutex mutex;
   std::optional<Error> seal GUARDED_BY(mutex);
   std::atomic<bool> is_sealed{false};
@@ -69,6 +75,10 @@ struct Shard::Impl {
   [[nodiscard]] rocksdb::Status add_states(std::span<const VBucketState> states);
   [[nodiscard]] rocksdb::Status add_purge_seqnos(std::vector<std::pair<uint16_t, uint64_t>>& purged);
   [[nodiscard]] Result<void> load_purge_seqnos();
+  /// Gives up the oldest commits that are more than is to be kept.
+  void trim_history();
+  /// The same, now and then.
+  void trim_history_after(uint64_t committed_bytes);
   [[nodiscard]] std::unique_ptr<KeyReader::Impl> read_documents() const;
 };
 

@@ -73,6 +73,7 @@ Result<void> Shard::commit(std::span<const Change> changes, std::span<const VBuc
   shard.commits.fetch_add(1, std::memory_order_relaxed);
   shard.changes.fetch_add(changes.size(), std::memory_order_relaxed);
   shard.committed_bytes.fetch_add(shard.batch.GetDataSize(), std::memory_order_relaxed);
+  shard.trim_history_after(shard.batch.GetDataSize());
   return {};
 }
 

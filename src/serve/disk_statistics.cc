@@ -53,6 +53,7 @@ void report_fetches(const store::Statistics& bucket, const disk::PersistenceStat
 void report_files(const ServedBucket& served, const disk::ShardStatistics& shards, const StatSink& sink) {
   number(sink, "ep_db_data_size", shards.data_bytes);
   number(sink, "ep_db_file_size", shards.file_bytes);
+  number(sink, "disk_history_bytes", shards.history_bytes);
   number(sink, "disk_memory_bytes", served.disk()->directory().resources().used_bytes());
   number(sink, "disk_memory_limit_bytes", served.disk()->directory().resources().budget_bytes());
   number(sink, "disk_memtable_bytes", shards.memtable_bytes);

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 import program
@@ -152,6 +153,68 @@ class Backup(unittest.TestCase):
         code, out, _ = program.run("backup", "--list", "--verify", "--to", self.backups)
         self.assertEqual((code, out.count(b"\n")), (0, 1))
 
+    def moment(self, server, keys):
+        """A time as --until takes it, and what is there then."""
+        found = read_all(server, keys)
+        now = time.time_ns()
+        return f"{now // 10**9}.{now % 10**9:09}", found
+
+    def test_a_moment_between_two_backups(self):
+        keys = [b"key%d" % i for i in range(100)]
+        moments = []
+        with Server(data=self.data, durability="disk") as server:
+            self.fill(server, b"first-%d", 60)
+            self.backup()
+            self.fill(server, b"second-%d", 80)
+            moments.append(self.moment(server, keys))
+            with Connection(server.tcp) as client:
+                self.assertEqual(client.ask(b"delete key7\r\n"), b"DELETED\r\n")
+            moments.append(self.moment(server, keys))
+            self.fill(server, b"third-%d", 100)
+            server.process.kill()
+            server.process.wait()
+        with Server(data=self.data, durability="disk") as server:
+            moments.append(self.moment(server, keys))
+            with Connection(server.tcp) as client:
+                self.assertEqual(client.ask(b"flush_all\r\n"), b"OK\r\n")
+            moments.append(self.moment(server, keys))
+            self.fill(server, b"fourth-%d", 10)
+            code, _, err = program.run("restore", "--from", self.backups, "--dry-run", "--until", moments[0][0])
+            self.assertEqual((code, b"make another one first" in err), (2, True), err)
+            self.backup("--verify")
+            _, listed, _ = program.run("backup", "--list", "--to", self.backups)
+            self.assertEqual(listed.count(b"all that was done since"), 1, listed)
+        for until, expected in moments:
+            shutil.rmtree(self.restored, ignore_errors=True)
+            words = ("restore", "--from", self.backups, "--to", self.restored, "--until", until)
+            foretold = self.run_json(*words, "--dry-run")
+            self.assertFalse(os.path.exists(self.restored))
+            made = self.run_json(*words)
+            self.assertEqual((made["number"], made["commits"]), (1, foretold["commits"]))
+            self.assertEqual(program.run("check", self.restored)[0], 0)
+            with Server(data=self.restored) as server:
+                self.assertEqual(read_all(server, keys), expected)
+        for words, complaint in (
+            (("--until", "yesterday"), b"is no moment"),
+            (("--until", "2001-01-01T00:00:00Z"), b"no older backup"),
+            (("--until", moments[0][0], "--backup", "1"), b"leave out --backup"),
+        ):
+            code, _, err = program.run("restore", "--from", self.backups, "--to", self.restored + "2", *words)
+            self.assertEqual((code, complaint in err), (2, True), err)
+        self.assertFalse(os.path.exists(self.restored + "2"))
+
+    def test_a_moment_that_nobody_kept(self):
+        with Server(data=self.data, durability="disk", history="0") as server:
+            self.fill(server, b"first-%d", 10)
+            self.backup()
+            self.fill(server, b"second-%d", 10)
+            until, _ = self.moment(server, [])
+            self.fill(server, b"third-%d", 10)
+        self.backup()
+        code, _, err = program.run("restore", "--from", self.backups, "--to", self.restored, "--until", until)
+        self.assertEqual((code, b"between backup 1 and backup 2" in err), (2, True), err)
+        self.assertFalse(os.path.exists(self.restored))
+
     def test_what_is_refused(self):
         with Server(data=self.data) as server:
             self.fill(server, b"v%d", 100)
@@ -215,7 +278,8 @@ class Backup(unittest.TestCase):
         code, out, err = program.run("backup", "--list", "--verify", "--to", self.backups)
         self.assertEqual((code, b"not whole" in out + err or b"is whole" in err), (0 if whole else 2, True), err)
         code, _, err = program.run("restore", "--from", self.backups, "--to", self.restored, "--backup", str(number))
-        self.assertEqual((code, b"whole" in err, os.path.exists(self.restored)), (2, True, False), err)
+        named = b"backup %d is not whole" % number in err
+        self.assertEqual((code, named, os.path.exists(self.restored)), (2, True, False), err)
         # Once by a server, once more in a directory that none has.
         with Server(data=self.data) as server:
             made = self.backup("--verify")
