@@ -1,5 +1,7 @@
 #include "disk/faulty_files.h"
 
+#include <algorithm>
+#include <condition_variable>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -109,6 +111,7 @@ class FaultyFiles::State {
   void heal() {
     const base::MutexLock lock(mutex_);
     faults_.clear();
+    healed_.notify_all();
   }
   void cut_power() {
     const base::MutexLock lock(mutex_);
@@ -126,9 +129,11 @@ class FaultyFiles::State {
   /// The status of an operation that is about to be done.
   IOStatus may(FileOperation operation, const std::string& path) {
     const base::MutexLock lock(mutex_);
+    while (is_held(operation, path))
+      healed_.wait(mutex_);
     if (power_is_off_ && operation != FileOperation::read) return IOStatus::IOError("power is off", path);
     for (Fault& fault : faults_) {
-      if (fault.operation != operation || path.find(fault.path_part) == std::string::npos) continue;
+      if (!matches(fault, operation, path)) continue;
       if (fault.after > 0) {
         --fault.after;
         continue;
@@ -207,7 +212,16 @@ class FaultyFiles::State {
   }
 
  private:
+  [[nodiscard]] static bool matches(const Fault& fault, FileOperation operation, const std::string& path) {
+    return fault.operation == operation && path.find(fault.path_part) != std::string::npos;
+  }
+  [[nodiscard]] bool is_held(FileOperation operation, const std::string& path) const REQUIRES(mutex_) {
+    return std::any_of(faults_.begin(), faults_.end(),
+                       [&](const Fault& fault) { return fault.holds && matches(fault, operation, path); });
+  }
+
   mutable base::Mutex mutex_;
+  std::condition_variable_any healed_;
   std::vector<Fault> faults_ GUARDED_BY(mutex_);
   std::map<std::string, Known> files_ GUARDED_BY(mutex_);
   // Targets of renames that a loss of power undoes, with what they held before, if they were there.

@@ -20,6 +20,8 @@ struct Fault {
   std::string path_part;
   /// So many operations that match go well first.
   uint64_t after = 0;
+  /// It waits until heal() and goes well then.
+  bool holds = false;
 };
 
 /// The system's files with faults on demand, for tests of what a shard and a server do then. Any thread.

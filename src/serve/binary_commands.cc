@@ -65,7 +65,10 @@ void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& r
   CommandCounters& counters = session.counters();
   counters.cmd_touch.add(1);
   (found ? counters.touch_hits : counters.touch_misses).add(1);
-  if (!found) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  if (!found) {
+    session.refused(request.key);
+    return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  }
   // Like memcached: flags and CAS, no value.
   std::array<char, 4> flags;
   wire::store_big_endian(flags.data(), found.doc->flags());

@@ -61,7 +61,17 @@ bool DiskWait::await_room(uint16_t vbucket) {
 void DiskWait::changed(uint16_t vbucket, uint64_t seqno, bool durably) {
   wrote_ = true;
   last_written_ = vbucket;
-  if (!durable_ && !durably) return;
+  if (durable_ || durably) await_seqno(vbucket, seqno);
+}
+
+void DiskWait::refused(uint16_t vbucket, bool durably) {
+  if ((!durable_ && !durably) || !disk_.writable(vbucket)) return;
+  // Whatever it was, it has no higher one.
+  const uint64_t seqno = disk_.bucket().high_seqno(vbucket);
+  if (disk_.bucket().persisted_seqno(vbucket) < seqno) await_seqno(vbucket, seqno);
+}
+
+void DiskWait::await_seqno(uint16_t vbucket, uint64_t seqno) {
   if (!written_.empty() && written_.back().vbucket == vbucket) {
     written_.back().seqno = std::max(written_.back().seqno, seqno);
     return;

@@ -41,6 +41,9 @@ class DiskWait {
   /// The vbucket has a new change with this seqno. `durably`: its reply leaves when it is on disk, whatever
   /// holds for others.
   void changed(uint16_t vbucket, uint64_t seqno, bool durably);
+  /// A change was refused for what the vbucket has, or has not: its reply leaves when that is on disk, too.
+  /// Not where it cannot be written any more: what it has is all that will be shown.
+  void refused(uint16_t vbucket, bool durably);
   /// The moment of the bucket's next flush has changed, to none perhaps.
   void changed_flush_moment() noexcept { moment_written_ = durable_; }
 
@@ -69,6 +72,7 @@ class DiskWait {
   };
 
   [[nodiscard]] std::shared_ptr<Wake>& wake();
+  void await_seqno(uint16_t vbucket, uint64_t seqno);
   void await_commit(uint16_t vbucket);
   void call_after_commit(uint16_t vbucket);
   [[nodiscard]] bool fetch_pending() const noexcept;

@@ -117,6 +117,11 @@ class Session final : public net::Receiver {
   void changed(uint16_t vbucket, uint64_t seqno) {
     if (disk_ != nullptr) disk_->changed(vbucket, seqno, wants_on_disk());
   }
+  /// A command has changed nothing because of what is there, or is not: where replies promise the disk, so
+  /// does this one, of the change that it goes by.
+  void refused(store::DocKey key) {
+    if (disk_ != nullptr) disk_->refused(vbucket_of(key), wants_on_disk());
+  }
   /// The request that is being handled says that its write has to be on disk when it is answered.
   [[nodiscard]] bool wants_on_disk() const noexcept {
     return client_ != nullptr && client_->frame.durability > wire::DurabilityLevel::majority;

@@ -24,6 +24,21 @@ enum class Trouble : uint8_t {
 /// There was no memory for a change of the vbucket.
 [[nodiscard]] Trouble trouble_without_memory(Session& session, uint16_t vbucket);
 
+/// Of the store's statuses, those that say what is there, or is not.
+template <typename Status>
+[[nodiscard]] constexpr bool is_refusal(Status status) {
+  if constexpr (requires { Status::exists; }) {
+    if (status == Status::exists) return true;
+  }
+  if constexpr (requires { Status::not_stored; }) {
+    if (status == Status::not_stored) return true;
+  }
+  if constexpr (requires { Status::not_a_number; }) {
+    if (status == Status::not_a_number) return true;
+  }
+  return status == Status::not_found;
+}
+
 /// Asked first for each answer of the bucket, before anything is counted: `status` is one of the store's.
 template <typename Status>
 [[nodiscard]] Trouble trouble_of(Session& session, Status status, store::DocKey key) {
@@ -33,6 +48,7 @@ template <typename Status>
     return trouble_without_memory(session, session.vbucket_of(key));
   if (status == Status::locked) [[unlikely]]
     return Trouble::locked;
+  if (is_refusal(status)) session.refused(key);
   return Trouble::none;
 }
 /// The same for a fetch.

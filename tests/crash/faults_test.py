@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import struct
 import tempfile
 import unittest
@@ -16,6 +17,7 @@ from program import Program
 
 HAS_MOUNTS = mounts.private_namespace()
 UNWRITABLE = b"SERVER_ERROR disk write failed, read-only\r\n"
+NON_NUMERIC = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
 TEMPORARY_FAILURE = 0x86
 BOTH = (("--eviction", "value"), ("--eviction", "full"))
 DURABLE = ("--durability", "disk")
@@ -151,6 +153,45 @@ class InjectedFaults(FaultCase):
         with program.connect() as client:
             replies = binary.ask(client, binary.store("set", b"key-0", b"x"), binary.request("get", b"key-0"))
             self.assertEqual([reply.status for reply in replies], [TEMPORARY_FAILURE, 0])
+
+    def test_a_refusal_waits_for_what_it_goes_by(self):
+        """What a client was told of another one's change holds after a loss of power."""
+        note = os.path.join(self.folder, "note")
+        os.environ["BOBBIN_POWER_NOTE"] = note
+        self.addCleanup(os.environ.pop, "BOBBIN_POWER_NOTE")
+        # One loop: what it has answered to a later request, it would have answered before.
+        options = (*DURABLE, "--threads", "1")
+        held = {"later_faults": "sync:hold:0:.log"}
+        for loses_power in (False, True):
+            program = self.running(*options, **held)
+            with program.connect() as writer, program.connect() as refused, program.connect() as other:
+                self.assertEqual(writer.ask(b"set old 0 0 1\r\n1\r\n"), b"STORED\r\n")
+                before = int(other.stats()["cmd_set"])
+                program.inject()
+                writer.send(b"set new 0 0 1\r\nx\r\ndelete old\r\n")
+                poll(lambda: other.ask(b"mg new v\r\n", b"\r\n").startswith(b"VA"), "the set")
+                self.assertEqual(other.read(3), b"x\r\n")
+                poll(lambda: other.ask(b"mg old\r\n") == b"EN\r\n", "the delete")
+                refused.send(b"add new 0 0 1\r\ny\r\n" + b"incr new 1\r\ndelete old\r\ntouch old 9\r\n")
+                poll(lambda: int(other.stats()["cmd_set"]) == before + 2, "the add")
+                other.stats()
+                if not loses_power:
+                    program.heal()
+                    self.assertEqual(writer.read(17), b"STORED\r\nDELETED\r\n")
+                    expected = b"NOT_STORED\r\n" + NON_NUMERIC + b"NOT_FOUND\r\nNOT_FOUND\r\n"
+                    self.assertEqual(refused.read(len(expected)), expected)
+                    # A read does not wait, nor does what goes by something that is on disk.
+                    self.assertEqual(refused.ask(b"add new 0 0 1\r\ny\r\n"), b"NOT_STORED\r\n")
+                    self.assertEqual(program.end(), 0)
+                    shutil.rmtree(self.data)
+                    continue
+                program.process.send_signal(signal.SIGUSR2)
+                program.wait()
+                self.assertEqual((writer.read_to_end(), refused.read_to_end()), (b"", b""))
+            again = self.running(*options, is_faulty=True)
+            with again.connect() as client:
+                self.assertEqual(client.ask(b"mg new\r\n"), b"EN\r\n")
+                self.assertEqual(client.ask(b"mg old\r\n"), b"HD\r\n")
 
     def test_what_cannot_be_read(self):
         program = self.running("--eviction", "full", "--memory", "16M")

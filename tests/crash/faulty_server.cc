@@ -49,6 +49,7 @@ void inject(FaultyFiles& files, const std::string& texts) {
     fault.operation = operation == "read"    ? FileOperation::read
                       : operation == "write" ? FileOperation::write
                                              : FileOperation::sync;
+    fault.holds = kind == "hold";
     fault.kind = kind == "no_space" ? ErrorKind::no_space : ErrorKind::io;
     fault.after = std::strtoull(after.c_str(), nullptr, 10);
     files.inject(fault);
@@ -57,10 +58,16 @@ void inject(FaultyFiles& files, const std::string& texts) {
 
 /// Never ends: the process does.
 void obey_signals(const std::shared_ptr<FaultyFiles>& files, const sigset_t& signals) {
-  for (;;) {
+  for (bool is_injected = false;; is_injected = !is_injected) {
     int signal = 0;
-    if (sigwait(&signals, &signal) != 0) continue;
+    while (sigwait(&signals, &signal) != 0)
+      continue;
     if (signal == SIGUSR2) files->lose_power(variable("BOBBIN_POWER_NOTE"));
+    if (is_injected) {
+      files->heal();
+      std::fputs("faults: healed\n", stderr);
+      continue;
+    }
     inject(*files, variable("BOBBIN_FAULTS_ON_SIGNAL"));
     std::fputs("faults: injected\n", stderr);
   }

@@ -5,10 +5,9 @@ import re
 import signal
 import subprocess
 import tempfile
-import time
 
 from lib.connection import Connection
-from lib.server import BINARY, PATIENCE_S
+from lib.server import BINARY, PATIENCE_S, poll
 
 FAULTY = os.environ.get("BOBBIN_FAULTY_SERVER", "build/release/faulty_server")
 
@@ -49,12 +48,15 @@ class Program:
 
     def inject(self):
         """The later faults are there when this returns."""
+        self._signal_faults("faults: injected")
+
+    def heal(self):
+        """They are gone, after inject()."""
+        self._signal_faults("faults: healed")
+
+    def _signal_faults(self, answer):
         self.process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + PATIENCE_S
-        while "faults: " not in self.errors:
-            if time.monotonic() > deadline:
-                raise AssertionError("the faults are not there")
-            time.sleep(0.005)
+        poll(lambda: answer in self.errors, answer)
 
     def end(self):
         """Asks it to end; returns the exit code."""
