@@ -55,6 +55,7 @@ VBucketState state_of(uint16_t vbucket, const store::VBucketState& state) {
   written.reserved_cas = state.reserved_cas;
   written.items = state.items;
   written.flush_at_s = state.flush_at_s;
+  written.may_have_attributes = state.may_have_attributes;
   written.as_of_ns = state.as_of_ns;
   written.failover.reserve(state.failover.size());
   for (const store::FailoverEntry& entry : state.failover)
@@ -70,6 +71,7 @@ store::VBucketState state_of(const VBucketState& state) {
   restored.reserved_cas = state.reserved_cas;
   restored.items = state.items;
   restored.flush_at_s = state.flush_at_s;
+  restored.may_have_attributes = state.may_have_attributes;
   restored.failover.reserve(state.failover.size());
   for (const FailoverEntry& entry : state.failover)
     restored.failover.push_back({entry.uuid, entry.seqno});

@@ -8,8 +8,9 @@ namespace {
 
 // The first byte of every record and state. A later layout takes the next number and still reads this one.
 constexpr uint8_t kFormat = 1;
-// Of states: with a flush to come, when it was so, and four bytes that nothing uses yet.
+// Of states: with a flush to come, when it was so, and four bytes of marks.
 constexpr uint8_t kStateFormat = 2;
+constexpr uint32_t kAttributesMark = 1;
 constexpr int kMarksShift = 4;
 constexpr uint8_t kKindMask = 0x0f;
 constexpr uint8_t kMaxMarks = 0x0f;
@@ -62,7 +63,7 @@ void append_state(std::string& out, const VBucketState& state) {
   put_number(out, state.items, 8);
   put_number(out, state.flush_at_s, 4);
   put_number(out, state.as_of_ns, 8);
-  put_number(out, 0, 4);
+  put_number(out, state.may_have_attributes ? kAttributesMark : 0, 4);
   for (const FailoverEntry& entry : state.failover) {
     put_number(out, entry.uuid, 8);
     put_number(out, entry.seqno, 8);
@@ -133,7 +134,7 @@ std::optional<VBucketState> decode_state(uint16_t vbucket, std::string_view byte
   if (format == kStateFormat) {
     state.flush_at_s = static_cast<uint32_t>(reader.number(4));
     state.as_of_ns = reader.number(8);
-    (void)reader.number(4);
+    state.may_have_attributes = (reader.number(4) & kAttributesMark) != 0;
   }
   while (reader.ok() && !reader.rest().empty()) {
     if (state.failover.size() == kMaxFailoverEntries) return std::nullopt;

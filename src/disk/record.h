@@ -82,6 +82,8 @@ struct VBucketState {
   uint64_t items = 0;
   /// A flush that somebody has asked for, in Unix seconds; 0: none.
   uint32_t flush_at_s = 0;
+  /// Some document has, or had, attributes in front of its value.
+  bool may_have_attributes = false;
   /// No change up to `high_seqno` was made later than this, in Unix nanoseconds. 0: nobody knows.
   uint64_t as_of_ns = 0;
   std::vector<FailoverEntry> failover;  ///< newest first; at most 256

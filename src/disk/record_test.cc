@@ -157,6 +157,7 @@ TEST(Record, StatesComeBackAndTruncationsAreRefused) {
   state.items = 14;
   state.flush_at_s = 15;
   state.as_of_ns = uint64_t{16} << 56;
+  state.may_have_attributes = true;
   state.failover = {{1, 2}, {3, 4}};
   std::string bytes;
   append_state(bytes, state);

@@ -82,7 +82,7 @@ void answer_document(Session& session, const BinaryHeader& request, std::string_
              {.cas = found.shown_cas(),
               .extras = {flags.data(), flags.size()},
               .key = key,
-              .value_bytes = static_cast<uint32_t>(document->value().size()),
+              .value_bytes = static_cast<uint32_t>(document->body().size()),
               .datatype = shown_datatype(session, document->datatype())});
   session.reply_value(std::move(document));
 }

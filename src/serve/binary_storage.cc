@@ -107,6 +107,11 @@ class BinaryUpload final : public Upload {
 }  // namespace
 
 void handle_binary_store(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request) {
+  // Values with attributes come by other commands.
+  if (session.client() != nullptr && (request.header.datatype & wire::kDatatypeXattr) != 0) {
+    reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+    return session.swallow(request.value_bytes);
+  }
   const bool appends = request.extras.empty();
   const wire::StoreExtras extras = appends ? wire::StoreExtras{} : wire::read_store_extras(request.extras);
   const uint32_t expiry = store::absolute_expiry(extras.exptime, session.now());

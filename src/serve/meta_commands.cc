@@ -57,6 +57,11 @@ store::FetchOptions fetch_options(const MetaRequest& request, base::Now now) {
   return options;
 }
 
+// The value's length, wherever it is. With attributes it takes the value to know.
+uint32_t body_size(const store::Document& document) {
+  return document.resident() ? static_cast<uint32_t>(document.body().size()) : document.value_size();
+}
+
 void count_meta_get(Session& session, const MetaRequest& request, const store::Fetched& found) {
   CommandCounters& counters = session.counters();
   const bool hit = found && !found.vivified;
@@ -70,12 +75,15 @@ void count_meta_get(Session& session, const MetaRequest& request, const store::F
   if (found.expired) counters.get_expired.add(1);
   if (session.log().wants(kWatchFetchers)) {
     session.log().fetched(request.key, hit ? "found" : (found.expired ? "expired" : "not_found"),
-                          session.id(), hit ? found.doc->value_size() : 0);
+                          session.id(), hit ? body_size(*found.doc) : 0);
   }
 }
 
 void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& request) {
   auto found = session.bucket().fetch(request.key, fetch_options(request, session.now()), session.now());
+  if (found && request.has('s') && found.doc->has_attributes() && !found.doc->resident()) {
+    found = session.bucket().fetch(request.key, {.cannot_win = true, .no_bump = true}, session.now());
+  }
   const Trouble trouble = trouble_of(session, found, request.key);
   if (trouble == Trouble::again) return;
   if (found && (found.published || request.has('T')))
@@ -85,7 +93,7 @@ void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& requ
   if (!found) return reply_code(session, shape, MetaCode::miss, request, {});
   MetaItem item;
   item.client_flags = found.doc->flags();
-  item.value_bytes = found.doc->value_size();
+  item.value_bytes = body_size(*found.doc);
   item.cas = found.shown_cas();
   const bool before = comes_before(request, 't', found.vivified ? 'N' : 'T');
   item.ttl_s = ttl_of(before ? found.expiry_before : found.expiry, session.now());

@@ -88,11 +88,11 @@ size_t Session::consumed_of(std::string_view bytes) const {
 }
 
 void Session::reply_value(store::DocumentRef document) {
-  const std::string_view value = document->value();
+  const std::string_view value = document->body();
   if (value.size() < net::Output::kCopyBelowBytes) {
     out().append(value);
   } else {
-    out().append(store::pin(std::move(document)));
+    out().append(store::pin(std::move(document), value));
   }
 }
 

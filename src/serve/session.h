@@ -80,7 +80,7 @@ class Session final : public net::Receiver {
   [[nodiscard]] uint64_t id() const noexcept { return connection_->id(); }
 
   void reply(std::string_view bytes) { out().append(bytes); }
-  /// The document's value: copied when it is small, sent from where it lies otherwise.
+  /// The document's value, without attributes: copied when it is small, sent from where it lies otherwise.
   void reply_value(store::DocumentRef document);
 
   /// Bytes behind the request that is being handled, as far as they have arrived.

@@ -99,14 +99,15 @@ void count_arithmetic(Session& session, store::Direction direction, store::Arith
 
 base::Result<Placed, Trouble> place_value(Session& session, std::string_view key, uint32_t flags,
                                           uint32_t expiry, uint32_t value_bytes, bool arrived,
-                                          bool invalidate) {
+                                          bool invalidate, bool attributes) {
   Trouble refusal = Trouble::no_memory;
   UploadBudget::Share share;
-  if (!arrived && value_bytes <= session.bucket().max_value_bytes()) {
+  const bool too_large = value_bytes > session.bucket().max_value_bytes() && !attributes;
+  if (!arrived && !too_large) {
     share = session.served().uploads().take(value_bytes);
   }
-  if (arrived || share || value_bytes > session.bucket().max_value_bytes()) {
-    auto draft = session.bucket().draft(key, flags, expiry, value_bytes, session.now());
+  if (arrived || share || too_large) {
+    auto draft = session.bucket().draft(key, flags, expiry, value_bytes, session.now(), attributes);
     if (draft) [[likely]] {
       return Placed{std::move(*draft), std::move(share)};
     }

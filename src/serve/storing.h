@@ -69,12 +69,13 @@ void count_store(Session& session, std::string_view command, std::string_view ke
 void count_arithmetic(Session& session, store::Direction direction, store::ArithmeticStatus status);
 
 /// Memory for the value of a storage command; `arrived` says whether the value is in the read buffer as a
-/// whole. When there is none, the refusal is counted (a value that is too large as Trouble::none: it is no
-/// trouble of the server's); with `invalidate` the old document of a cache goes, as in memcached: a client
-/// whose set failed must not go on reading what it meant to replace.
+/// whole. With `attributes` it begins with some (Bucket::draft). When there is none, the refusal is counted
+/// (a value that is too large as Trouble::none: it is no trouble of the server's); with `invalidate` the old
+/// document of a cache goes, as in memcached: a client whose set failed must not go on reading what it meant
+/// to replace.
 base::Result<Placed, Trouble> place_value(Session& session, std::string_view key, uint32_t flags,
                                           uint32_t expiry, uint32_t value_bytes, bool arrived,
-                                          bool invalidate);
+                                          bool invalidate, bool attributes = false);
 
 /// flush_all with its delay: none, seconds from now, or a unix time. Negative is now. False, and nothing is
 /// done, where a part of the bucket cannot be written.

@@ -2,6 +2,9 @@
 // (kv_engine docs/SubDocument.md). What a request means is wire/subdoc.h's, what it does to a JSON text
 // wire/subdoc_run.h's.
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -11,9 +14,11 @@
 #include "serve/storing.h"
 #include "serve/virtual_attributes.h"
 #include "store/expiry.h"
+#include "wire/crc32c.h"
 #include "wire/datatype.h"
 #include "wire/json_check.h"
 #include "wire/subdoc_run.h"
+#include "wire/xattr.h"
 
 namespace bobbin::serve {
 namespace {
@@ -51,7 +56,7 @@ std::string reply_of(const SubdocRun& run) {
 // Memcached's clients store JSON too, and nobody has looked.
 bool is_json(const store::Document& document) {
   return (document.datatype() & wire::kDatatypeJson) != 0 ||
-         wire::check_json(document.value(), workshop().index) == wire::JsonVerdict::valid;
+         wire::check_json(document.body(), workshop().index) == wire::JsonVerdict::valid;
 }
 
 enum class Step : uint8_t { done, again };
@@ -71,11 +76,12 @@ class SubdocHandler {
     if (!subdoc_.mutates) count_lookup();
     if (const auto refused = check_found(); refused != BinaryStatus::success) return fail(refused);
     wire::SubdocSource source;
-    source.body = found_ ? found_.doc->value() : subdoc_.initial_body();
+    if (found_) source.xattrs = found_.doc->attributes();
+    source.body = found_ ? found_.doc->body() : subdoc_.initial_body();
     source.body_is_json = !found_ || is_json(*found_.doc);
     const VirtualAttributes attributes(session_, request_, found_);
-    const SubdocStatus status =
-        run_.run(subdoc_, source, [&](std::string_view key) { return attributes.value(key); });
+    const SubdocStatus status = run_.run(
+        subdoc_, source, [&](std::string_view key) { return attributes.value(key); }, nonce());
     if (subdoc_.mutates && SubdocRun::is_success(status)) return store();
     const bool json = run_.reply_is_json() && session_.has(wire::Feature::json);
     answer_value(session_, request_.header, reply_of(run_),
@@ -118,29 +124,72 @@ class SubdocHandler {
 
   Step store() {
     if (run_.deletes()) return remove();
-    const auto bytes = static_cast<uint32_t>(run_.body_bytes());
-    auto placed = place_value(session_, request_.key, found_ ? found_.doc->flags() : 0, new_expiry(), bytes,
-                              true, false);
+    const std::string_view xattrs = run_.xattrs();
+    const size_t bytes = xattrs.size() + run_.body_bytes();
+    if (!fits(xattrs, bytes)) return fail(BinaryStatus::too_large);
+    auto placed = place_value(session_, request_.key, found_ ? found_.doc->flags() : 0, new_expiry(),
+                              static_cast<uint32_t>(bytes), true, false, !xattrs.empty());
     if (!placed) {
       const Trouble trouble = placed.error();
       if (trouble == Trouble::again) return Step::done;
       return fail(trouble == Trouble::none ? BinaryStatus::too_large : serve::status_of(trouble));
     }
     store::Draft& draft = placed->draft;
-    char* out = draft.value().data();
+    char* out = std::copy(xattrs.begin(), xattrs.end(), draft.value().data());
     for (const std::string_view piece : run_.body_pieces()) {
       std::memcpy(out, piece.data(), piece.size());
       out += piece.size();
     }
-    draft.set_datatype(run_.body_is_json() ? wire::kDatatypeJson : 0);
+    draft.set_datatype(static_cast<uint8_t>((run_.body_is_json() ? wire::kDatatypeJson : 0) |
+                                            (xattrs.empty() ? 0 : wire::kDatatypeXattr)));
     store::StoreOptions options;
+    options.whole = true;
+    if (!run_.macros().empty()) {
+      expand_checksums(draft.value());
+      options.stamp = {expand_macros, &run_};
+    }
     if (found_) options.cas_compare = found_.cas;
     const auto mode = found_ ? store::StoreMode::cas : store::StoreMode::add;
     const auto result = session_.bucket().store(draft, mode, options, session_.now());
     if (const Step step = settle(result.status, result.ok()); step == Step::again || !result.ok())
       return step;
-    count_store(session_, "subdoc", request_.key, false, result, bytes);
+    count_store(session_, "subdoc", request_.key, false, result, static_cast<uint32_t>(bytes));
     return answer(result.seqno, result.cas);
+  }
+
+  // User attributes count together with the body, those of the system for themselves.
+  [[nodiscard]] bool fits(std::string_view xattrs, size_t bytes) const {
+    const size_t system = wire::system_xattr_bytes(xattrs);
+    return system <= wire::kMaxSystemXattrBytes && bytes - system <= session_.bucket().max_value_bytes();
+  }
+
+  // What macros are marked with until they are expanded: not to be guessed.
+  [[nodiscard]] uint64_t nonce() const {
+    return session_.now().unix_ns * 0x9e3779b97f4a7c15 ^ (found_ ? found_.cas : 0);
+  }
+
+  void expand_checksums(std::span<char> value) const {
+    uint32_t checksum = 0;
+    bool known = false;
+    for (const SubdocRun::MacroSpot& spot : run_.macros()) {
+      if (spot.macro != wire::XattrMacro::value_crc32c) continue;
+      if (!std::exchange(known, true)) {
+        const std::string_view all(value.data(), value.size());
+        checksum = wire::crc32c(all.substr(run_.xattrs().size()));
+      }
+      fmt::format_to(value.data() + spot.offset, "0x{:08x}", checksum);
+    }
+  }
+
+  // The CAS is written with its bytes in the other order: so upstream does, and its clients rely on it.
+  static void expand_macros(const void* run, std::span<char> value, uint64_t cas, uint64_t seqno) noexcept {
+    for (const SubdocRun::MacroSpot& spot : static_cast<const SubdocRun*>(run)->macros()) {
+      if (spot.macro == wire::XattrMacro::value_crc32c) continue;
+      const uint64_t number = spot.macro == wire::XattrMacro::cas ? __builtin_bswap64(cas) : seqno;
+      char* out = value.data() + spot.offset + 2;
+      for (int shift = 60; shift >= 0; shift -= 4)
+        *out++ = "0123456789abcdef"[number >> shift & 15];
+    }
   }
 
   Step remove() {
@@ -185,10 +234,10 @@ void handle_subdoc(Session& session, const BinaryCommand&, const BinaryRequest& 
     return reply_binary_error(session, request.header, status_of(parsed));
   if (subdoc.mutates && !session.may(kUpsert))
     return reply_binary_error(session, request.header, BinaryStatus::no_access);
-  // Attributes can be asked for, and there are only virtual ones: none can be stored yet.
   for (const wire::SubdocSpec& spec : subdoc.specs()) {
-    if (subdoc.mutates && spec.has(wire::path_flags::kXattr))
-      return reply_binary_error(session, request.header, BinaryStatus::not_supported);
+    const bool of_system = spec.has(wire::path_flags::kXattr) && wire::is_system_xattr(spec.path);
+    if (of_system && !session.may(subdoc.mutates ? kSystemXattrWrite : kSystemXattrRead))
+      return reply_binary_error(session, request.header, BinaryStatus::no_access);
   }
   SubdocHandler handler(session, request, subdoc);
   for (int i = 0; i < kMaxTries; ++i)
@@ -227,6 +276,7 @@ constexpr BinaryCommand kCommands[] = {
     row(subdoc_array_add_unique, "subdoc_array_add_unique", true),
     row(subdoc_counter, "subdoc_counter", true),
     row(subdoc_multi_mutation, "subdoc_multi_mutation", true),
+    row(subdoc_replace_body_with_xattr, "subdoc_replace_body_with_xattr", true),
 };
 
 }  // namespace

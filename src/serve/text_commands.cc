@@ -36,13 +36,13 @@ void count_fetch(Session& session, std::string_view key, const store::Fetched& f
   }
   if (session.log().wants(kWatchFetchers)) {
     session.log().fetched(key, found ? "found" : (found.expired ? "expired" : "not_found"), session.id(),
-                          found ? found.doc->value().size() : 0);
+                          found ? found.doc->body().size() : 0);
   }
 }
 
 void reply_item(Session& session, std::string_view key, store::Fetched& found, bool with_cas) {
   const auto& document = *found.doc;
-  const auto value_bytes = static_cast<uint32_t>(document.value().size());
+  const auto value_bytes = static_cast<uint32_t>(document.body().size());
   char* line = session.out().reserve(wire::kMaxValueLineBytes);
   session.out().commit(
       with_cas ? wire::write_value_line(line, key, document.flags(), value_bytes, found.shown_cas())

@@ -15,7 +15,7 @@ class Session;
 /// and `$XTOC` (kv_engine docs/VirtualXattrs.md). Lives as long as what it was made of.
 class VirtualAttributes {
  public:
-  VirtualAttributes(const Session& session, const wire::BinaryRequest& request, const store::Fetched& found)
+  VirtualAttributes(Session& session, const wire::BinaryRequest& request, const store::Fetched& found)
       : session_(session), request_(request), found_(found) {}
 
   /// JSON; nothing when there is no such attribute. `key` is with its '$'.
@@ -23,8 +23,9 @@ class VirtualAttributes {
 
  private:
   [[nodiscard]] std::string document() const;
+  [[nodiscard]] std::string table_of_contents() const;
 
-  const Session& session_;
+  Session& session_;
   const wire::BinaryRequest& request_;
   const store::Fetched& found_;
 };

@@ -63,8 +63,9 @@ Bucket::Key Bucket::locate(DocKey key) const noexcept {
 }
 
 base::Result<Draft, DraftError> Bucket::draft(DocKey key, uint32_t flags, uint32_t expiry, uint32_t value_len,
-                                              base::Now now) {
-  if (value_len > options_.max_value_bytes) return base::fail(DraftError::too_large);
+                                              base::Now now, bool attributes) {
+  const uint32_t allowance = attributes ? kAttributeAllowanceBytes : 0;
+  if (value_len > options_.max_value_bytes + allowance) return base::fail(DraftError::too_large);
   Draft draft = Draft::allocate(account_, key, value_len);
   if (!draft || !make_room(value_len, now)) {
     refused_.fetch_add(1, std::memory_order_relaxed);
@@ -83,6 +84,8 @@ StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& opti
   } else {
     const Key at = locate(draft.doc_key());
     result = at.vbucket.publish(draft, at.hash, mode, options, now);
+    if (result.has_attributes) [[unlikely]]
+      result = store_body(draft, mode, options, now);
     if (result.ok()) note_expiry(result.expiry);
   }
   const bool again = result.status == StoreStatus::would_block || result.status == StoreStatus::no_memory ||

@@ -47,9 +47,11 @@ class Bucket {
 
   /// Memory for a value of `value_len` bytes that the caller fills and gives to store(). Counted from here
   /// on. Makes room by freeing garbage and evicting, a bounded amount of work; what cannot be had is
-  /// `no_memory`. `expiry` is absolute (store/expiry.h).
+  /// `no_memory`. `expiry` is absolute (store/expiry.h). `attributes`: the value begins with some, and may be
+  /// longer by kAttributeAllowanceBytes.
   [[nodiscard]] base::Result<Draft, DraftError> draft(DocKey key, uint32_t flags, uint32_t expiry,
-                                                      uint32_t value_len, base::Now now);
+                                                      uint32_t value_len, base::Now now,
+                                                      bool attributes = false);
   /// Publishes a draft if the mode's condition holds. The draft is empty afterwards, unless the answer is
   /// `would_block`, `no_memory` or `locked`: then it is as it was, for another try.
   StoreResult store(Draft& draft, StoreMode mode, const StoreOptions& options, base::Now now);
@@ -215,6 +217,9 @@ class Bucket {
   [[nodiscard]] Key locate(DocKey key) const noexcept;
   [[nodiscard]] base::Result<Draft, DraftError> copy_shape(const Document& like, uint32_t value_len,
                                                            base::Now now);
+  /// Puts the draft behind the attributes that are there.
+  [[nodiscard]] StoreResult store_body(Draft& draft, StoreMode mode, const StoreOptions& options,
+                                       base::Now now);
   [[nodiscard]] StoreResult extend(Draft& addition, StoreMode mode, const StoreOptions& options,
                                    base::Now now);
   [[nodiscard]] RemoveResult rewrite_marked(DocKey key, const RemoveOptions& options, base::Now now);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <initializer_list>
 
 #include "store/bucket.h"
 #include "store/number_text.h"
@@ -13,10 +14,13 @@ namespace bobbin::store {
 
 namespace {
 
-void copy_into(std::span<char> out, std::string_view first, std::string_view second) noexcept {
-  // memcpy must not be given the null pointer of an empty view.
-  if (!first.empty()) std::memcpy(out.data(), first.data(), first.size());
-  if (!second.empty()) std::memcpy(out.data() + first.size(), second.data(), second.size());
+void copy_into(std::span<char> out, std::initializer_list<std::string_view> parts) noexcept {
+  char* to = out.data();
+  for (const std::string_view part : parts) {
+    // memcpy must not be given the null pointer of an empty view.
+    if (!part.empty()) std::memcpy(to, part.data(), part.size());
+    to += part.size();
+  }
 }
 
 StoreStatus status_of(DraftError error) noexcept {
@@ -26,9 +30,52 @@ StoreStatus status_of(DraftError error) noexcept {
 }  // namespace
 
 base::Result<Draft, DraftError> Bucket::copy_shape(const Document& like, uint32_t value_len, base::Now now) {
-  base::Result<Draft, DraftError> copy = draft(like.doc_key(), like.flags(), kNeverExpires, value_len, now);
+  base::Result<Draft, DraftError> copy =
+      draft(like.doc_key(), like.flags(), kNeverExpires, value_len, now, like.has_attributes());
   if (copy) copy->set_datatype(like.datatype());
   return copy;
+}
+
+StoreResult Bucket::store_body(Draft& draft, StoreMode mode, const StoreOptions& options, base::Now now) {
+  const Key at = locate(draft.doc_key());
+  const Document& given = *draft.document_;
+  while (true) {
+    const Snapshot base = at.vbucket.snapshot(draft.doc_key(), at.hash, now.unix_s());
+    if (base.refused) return {StoreStatus::no_memory};
+    if (base.unknown) return {StoreStatus::would_block};
+    if (!base.doc || !base.doc->has_attributes()) {
+      const StoreResult result = at.vbucket.publish(draft, at.hash, mode, options, now);
+      if (result.has_attributes) continue;
+      return result;
+    }
+    if (mode == StoreMode::add) return {StoreStatus::not_stored};
+    const bool compares = mode == StoreMode::cas || options.cas_compare;
+    const uint64_t wanted = options.cas_compare.value_or(0);
+    const bool other = compares && wanted != base.cas;
+    if (base.locked && (other || !compares)) return {StoreStatus::locked};
+    const bool invalidates = other && options.invalidate_if_older && wanted != 0 && wanted < base.cas;
+    if (other && !invalidates) return {StoreStatus::exists};
+    if (!base.doc->resident()) {
+      count_blocked();
+      return {StoreStatus::would_block};
+    }
+    const std::string_view kept = base.doc->attributes();
+    base::Result<Draft, DraftError> whole =
+        this->draft(draft.doc_key(), given.flags_, kNeverExpires,
+                    static_cast<uint32_t>(kept.size() + given.value_len_), now, true);
+    if (!whole) return {status_of(whole.error())};
+    whole->set_datatype(given.datatype_ | Document::kAttributesBit);
+    copy_into(whole->value(), {kept, given.value()});
+    Takeover takeover;
+    takeover.explicit_cas = options.explicit_cas;
+    takeover.cas_compare = options.cas_compare;
+    takeover.mark_stale = invalidates;
+    if (!options.keep_expiry && !invalidates) takeover.expiry = given.expiry_;
+    StoreResult result = at.vbucket.publish_over(*whole, at.hash, *base.doc, takeover, now);
+    if (result.status == StoreStatus::exists || result.status == StoreStatus::locked) continue;
+    result.value_len = given.value_len_;
+    return result;
+  }
 }
 
 StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& options, base::Now now) {
@@ -54,21 +101,25 @@ StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& 
       count_blocked();
       return {StoreStatus::would_block};
     }
-    const std::string_view before = base.doc->value();
-    const uint64_t value_len = uint64_t{before.size()} + added.size();
-    if (value_len > options_.max_value_bytes) return {StoreStatus::too_large};
+    const std::string_view before = base.doc->body();
+    const std::string_view attributes = base.doc->attributes();
+    const uint64_t body_len = uint64_t{before.size()} + added.size();
+    if (body_len > options_.max_value_bytes) return {StoreStatus::too_large};
+    const uint64_t value_len = attributes.size() + body_len;
     base::Result<Draft, DraftError> whole = copy_shape(*base.doc, static_cast<uint32_t>(value_len), now);
     if (!whole) return {status_of(whole.error())};
-    whole->set_datatype(0);  // what two JSON texts make together is none
+    // What two JSON texts make together is none.
+    whole->set_datatype(base.doc->datatype() & Document::kAttributesBit);
     if (mode == StoreMode::append) {
-      copy_into(whole->value(), before, added);
+      copy_into(whole->value(), {attributes, before, added});
     } else {
-      copy_into(whole->value(), added, before);
+      copy_into(whole->value(), {attributes, added, before});
     }
     Takeover takeover;
     takeover.explicit_cas = options.explicit_cas;
     takeover.cas_compare = options.cas_compare;
-    const StoreResult result = at.vbucket.publish_over(*whole, at.hash, *base.doc, takeover, now);
+    StoreResult result = at.vbucket.publish_over(*whole, at.hash, *base.doc, takeover, now);
+    result.value_len -= result.ok() ? static_cast<uint32_t>(attributes.size()) : 0;
     if (result.status != StoreStatus::exists && result.status != StoreStatus::locked) return result;
   }
 }
@@ -96,20 +147,22 @@ ArithmeticResult Bucket::arithmetic(DocKey key, const ArithmeticOptions& options
         count_blocked();
         return {ArithmeticStatus::would_block};
       }
-      const std::optional<uint64_t> before = parse_number(base.doc->value());
+      const std::optional<uint64_t> before = parse_number(base.doc->body());
       if (!before) return {ArithmeticStatus::not_a_number};
       number = options.direction == Direction::increment ? *before + options.delta
                                                          : *before - std::min(*before, options.delta);
     }
     const std::string_view text(digits.data(), format_number(number, digits));
     // memcached overwrites in place, so a value never gets shorter: blanks fill it (observed, 1.6.18).
-    const size_t value_len = creates ? text.size() : std::max(text.size(), base.doc->value().size());
+    const std::string_view attributes = creates ? std::string_view() : base.doc->attributes();
+    const size_t value_len =
+        attributes.size() + (creates ? text.size() : std::max(text.size(), base.doc->body().size()));
     base::Result<Draft, DraftError> next =
         creates ? draft(key, 0, options.initial_expiry, static_cast<uint32_t>(value_len), now)
                 : copy_shape(*base.doc, static_cast<uint32_t>(value_len), now);
     if (!next) return {ArithmeticStatus::no_memory};
     std::fill(next->value().begin(), next->value().end(), ' ');
-    copy_into(next->value(), text, {});
+    copy_into(next->value(), {attributes, text});
 
     StoreResult result;
     if (creates) {
@@ -160,7 +213,7 @@ Fetched Bucket::fetch_touching(DocKey key, const FetchOptions& options, base::No
     base::Result<Draft, DraftError> copy = copy_shape(*base.doc, static_cast<uint32_t>(value.size()), now);
     missed.no_memory = !copy;
     if (!copy) return missed;
-    copy_into(copy->value(), value, {});
+    copy_into(copy->value(), {value});
     copy->set_expiry(*options.touch);
     TouchedOver touched = at.vbucket.touch_over(*copy, at.hash, *base.doc, options, now);
     missed.no_memory = touched.no_memory;
@@ -186,17 +239,17 @@ RemoveResult Bucket::rewrite_marked(DocKey key, const RemoveOptions& options, ba
     const bool other = options.cas_compare && base.cas != *options.cas_compare;
     if (base.locked && (other || !options.cas_compare)) return {RemoveStatus::locked};
     if (other) return {RemoveStatus::exists};
-    if (!options.drop_value && !base.doc->resident()) {
+    if ((!options.drop_value || base.doc->has_attributes()) && !base.doc->resident()) {
       count_blocked();
       return {RemoveStatus::would_block};
     }
-    const std::string_view value = options.drop_value ? std::string_view() : base.doc->value();
+    const std::string_view value = options.drop_value ? base.doc->attributes() : base.doc->value();
     base::Result<Draft, DraftError> copy = copy_shape(*base.doc, static_cast<uint32_t>(value.size()), now);
     if (!copy) return {RemoveStatus::no_memory};
-    copy_into(copy->value(), value, {});
+    copy_into(copy->value(), {value});
     if (options.drop_value) {
       copy->set_flags(0);
-      copy->set_datatype(0);
+      copy->set_datatype(base.doc->datatype() & Document::kAttributesBit);
     }
     const Takeover takeover{options.explicit_cas,
                             options.expiry,
@@ -208,7 +261,7 @@ RemoveResult Bucket::rewrite_marked(DocKey key, const RemoveOptions& options, ba
     if (result.status == StoreStatus::exists || result.status == StoreStatus::locked) continue;
     if (!result.ok()) return {RemoveStatus::no_memory};
     note_expiry(result.expiry);
-    return {RemoveStatus::removed, result.cas, result.seqno, static_cast<uint32_t>(base.doc->value().size())};
+    return {RemoveStatus::removed, result.cas, result.seqno, static_cast<uint32_t>(base.doc->body().size())};
   }
 }
 

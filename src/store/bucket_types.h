@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "store/document.h"
@@ -10,6 +11,8 @@ namespace bobbin::store {
 
 inline constexpr uint32_t kDefaultMaxValueBytes = 1024 * 1024;
 inline constexpr uint32_t kLargestMaxValueBytes = 20 * 1024 * 1024;
+/// By how much a value with attributes may be longer: those of the system count for themselves.
+inline constexpr uint32_t kAttributeAllowanceBytes = 1024 * 1024;
 inline constexpr uint64_t kDefaultQuotaBytes = 64 * 1024 * 1024;
 
 enum class BucketType : uint8_t {
@@ -48,6 +51,12 @@ enum class DraftError : uint8_t { too_large, no_memory };
 /// matches.
 enum class StoreMode : uint8_t { set, add, replace, append, prepend, cas };
 
+/// Writes over parts of a value that depend on what its change becomes. Called with the vbucket's lock held.
+struct Stamp {
+  void (*write)(const void* context, std::span<char> value, uint64_t cas, uint64_t seqno) noexcept = nullptr;
+  const void* context = nullptr;
+};
+
 struct StoreOptions {
   /// The document must have this CAS. None has 0.
   std::optional<uint64_t> cas_compare = std::nullopt;
@@ -55,6 +64,10 @@ struct StoreOptions {
   std::optional<uint64_t> explicit_cas = std::nullopt;
   /// With `cas_compare` lower than the document's CAS: store, keep the old expiry, mark stale (meta I).
   bool invalidate_if_older = false;
+  /// The draft is all that the document becomes. Otherwise it keeps the attributes that it has.
+  bool whole = false;
+  /// Of set, add, replace and cas, with `whole`.
+  Stamp stamp = {};
   /// A document that is there keeps its expiry.
   bool keep_expiry = false;
   /// append and prepend on a miss store the draft with this absolute expiry (meta N).
@@ -80,12 +93,14 @@ struct StoreResult {
   /// Of the published document; 0 unless stored.
   uint64_t cas = 0;
   uint64_t seqno = 0;
-  /// Length of the published value.
+  /// Length of the published value, without attributes that were there.
   uint32_t value_len = 0;
   /// The published document's expiry.
   uint32_t expiry = 0;
   /// That of the document in whose place a read-modify-write came; 0 where there was none.
   uint32_t expiry_before = 0;
+  /// Seen within this folder only: nothing was done, because there are attributes to be kept.
+  bool has_attributes = false;
   [[nodiscard]] bool ok() const noexcept { return status == StoreStatus::stored; }
 };
 

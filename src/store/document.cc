@@ -1,5 +1,6 @@
 #include "store/document.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <new>
@@ -18,7 +19,7 @@ void Document::destroy(Document* document) noexcept {
 
 Document* Document::create(MemoryAccount& account, DocKey key, uint32_t value_len, uint64_t shell) noexcept {
   assert(key.is_valid());
-  assert(value_len <= kLargestMaxValueBytes);
+  assert(value_len <= kLargestMaxValueBytes + kAttributeAllowanceBytes);
   const CollectionPrefix prefix(key.collection());
   const size_t key_len = prefix.size() + key.name().size();
   const size_t size = kHeaderBytes + key_len + (shell == 0 ? value_len : 0);
@@ -39,16 +40,28 @@ Document* Document::create(MemoryAccount& account, DocKey key, uint32_t value_le
   return document;
 }
 
+size_t Document::measure_attributes() const noexcept {
+  const std::string_view all = value();
+  size_t rest = 0;
+  for (const char byte : all.substr(0, 4))
+    rest = rest << 8 | static_cast<unsigned char>(byte);
+  // Blocks are looked at before they are stored: the end of the value is for what is damaged.
+  return std::min(all.size(), rest + 4);
+}
+
 Draft Draft::allocate(MemoryAccount& account, DocKey key, uint32_t value_len) noexcept {
   return Draft(Document::create(account, key, value_len, 0));
 }
 
-base::PinnedBytes pin(DocumentRef document) noexcept {
+base::PinnedBytes pin(DocumentRef document, std::string_view part) noexcept {
   if (!document) return {};
-  const std::string_view value = document->value();
   Document* owner = document.release();
-  return {value, owner,
-          [](void* pinned) noexcept { const DocumentRef last(static_cast<Document*>(pinned)); }};
+  return {part, owner, [](void* pinned) noexcept { const DocumentRef last(static_cast<Document*>(pinned)); }};
+}
+
+base::PinnedBytes pin(DocumentRef document) noexcept {
+  const std::string_view all = document ? document->value() : std::string_view();
+  return pin(std::move(document), all);
 }
 
 }  // namespace bobbin::store

@@ -39,12 +39,20 @@ class Document {
   [[nodiscard]] DocKey doc_key() const noexcept { return {collection(), key()}; }
   /// The same as it is kept: see CollectionPrefix. 2 to 251 bytes.
   [[nodiscard]] std::string_view stored_key() const noexcept { return {bytes(), key_len_}; }
-  /// 0 bytes to 20 MiB; empty when the document is not resident.
+  /// 0 bytes to 21 MiB; empty when the document is not resident.
   [[nodiscard]] std::string_view value() const noexcept {
     return {bytes() + key_len_, resident() ? value_len_ : 0};
   }
   /// The value's length, wherever the value is.
   [[nodiscard]] uint32_t value_size() const noexcept { return value_len_; }
+  /// The value of a document with this bit in its datatype begins with a block of attributes: four bytes, in
+  /// network order, that say how long the rest of the block is; the body comes after it.
+  static constexpr uint8_t kAttributesBit = 0x04;
+  [[nodiscard]] bool has_attributes() const noexcept { return (datatype_ & kAttributesBit) != 0; }
+  /// The block; empty where there is none, and when the document is not resident.
+  [[nodiscard]] std::string_view attributes() const noexcept { return value().substr(0, attribute_bytes()); }
+  /// The value without them.
+  [[nodiscard]] std::string_view body() const noexcept { return value().substr(attribute_bytes()); }
   /// False: the value is only on disk.
   [[nodiscard]] bool resident() const noexcept { return !is_shell(); }
   [[nodiscard]] uint64_t cas() const noexcept { return cas_; }
@@ -101,6 +109,10 @@ class Document {
     revision_and_account_ = (revision_and_account_ & ~kRevisionMask) | (revision & kRevisionMask);
   }
 
+  [[nodiscard]] size_t attribute_bytes() const noexcept {
+    return has_attributes() ? measure_attributes() : 0;
+  }
+  [[nodiscard]] size_t measure_attributes() const noexcept;
   [[nodiscard]] size_t prefix_size() const noexcept { return CollectionPrefix::size_in(bytes()); }
   /// Whether this is the document of that key.
   [[nodiscard]] bool has_key(DocKey key) const noexcept;
@@ -200,7 +212,7 @@ class DocumentRef {
   friend class Draft;
   friend class HashTable;
   friend class VBucket;
-  friend base::PinnedBytes pin(DocumentRef document) noexcept;
+  friend base::PinnedBytes pin(DocumentRef document, std::string_view part) noexcept;
 
   /// Takes over one reference.
   explicit DocumentRef(Document* document) noexcept : document_(document) {}
@@ -209,7 +221,10 @@ class DocumentRef {
   Document* document_ = nullptr;
 };
 
-/// The document's value, kept where it is until the result is destroyed. Empty for an empty reference.
+/// A part of the document's value, kept where it is until the result is destroyed. Empty for an empty
+/// reference.
+[[nodiscard]] base::PinnedBytes pin(DocumentRef document, std::string_view part) noexcept;
+/// The whole value.
 [[nodiscard]] base::PinnedBytes pin(DocumentRef document) noexcept;
 
 /// A document that nobody else can see yet: made by Bucket::draft, filled by its owner, published by

@@ -345,6 +345,22 @@ TEST_F(FullEviction, ACleanEndGoesOnWhereItWas) {
   EXPECT_EQ(disk().state(vbucket)->failover.size(), 1U);
 }
 
+TEST_F(FullEviction, AttributesThatOnlyTheDiskHasAreKept) {
+  const std::string attributes("\0\0\0\2ab", 6);
+  Draft made = std::move(*bucket().draft("k", 0, 0, 10, now()));
+  (attributes + "body").copy(made.value().data(), 10);
+  made.set_datatype(Document::kAttributesBit);
+  ASSERT_TRUE(bucket().store(std::move(made), StoreMode::set, {.whole = true}, now()).ok());
+  flush_to_disk();
+  evict();
+  EXPECT_TRUE(disk().state(bucket().vbucket_of("k"))->may_have_attributes);
+  EXPECT_EQ(put(StoreMode::set, "k", "new").status, StoreStatus::stored);
+  EXPECT_GT(blocked(), 0U);
+  const Fetched found = bucket().fetch("k", now());
+  EXPECT_EQ(found.doc->attributes(), attributes);
+  EXPECT_EQ(found.doc->body(), "new");
+}
+
 TEST_F(FullEviction, NothingIsGivenOutBeforeItIsReserved) {
   set("k", "v");
   flush_to_disk();

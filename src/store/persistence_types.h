@@ -29,6 +29,8 @@ struct VBucketState {
   uint64_t flush_seqno = 0;
   /// When the vbucket is to be flushed, in Unix seconds; 0: that is not wanted.
   uint32_t flush_at_s = 0;
+  /// Some document has or had attributes.
+  bool may_have_attributes = false;
   /// When it was so, or later: everything up to `high_seqno` had been changed by then.
   uint64_t as_of_ns = 0;
   /// Live documents, in memory and on disk, at `high_seqno`.

@@ -45,6 +45,7 @@ void VBucket::restore(const VBucketState& state, base::Now now) {
   mine.reserved_seqno = seqno_;
   mine.flush_seqno = state.flush_seqno;
   mine.flush_at_s = state.flush_at_s;
+  mine.may_have_attributes = state.may_have_attributes;
   mine.on_disk_only = static_cast<int64_t>(state.items);
   mine.knows_all_keys = state.high_seqno == 0;
   mine.warming = !mine.knows_all_keys;
@@ -71,6 +72,7 @@ VBucketState VBucket::state(base::Now now) const {
   state.reserved_cas = std::max(cas_clock_, now.unix_ns + kMaxCasLeadNs) + kReservedCasNs;
   state.flush_seqno = persistent_->flush_seqno;
   state.flush_at_s = persistent_->flush_at_s;
+  state.may_have_attributes = persistent_->may_have_attributes;
   state.as_of_ns = now.unix_ns;
   state.items = items();
   state.failover = persistent_->failover;
@@ -230,6 +232,7 @@ ChangeChunks VBucket::log_flush(base::Now now, Aftermath& after) noexcept {
   mine.flush_seqno = ++seqno_;
   // The state that is written with the flush says so.
   mine.flush_at_s = 0;
+  mine.may_have_attributes = false;
   mine.note_flush_moment_saved();
   mine.failover.insert(mine.failover.begin(), {mine.shared.new_uuid(now), seqno_});
   if (mine.failover.size() > kFailoverEntries) mine.failover.resize(kFailoverEntries);

@@ -91,6 +91,8 @@ struct PersistentState {
   uint64_t flush_seqno = 0;
   /// Of the next one; 0 for none.
   uint32_t flush_at_s = 0;
+  /// A key that is not in the table may have attributes, which are to be kept.
+  bool may_have_attributes = false;
   bool flush_moment_unsaved = false;
   /// The highest seqno that full eviction has taken out of the table: see LoadTicket.
   uint64_t unlinked_seqno = 0;

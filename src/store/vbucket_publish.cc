@@ -41,7 +41,10 @@ bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::option
   document.seqno_ = ++seqno_;
   count_linked(document);
   draft.document_ = nullptr;
-  if (persistent_ != nullptr) log_mutation(document, replaced, after);
+  if (persistent_ != nullptr) {
+    persistent_->may_have_attributes |= document.has_attributes();
+    log_mutation(document, replaced, after);
+  }
   return true;
 }
 
@@ -55,7 +58,8 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
   const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
   const bool live = old && is_live(*old.document(), now.unix_s());
   if (!live) {
-    if ((compares || mode != StoreMode::set) && is_unknown(old)) {
+    if (is_unknown(old) &&
+        (compares || mode != StoreMode::set || (persistent_->may_have_attributes && !options.whole))) {
       count_blocked();
       return {StoreStatus::would_block};
     }
@@ -81,6 +85,7 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
   } else if (is_locked(*old.document(), now.unix_s())) {
     return {StoreStatus::locked};
   }
+  if (live && !options.whole && old.document()->has_attributes()) return {.has_attributes = true};
   if (live && options.keep_expiry) document.expiry_ = old.document()->expiry_;
   if (old && !live && !old.document()->is_absent()) {
     ++events_.expired;
@@ -88,6 +93,10 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
     if ((old.document()->state_ & Document::kFetched) == 0) ++events_.expired_unfetched;
   }
   if (!link(draft, hash, old, options.explicit_cas, now, after)) return {StoreStatus::no_memory};
+  if (options.stamp.write != nullptr) {
+    options.stamp.write(options.stamp.context, {document.bytes() + document.key_len_, document.value_len_},
+                        document.cas_, document.seqno_);
+  }
   ++events_.total_items;
   return stored(document);
 }

@@ -61,6 +61,27 @@ test('counters', async () => {
   await assert.rejects(counters.increment('no-counter', 1), couchbase.DocumentNotFoundError);
 });
 
+test('extended attributes', async () => {
+  const { MutateInMacro } = couchbase;
+  await documents.upsert('x', { a: 1 });
+  const { cas } = await documents.mutateIn('x', [
+    MutateInSpec.upsert('user.b', [1, 2], { createPath: true, xattr: true }),
+    MutateInSpec.upsert('_sys.cas', MutateInMacro.Cas, { createPath: true, xattr: true }),
+    MutateInSpec.upsert('c', 3),
+  ]);
+  assert.deepStrictEqual((await documents.get('x')).content, { a: 1, c: 3 });
+  await documents.upsert('x', { d: 4 });
+  const { content } = await documents.lookupIn('x', [
+    LookupInSpec.get('user.b[1]', { xattr: true }), LookupInSpec.get('_sys.cas', { xattr: true }),
+    LookupInSpec.get('$XTOC', { xattr: true }), LookupInSpec.get('d'),
+  ]);
+  assert.strictEqual(content[0].value, 2);
+  const stamped = Buffer.from(content[1].value.slice(2), 'hex').readBigUInt64LE();
+  assert.strictEqual(stamped.toString(), cas.toString());
+  assert.deepStrictEqual(content[2].value, ['user', '_sys']);
+  assert.strictEqual(content[3].value, 4);
+});
+
 test('get and lock', async () => {
   await documents.upsert('l', 1);
   const { cas, content } = await documents.getAndLock('l', 30);
