@@ -64,6 +64,9 @@ std::span<const BinaryCommand> collection_commands();  ///< collection_commands.
 std::span<const BinaryCommand> subdoc_commands();      ///< subdoc_commands.cc
 std::span<const BinaryCommand> metadata_commands();    ///< metadata_commands.cc: about documents and vbuckets
 std::span<const BinaryCommand> lock_commands();        ///< lock_commands.cc: get and lock, unlock
+std::span<const BinaryCommand> with_meta_commands();   ///< with_meta_commands.cc: changes made elsewhere
+std::span<const BinaryCommand> document_commands();    ///< document_commands.cc: what tools ask
+std::span<const BinaryCommand> node_commands();        ///< node_commands.cc: what operators tell
 
 void handle_binary_store(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request);
 

@@ -87,6 +87,18 @@ void answer_document(Session& session, const BinaryHeader& request, std::string_
   session.reply_value(std::move(document));
 }
 
+void answer_whole_document(Session& session, const BinaryHeader& request, store::Fetched found) {
+  std::array<char, 4> flags;
+  wire::store_big_endian(flags.data(), found.doc->flags());
+  const uint8_t datatype = shown_datatype(session, found.doc->datatype());
+  write_head(session, request,
+             {.cas = found.shown_cas(),
+              .extras = {flags.data(), flags.size()},
+              .value_bytes = found.doc->value_size(),
+              .datatype = static_cast<uint8_t>(datatype | (found.doc->datatype() & wire::kDatatypeXattr))});
+  session.out().append(store::pin(std::move(found.doc)));
+}
+
 void answer_mutation(Session& session, const BinaryHeader& request, uint16_t vbucket, uint64_t seqno,
                      uint64_t cas, std::string_view value) {
   std::array<char, 16> token;

@@ -122,6 +122,8 @@ class Session final : public net::Receiver {
   void refused(store::DocKey key) {
     if (disk_ != nullptr) disk_->refused(vbucket_of(key), wants_on_disk());
   }
+  /// The reply leaves when the vbucket is on disk up to there; of a persistent bucket.
+  void await_on_disk(uint16_t vbucket, uint64_t seqno) { disk_->changed(vbucket, seqno, true); }
   /// The request that is being handled says that its write has to be on disk when it is answered.
   [[nodiscard]] bool wants_on_disk() const noexcept {
     return client_ != nullptr && client_->frame.durability > wire::DurabilityLevel::majority;

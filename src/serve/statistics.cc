@@ -9,6 +9,7 @@
 
 #include "serve/disk_statistics.h"
 #include "serve/engine.h"
+#include "serve/engine_statistics.h"
 #include "serve/storing.h"
 
 namespace bobbin::serve {
@@ -286,7 +287,7 @@ bool report_statistics(const Engine& engine, const ServedBucket& bucket, std::st
       return true;
     }
   }
-  return false;
+  return report_engine_statistics(bucket, group, sink);
 }
 
 }  // namespace bobbin::serve

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -62,6 +63,11 @@ class Bucket {
   StoreResult store(Draft&& draft, StoreMode mode, base::Now now) {
     return store(std::move(draft), mode, {}, now);
   }
+  /// Publishes a document that was changed elsewhere, with the metadata that it has there. The draft is as
+  /// after store().
+  StoreResult store_foreign(Draft& draft, const ForeignChange& change, base::Now now);
+  /// The same for a deletion. Where no document is there is nothing to be done, which is `removed`.
+  RemoveResult remove_foreign(DocKey key, const ForeignChange& change, base::Now now);
   /// incr and decr. The number is decimal text, as memcached keeps it.
   ArithmeticResult arithmetic(DocKey key, const ArithmeticOptions& options, base::Now now);
   /// Removes, or with `mark_stale` and `drop_value` changes, a document.
@@ -90,6 +96,18 @@ class Bucket {
   /// Calls `visit` for every live document in memory, resident or not, without a lock held while it runs;
   /// false from it ends the walk. A document that is there from beginning to end is seen exactly once.
   void for_each(const std::function<bool(const Peeked&)>& visit, base::Now now);
+
+  /// A live document, which one depends on `random`; with its value if it can be had without the disk, and
+  /// nothing in an empty bucket. Looks at few documents where the bucket is not nearly empty.
+  [[nodiscard]] std::optional<Peeked> any(uint64_t random, base::Now now);
+  /// The first `limit` names of a vbucket's documents from `start` on, in the order of bytes, of a
+  /// collection. Goes through all documents in memory. Nothing when the disk may have others.
+  [[nodiscard]] std::optional<std::vector<std::string>> names(uint16_t vbucket, DocKey start, size_t limit,
+                                                              base::Now now);
+  /// Takes the value out of memory (value eviction) or the document (full), if it is on disk and nobody uses
+  /// it: `removed`; otherwise `exists`. Of persistent buckets.
+  [[nodiscard]] RemoveStatus evict(DocKey key, base::Now now);
+  [[nodiscard]] VBucketFacts facts(uint16_t vbucket) const noexcept;
 
   // -- The whole bucket ---------------------------------------------------------------------------------
 

@@ -261,7 +261,8 @@ RemoveResult Bucket::rewrite_marked(DocKey key, const RemoveOptions& options, ba
     if (result.status == StoreStatus::exists || result.status == StoreStatus::locked) continue;
     if (!result.ok()) return {RemoveStatus::no_memory};
     note_expiry(result.expiry);
-    return {RemoveStatus::removed, result.cas, result.seqno, static_cast<uint32_t>(base.doc->body().size())};
+    return {RemoveStatus::removed, result.cas, result.seqno, result.revision,
+            static_cast<uint32_t>(base.doc->body().size())};
   }
 }
 

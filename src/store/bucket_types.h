@@ -26,9 +26,16 @@ enum class EvictionPolicy : uint8_t {
   full,   ///< documents: a key that is not in memory may be on disk
 };
 
+/// Whose change stays when a document was changed at two places.
+enum class ConflictResolution : uint8_t {
+  revision,  ///< whose document was changed more often
+  time,      ///< whose CAS is higher
+};
+
 struct BucketOptions {
   BucketType type = BucketType::cache;
   EvictionPolicy eviction = EvictionPolicy::value;
+  ConflictResolution conflicts = ConflictResolution::revision;
   /// Flushers of a persistent bucket: vbucket v belongs to number v modulo this.
   uint32_t flush_shards = 1;
   /// What other readers of a vbucket's changes than its flusher may pin before the slowest is dropped.
@@ -74,6 +81,28 @@ struct StoreOptions {
   std::optional<uint32_t> vivify_expiry = std::nullopt;
 };
 
+/// A change as it was made elsewhere. That of a document's flags and expiry are its draft's.
+struct ForeignChange {
+  /// Neither 0 nor kLockedCas.
+  uint64_t cas = 0;
+  /// 48 bits, not 0.
+  uint64_t revision = 1;
+  /// Of a deletion.
+  uint32_t flags = 0;
+  uint32_t expiry = 0;
+  /// The document's time had come: a deletion's.
+  bool expired = false;
+  /// Only where no document is.
+  bool add = false;
+  /// Only if it wins over what is there, by the bucket's rule; otherwise the answer is `exists`. The metadata
+  /// of deleted documents count as long as they are in memory.
+  bool resolve = true;
+  /// The document gets a CAS of this bucket's clock.
+  bool new_cas = false;
+  /// The document must have this CAS.
+  std::optional<uint64_t> cas_compare = std::nullopt;
+};
+
 /// `would_block`, here and below, is an answer of persistent buckets: it takes something that is only on
 /// disk. Nothing was changed. After a Bucket::load of the key the whole operation is to be run again.
 /// `locked`: somebody has the document locked (Bucket::lock), and this was not asked for with the lock's CAS.
@@ -93,6 +122,8 @@ struct StoreResult {
   /// Of the published document; 0 unless stored.
   uint64_t cas = 0;
   uint64_t seqno = 0;
+  /// Of the published document.
+  uint64_t revision = 0;
   /// Length of the published value, without attributes that were there.
   uint32_t value_len = 0;
   /// The published document's expiry.
@@ -162,6 +193,8 @@ struct RemoveResult {
   uint64_t cas = 0;
   /// Of the document left behind, or of the removal.
   uint64_t seqno = 0;
+  /// Of the document left behind, or of the removal; 0 where that is unknown.
+  uint64_t revision = 0;
   /// Length of the value that was removed or marked.
   uint32_t value_len = 0;
 };
@@ -267,6 +300,20 @@ struct EvictionFacts {
   bool fetched = false;
   uint32_t expiry = 0;
   uint32_t last_access = 0;
+};
+
+/// A vbucket as statistics describe it.
+struct VBucketFacts {
+  uint64_t items = 0;
+  uint64_t item_bytes = 0;
+  uint64_t table_bytes = 0;
+  uint64_t table_buckets = 0;
+  uint64_t high_seqno = 0;
+  uint64_t max_cas = 0;
+  // Of persistent buckets.
+  uint64_t persisted_seqno = 0;
+  uint64_t dirty_items = 0;
+  uint64_t non_resident_items = 0;
 };
 
 /// Told of evictions. Called on any thread, with no lock held; must not block.

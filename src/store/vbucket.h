@@ -168,6 +168,17 @@ class alignas(64) VBucket {
   [[nodiscard]] TouchedOver touch_over(Draft& copy, uint64_t hash, const Document& expected,
                                        const FetchOptions& options, base::Now now) noexcept;
 
+  // vbucket_foreign.cc: see Bucket.
+
+  [[nodiscard]] StoreResult publish_foreign(Draft& draft, uint64_t hash, const ForeignChange& change,
+                                            ConflictResolution rule, base::Now now) noexcept;
+  [[nodiscard]] RemoveResult remove_foreign(DocKey key, uint64_t hash, const ForeignChange& change,
+                                            ConflictResolution rule, base::Now now) noexcept;
+  [[nodiscard]] RemoveStatus evict_key(DocKey key, uint64_t hash, uint32_t now_s) noexcept;
+  [[nodiscard]] VBucketFacts facts() const noexcept;
+  /// Whether the table has every key.
+  [[nodiscard]] bool knows_all_keys() const noexcept;
+
   // vbucket_locks.cc: see Bucket.
 
   [[nodiscard]] LockResult lock(DocKey key, uint64_t hash, uint32_t seconds, base::Now now) noexcept;
@@ -318,11 +329,11 @@ class alignas(64) VBucket {
   void mark_dirty(Aftermath& after) noexcept REQUIRES(mutex_);
   /// Writes the end of a document into the log, with the table's reference to it. Returns what takes its
   /// place in the table: a placeholder, null, or, when there is no memory, the document itself.
-  [[nodiscard]] Document* bury(Document* document, ChangeKind kind, base::Now now, Aftermath& after) noexcept
-      REQUIRES(mutex_);
+  [[nodiscard]] Document* bury(Document* document, ChangeKind kind, base::Now now, Aftermath& after,
+                               std::optional<uint64_t> explicit_cas = std::nullopt) noexcept REQUIRES(mutex_);
   /// Buries what is in a slot; false when there is no memory.
-  [[nodiscard]] bool bury_at(HashTable::Slot slot, ChangeKind kind, base::Now now, Aftermath& after) noexcept
-      REQUIRES(mutex_);
+  [[nodiscard]] bool bury_at(HashTable::Slot slot, ChangeKind kind, base::Now now, Aftermath& after,
+                             std::optional<uint64_t> explicit_cas = std::nullopt) noexcept REQUIRES(mutex_);
   /// Supersedes all there was, and begins a new branch of history. Returns what nobody needs any more.
   [[nodiscard]] ChangeChunks log_flush(base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
   void add_persistent_to(Statistics& sum) const noexcept REQUIRES(mutex_);

@@ -186,7 +186,8 @@ void VBucket::remember_token(const Document& document) noexcept {
   persistent_->log.mark(document.seqno_, ChangeLog::kTokenSent);
 }
 
-Document* VBucket::bury(Document* document, ChangeKind kind, base::Now now, Aftermath& after) noexcept {
+Document* VBucket::bury(Document* document, ChangeKind kind, base::Now now, Aftermath& after,
+                        std::optional<uint64_t> explicit_cas) noexcept {
   PersistentState& mine = *persistent_;
   if (!mine.admits(seqno_)) return document;
   Document* placeholder = nullptr;
@@ -200,7 +201,7 @@ Document* VBucket::bury(Document* document, ChangeKind kind, base::Now now, Afte
     count_unlinked(*document);
   }
   const bool unknown = supersede(*document, after);
-  const uint64_t cas = next_cas(std::nullopt, now);
+  const uint64_t cas = next_cas(explicit_cas, now);
   ++seqno_;
   if (placeholder != nullptr) {
     placeholder->cas_ = cas;
@@ -212,8 +213,9 @@ Document* VBucket::bury(Document* document, ChangeKind kind, base::Now now, Afte
   return placeholder;
 }
 
-bool VBucket::bury_at(HashTable::Slot slot, ChangeKind kind, base::Now now, Aftermath& after) noexcept {
-  Document* const stays = bury(slot.document(), kind, now, after);
+bool VBucket::bury_at(HashTable::Slot slot, ChangeKind kind, base::Now now, Aftermath& after,
+                      std::optional<uint64_t> explicit_cas) noexcept {
+  Document* const stays = bury(slot.document(), kind, now, after, explicit_cas);
   if (stays == slot.document()) return false;
   // The table's reference to the document is the log's now.
   (void)(stays != nullptr ? HashTable::replace(slot, stays) : table_.erase(slot));

@@ -17,7 +17,8 @@ uint64_t VBucket::next_cas(std::optional<uint64_t> explicit_cas, base::Now now) 
 }
 
 StoreResult VBucket::stored(const Document& document) noexcept {
-  return {StoreStatus::stored, document.cas_, document.seqno_, document.value_len_, document.expiry_};
+  return {StoreStatus::stored, document.cas_,       document.seqno_,
+          document.revision(), document.value_len_, document.expiry_};
 }
 
 bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::optional<uint64_t> explicit_cas,
@@ -171,6 +172,7 @@ RemoveResult VBucket::remove(DocKey key, uint64_t hash, std::optional<uint64_t> 
   if ((other || !cas_compare) && is_locked(*document, now.unix_s())) return {RemoveStatus::locked};
   if (other) return {RemoveStatus::exists};
   const uint32_t value_len = document->value_len_;
+  const uint64_t revision = document->revision() + 1;
   if (persistent_ == nullptr) {
     count_unlinked(*document);
     ++seqno_;
@@ -178,7 +180,7 @@ RemoveResult VBucket::remove(DocKey key, uint64_t hash, std::optional<uint64_t> 
   } else if (!bury_at(slot, ChangeKind::deletion, now, after)) {
     return {RemoveStatus::no_memory};
   }
-  return {RemoveStatus::removed, cas_clock_, seqno_, value_len};
+  return {RemoveStatus::removed, cas_clock_, seqno_, revision, value_len};
 }
 
 TouchedOver VBucket::touch_over(Draft& copy, uint64_t hash, const Document& expected,

@@ -1,0 +1,197 @@
+// What tools ask about documents: whether they are on disk, which there are, all that is stored of one.
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+#include "serve/binary_commands.h"
+#include "serve/cluster_config.h"
+#include "serve/session.h"
+#include "serve/storing.h"
+#include "wire/leb128.h"
+
+namespace bobbin::serve {
+namespace {
+
+using wire::BinaryOpcode;
+using wire::BinaryRequest;
+using wire::BinaryStatus;
+using wire::ExtrasLengths;
+using wire::Presence;
+
+// The most names that GET_KEYS gives at once; who asks for more gets so many.
+constexpr size_t kMaxNames = 1000;
+
+template <std::unsigned_integral Number>
+void append_number(std::string& bytes, Number number) {
+  std::array<char, sizeof(Number)> encoded;
+  wire::store_big_endian(encoded.data(), number);
+  bytes.append(encoded.data(), encoded.size());
+}
+
+// Takes the collection off a key that lies in a value. Nothing: it is wrong, or not the default one.
+std::optional<std::string_view> plain_key(const Session& session, std::string_view key) {
+  if (session.has(wire::Feature::collections)) {
+    const auto collection = wire::take_leb128(key);
+    if (!collection || *collection != 0) return std::nullopt;
+  }
+  if (key.empty() || key.size() > wire::kMaxBinaryKeyBytes) return std::nullopt;
+  return key;
+}
+
+// OBSERVE: for each key whether it is there, and whether that is on disk.
+enum class Observed : uint8_t { in_memory = 0x00, on_disk = 0x01, absent = 0x80 };
+
+void handle_observe(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const auto refuse = [&](BinaryStatus status) { reply_binary_error(session, request.header, status); };
+  store::Bucket& bucket = session.bucket();
+  std::string answers;
+  std::string_view rest = request.value;
+  while (!rest.empty()) {
+    if (rest.size() < 4) return refuse(BinaryStatus::invalid_arguments);
+    const auto vbucket = wire::load_big_endian<uint16_t>(rest.data());
+    const auto key_bytes = wire::load_big_endian<uint16_t>(rest.data() + 2);
+    if (key_bytes > rest.size() - 4) return refuse(BinaryStatus::invalid_arguments);
+    const auto key = plain_key(session, rest.substr(4, key_bytes));
+    if (!key) return refuse(BinaryStatus::invalid_arguments);
+    if (vbucket >= bucket.vbucket_count()) return refuse(BinaryStatus::not_my_vbucket);
+    const auto seen = bucket.peek(*key, session.now());
+    if (seen && seen->would_block) {
+      if (session.retry_after_reading(*key)) return;
+      return refuse(BinaryStatus::temporary_failure);
+    }
+    Observed state = Observed::absent;
+    if (seen) {
+      const bool clean = bucket.is_persistent() && seen->doc->seqno() <= bucket.persisted_seqno(vbucket);
+      state = clean ? Observed::on_disk : Observed::in_memory;
+    }
+    answers += rest.substr(0, 4 + size_t{key_bytes});
+    append_number(answers, static_cast<uint8_t>(state));
+    append_number(answers, seen ? seen->cas : uint64_t{0});
+    rest.remove_prefix(4 + size_t{key_bytes});
+  }
+  // The header's CAS are two times, of persisting and replicating, that upstream fills with zeros by now.
+  answer_value(session, request.header, answers);
+}
+
+// SEQNO_PERSISTENCE: answered when the vbucket is on disk up to there.
+void handle_seqno_persistence(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const auto seqno = wire::load_big_endian<uint64_t>(request.extras.data());
+  const uint16_t vbucket = request.header.vbucket_or_status;
+  if (!session.bucket().is_persistent())
+    return reply_binary_error(session, request.header, BinaryStatus::not_supported);
+  // Nobody knows when a change will be made that was not.
+  if (seqno > session.bucket().high_seqno(vbucket) || !session.is_writable(vbucket))
+    return reply_binary_error(session, request.header, BinaryStatus::temporary_failure);
+  session.await_on_disk(vbucket, seqno);
+  answer_success(session, request.header);
+}
+
+void handle_evict(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  if (!session.bucket().is_persistent())  // it would be lost
+    return reply_binary_error(session, request.header, BinaryStatus::not_supported);
+  switch (session.bucket().evict(request.key, session.now())) {
+    case store::RemoveStatus::removed:
+      return answer_success(session, request.header);
+    case store::RemoveStatus::not_found:
+      return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+    default:
+      return reply_binary_error(session, request.header, BinaryStatus::key_exists);
+  }
+}
+
+bool names_other_collection(std::string_view extras) {
+  return wire::read_u32_extras(extras) != 0;
+}
+
+void handle_random_key(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  if (names_other_collection(request.extras))
+    return reply_binary_error(session, request.header, BinaryStatus::unknown_collection);
+  uint64_t mixed = (session.now().unix_ns ^ session.counters().cmd_get.get() << 40) * 0xbf58476d1ce4e5b9;
+  mixed ^= mixed >> 29;
+  const auto seen = session.bucket().any(mixed, session.now());
+  if (!seen) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  const std::string name(seen->doc->key());
+  auto found =
+      session.bucket().fetch(seen->doc->doc_key(), {.cannot_win = true, .no_bump = true}, session.now());
+  const Trouble trouble = trouble_of(session, found, seen->doc->doc_key());
+  if (trouble == Trouble::again) return;
+  session.counters().cmd_get.add(1);
+  if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
+  if (!found) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  const bool prefixed = session.has(wire::Feature::collections);
+  answer_document(session, request.header, prefixed ? std::string(1, '\0') + name : name, std::move(found));
+}
+
+// GET_KEYS: names of the vbucket from the key on.
+void handle_keys(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  size_t limit = request.extras.empty() ? kMaxNames : wire::read_u32_extras(request.extras);
+  limit = std::min(limit, kMaxNames);
+  const auto names =
+      session.bucket().names(request.header.vbucket_or_status, request.key, limit, session.now());
+  // Only the disk knows them all, and it is not asked.
+  if (!names) return reply_binary_error(session, request.header, BinaryStatus::temporary_failure);
+  if (names->empty()) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  const bool prefixed = session.has(wire::Feature::collections);
+  std::string value;
+  for (const std::string& name : *names) {
+    append_number(value, static_cast<uint16_t>(name.size() + (prefixed ? 1 : 0)));
+    if (prefixed) value += '\0';
+    value += name;
+  }
+  answer_value(session, request.header, value);
+}
+
+// GET_EX: the value with its attributes, as it is stored.
+void handle_get_ex(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  store::FetchOptions options;
+  options.cannot_win = true;
+  auto found = session.bucket().fetch(request.key, options, session.now());
+  const Trouble trouble = trouble_of(session, found, request.key);
+  if (trouble == Trouble::again) return;
+  if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
+  CommandCounters& counters = session.counters();
+  counters.cmd_get.add(1);
+  (found ? counters.get_hits : counters.get_misses).add(1);
+  if (!found) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  if (!session.has(wire::Feature::xattr) || !session.may(kSystemXattrRead))
+    return answer_document(session, request.header, {}, std::move(found));
+  answer_whole_document(session, request.header, std::move(found));
+}
+
+// There are no replicas here.
+void handle_get_ex_replica(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
+}
+
+constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
+                            decltype(BinaryCommand::handle) handle, KeyKind key = KeyKind::document) {
+  BinaryCommand row{opcode, name, shape, handle};
+  row.key = key;
+  row.audience = Audience::couchbase;
+  return row;
+}
+
+constexpr wire::BinaryShape kGetKeys{ExtrasLengths(0, 4), Presence::required, Presence::forbidden};
+using enum BinaryOpcode;
+constexpr BinaryCommand kCommands[] = {
+    row(observe, "observe", {ExtrasLengths(0), Presence::forbidden, Presence::required}, handle_observe,
+        KeyKind::name),
+    row(seqno_persistence, "seqno_persistence", {ExtrasLengths(8), Presence::forbidden, Presence::forbidden},
+        handle_seqno_persistence, KeyKind::name),
+    row(evict_key, "evict_key", wire::binary_shapes::kKey, handle_evict),
+    row(get_random_key, "get_random_key", {ExtrasLengths(0, 4), Presence::forbidden, Presence::forbidden},
+        handle_random_key, KeyKind::name),
+    row(get_keys, "get_keys", kGetKeys, handle_keys),
+    row(get_ex, "get_ex", wire::binary_shapes::kKey, handle_get_ex),
+    row(get_ex_replica, "get_ex_replica", wire::binary_shapes::kKey, handle_get_ex_replica),
+};
+
+}  // namespace
+
+std::span<const BinaryCommand> document_commands() {
+  return kCommands;
+}
+
+}  // namespace bobbin::serve

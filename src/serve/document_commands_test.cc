@@ -1,0 +1,110 @@
+// What tools ask about documents, vbuckets and the node.
+
+#include <set>
+#include <string>
+
+#include "serve/mcbp_fixture.h"
+
+namespace bobbin::serve {
+namespace {
+
+using namespace std::string_literals;
+using wire::BinaryOpcode;
+using wire::BinaryStatus;
+using wire::Feature;
+
+class DocumentCommandsTest : public McbpTest {
+ protected:
+  DocumentCommandsTest() { hello({Feature::xerror}); }
+};
+
+TEST_F(DocumentCommandsTest, ObserveTellsOfEachKey) {
+  const Reply stored = set("k", "v");
+  const Reply seen = ask({.opcode = BinaryOpcode::observe, .value = "\0\0\0\1k\0\0\0\2no"s});
+  std::string cas(8, '\0');
+  wire::store_big_endian(cas.data(), stored.cas);
+  EXPECT_EQ(seen.value, "\0\0\0\1k\0"s + cas + "\0\0\0\2no\x80"s + std::string(8, '\0'));
+  for (const std::string& wrong :
+       {"\0"s, "\0\0\0"s, "\0\0\0\0"s, "\0\0\0\2k"s, "\0\0\xff\xffk"s, "\0\0\0\1k\0"s})
+    EXPECT_EQ(status({.opcode = BinaryOpcode::observe, .value = wrong}), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::observe, .value = "\0\1\0\1k"s}), BinaryStatus::not_my_vbucket);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::observe}), BinaryStatus::invalid_arguments);
+}
+
+TEST_F(DocumentCommandsTest, ARandomDocumentIsOneThatIsThere) {
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_random_key}), BinaryStatus::key_not_found);
+  set("a", "1");
+  const Reply found = ask({.opcode = BinaryOpcode::get_random_key});
+  EXPECT_EQ(found.key, "a");
+  EXPECT_EQ(found.value, "1");
+  EXPECT_EQ(found.extras, "\0\0\0\0"s);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_random_key, .extras = "\0\0\0\x08"s}),
+            BinaryStatus::unknown_collection);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_random_key, .extras = "\0"s}),
+            BinaryStatus::invalid_arguments);
+  hello({Feature::collections});
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get_random_key}).key, "\0a"s);
+}
+
+TEST_F(DocumentCommandsTest, NamesComeInTheirOrder) {
+  const auto names = [&](const std::string& start, const std::string& extras) {
+    return ask({.opcode = BinaryOpcode::get_keys, .key = start, .extras = extras}).value;
+  };
+  for (const char* key : {"c", "a", "b", "d"})
+    set(key, "v");
+  EXPECT_EQ(names("b", ""), "\0\1b\0\1c\0\1d"s);
+  EXPECT_EQ(names("a", "\0\0\0\2"s), "\0\1a\0\1b"s);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_keys, .key = "e"}), BinaryStatus::key_not_found);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_keys}), BinaryStatus::invalid_arguments);
+}
+
+TEST_F(DocumentCommandsTest, ACacheHasNoDiskToWaitForOrToEvictTo) {
+  set("k", "v");
+  EXPECT_EQ(status({.opcode = BinaryOpcode::evict_key, .key = "k"}), BinaryStatus::not_supported);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::seqno_persistence, .extras = std::string(8, '\0')}),
+            BinaryStatus::not_supported);
+  EXPECT_EQ(get("k").value, "v");
+}
+
+TEST_F(DocumentCommandsTest, VbucketsAreActiveAndStaySo) {
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get_vbucket}).value, "\0\0\0\1"s);
+  const auto make = [&](const std::string& extras) {
+    return status({.opcode = BinaryOpcode::set_vbucket, .extras = extras});
+  };
+  EXPECT_EQ(make("\1"), BinaryStatus::success);
+  EXPECT_EQ(make("\0\0\0\1"s), BinaryStatus::success);
+  EXPECT_EQ(make("\2"), BinaryStatus::not_supported);
+  EXPECT_EQ(make("\5"), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(make("\0"s), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(make("\0\1"s), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::del_vbucket}), BinaryStatus::not_supported);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::compact_db, .extras = std::string(24, '\0')}),
+            BinaryStatus::not_supported);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_vbucket, .vbucket = 1}), BinaryStatus::not_my_vbucket);
+}
+
+TEST_F(DocumentCommandsTest, IoctlKnowsOneThing) {
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::ioctl_get, .key = "trace.status"}).value, "disabled");
+  EXPECT_EQ(status({.opcode = BinaryOpcode::ioctl_get, .key = "other"}), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::ioctl_set, .key = "other"}), BinaryStatus::invalid_arguments);
+}
+
+TEST_F(DocumentCommandsTest, StatisticsHaveTheEnginesNames) {
+  set("k", "v");
+  EXPECT_EQ(text("stats vbucket\r\n"), "STAT vb_0 active\r\nEND\r\n");
+  EXPECT_NE(text("stats vbucket-details 0\r\n").find("STAT vb_0:num_items 1\r\n"), std::string::npos);
+  EXPECT_NE(text("stats vbucket-seqno\r\n").find("STAT vb_0:high_seqno 3\r\n"), std::string::npos)
+      << text("stats vbucket-seqno\r\n");
+  EXPECT_NE(text("stats failovers\r\n").find("STAT vb_0:num_entries 1\r\n"), std::string::npos);
+  EXPECT_NE(text("stats hash\r\n").find("STAT vb_0:counted 1\r\n"), std::string::npos);
+  EXPECT_TRUE(text("stats uuid\r\n").starts_with("STAT uuid "));
+  EXPECT_NE(text("stats memory\r\n").find("STAT mem_used "), std::string::npos);
+  EXPECT_NE(text("stats config\r\n").find("STAT ep_bucket_type cache\r\n"), std::string::npos);
+  client_->feed(encoded({.opcode = BinaryOpcode::stat, .key = "vbucket-seqno 0"}));
+  EXPECT_NE(client_->replies().find("vb_0:uuid"), std::string::npos);
+  for (const char* group : {"vbucket-details 1", "vbucket-details x", "vbucket-details 99999", "vbuckets"})
+    EXPECT_EQ(status({.opcode = BinaryOpcode::stat, .key = group}), BinaryStatus::key_not_found) << group;
+}
+
+}  // namespace
+}  // namespace bobbin::serve

@@ -1,0 +1,82 @@
+// What an operator's tools tell a node: most of it is a cluster's business, or RocksDB's, and is refused with
+// a status that says so.
+
+#include "serve/binary_commands.h"
+#include "serve/session.h"
+
+namespace bobbin::serve {
+namespace {
+
+using wire::BinaryOpcode;
+using wire::BinaryRequest;
+using wire::BinaryStatus;
+using wire::ExtrasLengths;
+using wire::Presence;
+
+void handle_refused(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  reply_binary_error(session, request.header, BinaryStatus::not_supported);
+}
+
+// SET_VBUCKET: all of them are active, and stay so.
+void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  constexpr uint32_t kActive = 1;
+  constexpr uint32_t kDead = 4;
+  const std::string_view bytes = request.extras.empty() ? request.value : request.extras;
+  uint32_t state = 0;
+  if (bytes.size() == 1) state = static_cast<uint8_t>(bytes[0]);
+  if (bytes.size() == 4) state = wire::read_u32_extras(bytes);
+  if (state < kActive || state > kDead)
+    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  if (state != kActive) return handle_refused(session, {}, request);
+  answer_success(session, request.header);
+}
+
+// IOCTL_GET: there is one thing to be asked.
+void handle_ioctl_get(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  if (request.key != "trace.status")
+    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  answer_value(session, request.header, "disabled");
+}
+void handle_ioctl_set(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+}
+
+constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
+                            decltype(BinaryCommand::handle) handle, Privileges needs) {
+  BinaryCommand row{opcode, name, shape, handle};
+  row.key = KeyKind::name;
+  row.needs = needs;
+  row.audience = Audience::couchbase;
+  return row;
+}
+constexpr BinaryCommand of_node(BinaryCommand row) {
+  row.needs_bucket = false;
+  return row;
+}
+
+constexpr wire::BinaryShape kSetVbucket{ExtrasLengths(0, 1, 4), Presence::forbidden, Presence::optional};
+constexpr wire::BinaryShape kDelVbucket{ExtrasLengths(0), Presence::forbidden, Presence::optional};
+constexpr wire::BinaryShape kCompact{ExtrasLengths(24), Presence::forbidden, Presence::forbidden};
+constexpr wire::BinaryShape kNamed{ExtrasLengths(0), Presence::required, Presence::optional};
+constexpr wire::BinaryShape kParameter{ExtrasLengths(4), Presence::required, Presence::required};
+
+using enum BinaryOpcode;
+constexpr BinaryCommand kCommands[] = {
+    row(set_vbucket, "set_vbucket", kSetVbucket, handle_set_vbucket, kManageBucket),
+    row(del_vbucket, "del_vbucket", kDelVbucket, handle_refused, kManageBucket),
+    row(compact_db, "compact_db", kCompact, handle_refused, kManageBucket),
+    row(stop_persistence, "stop_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
+    row(start_persistence, "start_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
+    row(set_param, "set_param", kParameter, handle_refused, kManageBucket),
+    of_node(row(ifconfig, "ifconfig", kNamed, handle_refused, kManageServer)),
+    of_node(row(ioctl_get, "ioctl_get", kNamed, handle_ioctl_get, kManageServer)),
+    of_node(row(ioctl_set, "ioctl_set", kNamed, handle_ioctl_set, kManageServer)),
+};
+
+}  // namespace
+
+std::span<const BinaryCommand> node_commands() {
+  return kCommands;
+}
+
+}  // namespace bobbin::serve
