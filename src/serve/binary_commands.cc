@@ -195,6 +195,7 @@ constexpr BinaryCommand store_row(BinaryOpcode opcode, std::string_view name, wi
   BinaryCommand stores = writes(row(opcode, name, shape, handle_binary_store), needs);
   stores.uploads = true;
   stores.keeps_expiry = true;
+  stores.takes_compressed = true;
   return stores;
 }
 constexpr BinaryCommand counter_row(BinaryOpcode opcode, std::string_view name) {

@@ -33,11 +33,12 @@ struct BinaryCommand {
   std::string_view name;
   wire::BinaryShape shape;
   void (*handle)(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request);
-  bool quiet = false;         ///< get forms: a miss is not answered; others: a success is not
-  bool with_key = false;      ///< get and gat: the answer holds the key
-  bool uploads = false;       ///< the handler is called before the value has arrived
-  bool writes = false;        ///< changes what is stored
-  bool keeps_expiry = false;  ///< knows what to do when it is asked to keep the document's expiry
+  bool quiet = false;             ///< get forms: a miss is not answered; others: a success is not
+  bool with_key = false;          ///< get and gat: the answer holds the key
+  bool uploads = false;           ///< the handler is called before the value has arrived
+  bool writes = false;            ///< changes what is stored
+  bool keeps_expiry = false;      ///< knows what to do when it is asked to keep the document's expiry
+  bool takes_compressed = false;  ///< the value may come compressed by Snappy
   bool needs_bucket = true;
   /// Memcached's clients find it only where there are users, as in memcached.
   bool needs_users = false;

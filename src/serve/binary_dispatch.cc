@@ -37,10 +37,10 @@ const BinaryCommand* row_of(uint8_t opcode, bool said_hello) {
 }
 
 // The bits that this client may set.
-bool may_send_datatype(const Session& session, uint8_t datatype) {
+bool may_send_datatype(const Session& session, const BinaryCommand& row, uint8_t datatype) {
   uint8_t allowed = 0;
   if (session.has(Feature::json)) allowed |= wire::kDatatypeJson;
-  if (session.has(Feature::snappy)) allowed |= wire::kDatatypeSnappy;
+  if (row.takes_compressed && session.has(Feature::snappy)) allowed |= wire::kDatatypeSnappy;
   if (session.has(Feature::xattr)) allowed |= wire::kDatatypeXattr;
   return (datatype & ~allowed) == 0;
 }
@@ -61,7 +61,7 @@ BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& re
     if (session.wants_on_disk() && session.served().disk() == nullptr)
       return BinaryStatus::durability_impossible;
   }
-  if (!may_send_datatype(session, request.header.datatype)) return BinaryStatus::invalid_arguments;
+  if (!may_send_datatype(session, row, request.header.datatype)) return BinaryStatus::invalid_arguments;
   if (!row.needs_bucket) return BinaryStatus::success;
   if (!session.has_bucket()) return BinaryStatus::no_bucket;
   if (request.header.vbucket_or_status >= session.bucket().vbucket_count())

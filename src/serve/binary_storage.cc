@@ -68,8 +68,8 @@ uint8_t datatype_of(std::span<const char> value) {
   return wire::check_json(text, index) == wire::JsonVerdict::valid ? wire::kDatatypeJson : 0;
 }
 
-void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
-                  store::Draft& draft) {
+void store_value(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
+                 store::Draft& draft) {
   const StoreMode asked = mode_of(row.opcode);
   const bool appends = asked == StoreMode::append || asked == StoreMode::prepend;
   // With a CAS, set, add and replace are all the same: store if the document has it.
@@ -90,6 +90,14 @@ void finish_store(Session& session, const BinaryCommand& row, const wire::Binary
   const BinaryStatus status = trouble == Trouble::none ? status_of(result.status, mode) : status_of(trouble);
   if (status != BinaryStatus::success) return reply_binary_error(session, header, status);
   if (!row.quiet) answer_mutation(session, header, vbucket, result.seqno, result.cas);
+}
+
+void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
+                  store::Draft& draft) {
+  const bool compressed = session.client() != nullptr && (header.datatype & wire::kDatatypeSnappy) != 0;
+  if (!compressed) return store_value(session, row, header, draft);
+  store::Draft whole;
+  if (inflate_value(session, header, draft, whole)) store_value(session, row, header, whole);
 }
 
 class BinaryUpload final : public Upload {

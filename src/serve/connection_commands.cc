@@ -25,7 +25,8 @@ constexpr wire::FeatureSet kOffered(Feature::tcp_nodelay, Feature::tcp_delay, Fe
                                     Feature::xattr, Feature::xerror, Feature::select_bucket, Feature::json,
                                     Feature::duplex, Feature::unordered_execution, Feature::tracing,
                                     Feature::alt_request, Feature::sync_replication, Feature::collections,
-                                    Feature::preserve_ttl, Feature::get_cluster_config_with_known_version,
+                                    Feature::preserve_ttl, Feature::snappy, Feature::snappy_everywhere,
+                                    Feature::get_cluster_config_with_known_version,
                                     Feature::dedupe_not_my_vbucket_clustermap);
 
 void answer_json(Session& session, const BinaryRequest& request, std::string_view json) {

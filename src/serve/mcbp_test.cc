@@ -95,6 +95,52 @@ TEST_F(McbpTest, WhatIsJsonIsFoundOutWhateverTheClientSays) {
   EXPECT_EQ(ask({.opcode = BinaryOpcode::get, .key = "k"}).datatype, 0);
 }
 
+TEST_F(McbpTest, CompressedValuesAreStoredAsTheyAreWithout) {
+  const std::string compressed =
+      "\x07\x08"
+      "abc\x01\x03"s;
+  const auto store = [&](BinaryOpcode opcode, const std::string& value, uint8_t datatype) {
+    Frame frame{.opcode = opcode, .key = "k", .value = value, .extras = kSetExtras, .datatype = datatype};
+    if (opcode == BinaryOpcode::append) frame.extras.clear();
+    return status(frame);
+  };
+  hello({Feature::json});
+  EXPECT_EQ(store(BinaryOpcode::set, compressed, 2), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(hello({Feature::json, Feature::snappy}), "\0\x0b\0\x0a"s);
+  EXPECT_EQ(store(BinaryOpcode::set, compressed, 2), BinaryStatus::success);
+  EXPECT_EQ(get("k").value, "abcabca");
+  EXPECT_EQ(get("k").datatype, 0);
+  EXPECT_EQ(store(BinaryOpcode::append, compressed, 2), BinaryStatus::success);
+  EXPECT_EQ(get("k").value, "abcabcaabcabca");
+  EXPECT_EQ(store(BinaryOpcode::set,
+                  "\3\x08"
+                  "[1]",
+                  3),
+            BinaryStatus::success);
+  EXPECT_EQ(get("k").datatype, 1);
+  EXPECT_EQ(store(BinaryOpcode::set, compressed, 0), BinaryStatus::success);
+  EXPECT_EQ(get("k").value, compressed);
+}
+
+TEST_F(McbpTest, ACompressedValueIsMeasuredBeforeItIsUnpacked) {
+  hello({Feature::snappy});
+  const auto store = [&](const std::string& value) {
+    return status(
+        {.opcode = BinaryOpcode::set, .key = "k", .value = value, .extras = kSetExtras, .datatype = 2});
+  };
+  EXPECT_EQ(store("\xff\xff\xff\xff\x0f"), BinaryStatus::too_large);
+  EXPECT_EQ(store("\x81\x80\x40"), BinaryStatus::too_large) << "a mebibyte and a byte";
+  for (const std::string& wrong : {""s, "\x80"s,
+                                   "\x07\x08"
+                                   "abc\x01\x04"s,
+                                   "\2\x08"
+                                   "abc"s})
+    EXPECT_EQ(store(wrong), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(get("k").status, BinaryStatus::key_not_found);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = "k", .datatype = 2}),
+            BinaryStatus::invalid_arguments);
+}
+
 TEST_F(McbpTest, FramingExtrasTakeTheirAgreement) {
   hello({Feature::alt_request});
   const auto set = [&](const std::string& framing) {

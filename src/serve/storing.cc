@@ -1,8 +1,12 @@
 #include "serve/storing.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "serve/binary_reply.h"
 #include "store/expiry.h"
+#include "wire/compression.h"
+#include "wire/datatype.h"
 
 namespace bobbin::serve {
 
@@ -123,6 +127,29 @@ base::Result<Placed, Trouble> place_value(Session& session, std::string_view key
   }
   if (invalidate && !session.bucket().is_persistent()) session.bucket().remove(key, {}, session.now());
   return base::fail(refusal);
+}
+
+bool inflate_value(Session& session, const wire::BinaryHeader& header, store::Draft& given,
+                   store::Draft& whole) {
+  const std::string_view compressed(given.value().data(), given.value().size());
+  const auto refuse = [&](wire::BinaryStatus status) {
+    reply_binary_error(session, header, status);
+    return false;
+  };
+  const auto bytes = wire::inflated_bytes(compressed);
+  if (!bytes) return refuse(wire::BinaryStatus::invalid_arguments);
+  const bool attributes = (header.datatype & wire::kDatatypeXattr) != 0;
+  if (*bytes > store::kLargestMaxValueBytes + store::kAttributeAllowanceBytes)
+    return refuse(wire::BinaryStatus::too_large);
+  auto made = session.bucket().draft_like(given, static_cast<uint32_t>(*bytes), session.now(), attributes);
+  if (!made) {
+    if (made.error() == store::DraftError::too_large) return refuse(wire::BinaryStatus::too_large);
+    const Trouble trouble = trouble_without_memory(session, session.vbucket_of(given.doc_key()));
+    return trouble != Trouble::again && refuse(status_of(trouble));
+  }
+  if (!wire::inflate(compressed, made->value().data())) return refuse(wire::BinaryStatus::invalid_arguments);
+  whole = std::move(*made);
+  return true;
 }
 
 void refuse_chunk(Session& session, bool noreply) {

@@ -77,6 +77,11 @@ base::Result<Placed, Trouble> place_value(Session& session, std::string_view key
                                           uint32_t expiry, uint32_t value_bytes, bool arrived,
                                           bool invalidate, bool attributes = false);
 
+/// A value that has come compressed: puts the value itself into `whole`, a document that is like `given`.
+/// False: the request was refused, or runs again; return at once.
+[[nodiscard]] bool inflate_value(Session& session, const wire::BinaryHeader& header, store::Draft& given,
+                                 store::Draft& whole);
+
 /// flush_all with its delay: none, seconds from now, or a unix time. Negative is now. False, and nothing is
 /// done, where a part of the bucket cannot be written.
 [[nodiscard]] bool flush(Session& session, int64_t delay);

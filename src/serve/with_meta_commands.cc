@@ -100,8 +100,8 @@ BinaryStatus judge(const Session& session, uint8_t datatype, store::Draft& draft
   return BinaryStatus::success;
 }
 
-void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
-                  const store::ForeignChange& change, store::Draft& draft) {
+void store_value(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
+                 const store::ForeignChange& change, store::Draft& draft) {
   if (const auto wrong = judge(session, header.datatype, draft); wrong != BinaryStatus::success)
     return reply_binary_error(session, header, wrong);
   const uint16_t vbucket = session.vbucket_of(draft.doc_key());
@@ -115,6 +115,13 @@ void finish_store(Session& session, const BinaryCommand& row, const wire::Binary
   if (trouble != Trouble::none) return reply_binary_error(session, header, serve::status_of(trouble));
   if (!result.ok()) return reply_binary_error(session, header, status_of(result.status));
   if (!row.quiet) answer_mutation(session, header, vbucket, result.seqno, result.cas);
+}
+
+void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
+                  const store::ForeignChange& change, store::Draft& draft) {
+  if ((header.datatype & wire::kDatatypeSnappy) == 0) return store_value(session, row, header, change, draft);
+  store::Draft whole;
+  if (inflate_value(session, header, draft, whole)) store_value(session, row, header, change, whole);
 }
 
 class ForeignUpload final : public Upload {
@@ -245,6 +252,7 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, bool qui
                     removes ? handle_delete : handle_store};
   row.quiet = quiet;
   row.uploads = !removes;
+  row.takes_compressed = !removes;
   row.writes = true;
   row.needs = kMetaWrite;
   row.audience = Audience::couchbase;

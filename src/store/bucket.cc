@@ -76,6 +76,12 @@ base::Result<Draft, DraftError> Bucket::draft(DocKey key, uint32_t flags, uint32
   return draft;
 }
 
+base::Result<Draft, DraftError> Bucket::draft_like(const Draft& given, uint32_t value_len, base::Now now,
+                                                   bool attributes) {
+  const Document& like = *given.document_;
+  return draft(like.doc_key(), like.flags_, like.expiry_, value_len, now, attributes);
+}
+
 StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& options, base::Now now) {
   flush_if_due(now.unix_s());
   StoreResult result;

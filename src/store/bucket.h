@@ -53,6 +53,9 @@ class Bucket {
   [[nodiscard]] base::Result<Draft, DraftError> draft(DocKey key, uint32_t flags, uint32_t expiry,
                                                       uint32_t value_len, base::Now now,
                                                       bool attributes = false);
+  /// Another with the key, flags and expiry of a draft.
+  [[nodiscard]] base::Result<Draft, DraftError> draft_like(const Draft& given, uint32_t value_len,
+                                                           base::Now now, bool attributes);
   /// Publishes a draft if the mode's condition holds. The draft is empty afterwards, unless the answer is
   /// `would_block`, `no_memory` or `locked`: then it is as it was, for another try.
   StoreResult store(Draft& draft, StoreMode mode, const StoreOptions& options, base::Now now);

@@ -82,6 +82,12 @@ test('extended attributes', async () => {
   assert.strictEqual(content[3].value, 4);
 });
 
+test('large values, which the SDK compresses', async () => {
+  const large = { text: 'again and '.repeat(10000) };
+  await documents.upsert('z', large);
+  assert.deepStrictEqual((await documents.get('z')).content, large);
+});
+
 test('get and lock', async () => {
   await documents.upsert('l', 1);
   const { cas, content } = await documents.getAndLock('l', 30);

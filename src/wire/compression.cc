@@ -1,0 +1,17 @@
+#include "wire/compression.h"
+
+#include <snappy.h>
+
+namespace bobbin::wire {
+
+std::optional<size_t> inflated_bytes(std::string_view compressed) {
+  size_t bytes = 0;
+  if (!snappy::GetUncompressedLength(compressed.data(), compressed.size(), &bytes)) return std::nullopt;
+  return bytes;
+}
+
+bool inflate(std::string_view compressed, char* out) {
+  return snappy::RawUncompress(compressed.data(), compressed.size(), out);
+}
+
+}  // namespace bobbin::wire
