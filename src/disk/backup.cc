@@ -8,6 +8,7 @@
 
 #include "disk/file_copy.h"
 #include "disk/history_file.h"
+#include "disk/manifest_file.h"
 #include "disk/system_file.h"
 
 namespace bobbin::disk {
@@ -53,6 +54,9 @@ class BackingUp {
     }
     // A moment is one of all shards.
     if (backup().histories.size() != backup().shards) backup().histories.clear();
+    auto manifest = read_manifest(directory_.path());
+    if (!manifest) return give_up(std::move(manifest.error()));
+    result_.backup.manifest = std::move(*manifest);
     result_.backup.documents = directory_.statistics().keys;
     if (options_.dry_run) return std::move(result_);
     if (auto done = finish(); !done) return give_up(std::move(done.error()));

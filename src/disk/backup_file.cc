@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "disk/manifest_file.h"
 #include "disk/sealed_text.h"
 #include "disk/system_file.h"
 
@@ -95,6 +96,7 @@ std::string encode_backup(const Backup& backup) {
     text += "history " + std::to_string(history.shard) + " " + std::to_string(history.after) + " " +
             std::to_string(history.bytes) + " " + history.checksum + "\n";
   }
+  add_manifest(text, backup.manifest);
   for (const BackupFile& file : backup.files) {
     text += "file " + std::to_string(file.shard) + " " + std::to_string(file.bytes) + " " + file.checksum +
             (file.is_shared ? " shared " : " own ") + file.name + "\n";
@@ -137,6 +139,10 @@ Result<Backup> decode_backup(std::string_view text, const std::string& path) {
   backup.unix_ns = value("unix_ns").value_or(0);
   backup.documents = value("documents").value_or(0);
   if (!read_histories(*lines, backup)) return damaged;
+  // A backup from before there were collections has none of these lines.
+  auto manifest = lines->contains("manifest") ? manifest_in(*lines) : std::optional(store::Manifest());
+  if (!manifest) return damaged;
+  backup.manifest = std::move(*manifest);
   const auto [from, to] = lines->equal_range("file");
   for (auto line = from; line != to; ++line) {
     auto file = file_in(line->second);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "disk/error.h"
+#include "store/manifest.h"
 
 namespace bobbin::disk {
 
@@ -43,6 +44,8 @@ struct Backup {
   /// What was done since the backup before it and until `unix_ns` at least, of each shard; or of none, where
   /// that is not kept any more, or the first.
   std::vector<BackupHistory> histories;
+  /// As it was when the last file had been copied: what shards have of other collections goes at a restore.
+  store::Manifest manifest;
 
   /// Of `files`.
   [[nodiscard]] uint64_t bytes() const;

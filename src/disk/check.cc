@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "disk/layout_file.h"
+#include "disk/manifest_file.h"
 #include "disk/shard.h"
 #include "disk/system_file.h"
 
@@ -26,6 +27,7 @@ class DirectoryCheck {
     if (auto read = read_layout(); !read) return base::fail(std::move(read.error()));
     if (!report_.is_complete) return std::move(report_);
     read_clean_end();
+    if (auto manifest = read_manifest(report_.path); !manifest) tell(std::move(manifest.error()));
     resources_ = std::make_shared<Resources>(kMemoryBytes, report_.shards);
     // One after the other: an old disk is read in one place at a time, and progress only grows.
     for (uint32_t number = 0; number < report_.shards; ++number)

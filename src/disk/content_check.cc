@@ -149,6 +149,10 @@ class Check {
       const std::string_view name = view(rows->key());
       const char kind = name.empty() ? '\0' : name.front();
       if (kind == kPurgePrefix) continue;  // looked at when the shard was opened
+      if (kind == kCollectionPrefix) {
+        take_collection_row(name, view(rows->value()), wrong);
+        continue;
+      }
       ByteReader key(name.substr(name.empty() ? 0 : 1));
       const auto vbucket = static_cast<uint16_t>(key.sortable(2));
       auto state = decode_state(vbucket, view(rows->value()));
@@ -157,10 +161,24 @@ class Check {
         continue;
       }
       numbers_.branches = std::max<uint64_t>(numbers_.branches, state->failover.size());
+      // These rows come before those of the states.
+      if (auto known = collections_.extract(vbucket)) {
+        state->scopes = std::move(known.mapped().scopes);
+        state->collections = std::move(known.mapped().collections);
+      }
       states_.emplace(vbucket, std::move(*state));
     }
     if (!rows->status().ok()) tell(shard_.error_of(rows->status()));
+    for (size_t i = 0; i < collections_.size(); ++i)
+      wrong.add("vbuckets know collections and have no state");
     wrong.tell(shard_.options.path, numbers_.findings);
+  }
+
+  void take_collection_row(std::string_view name, std::string_view value, Complaints& wrong) {
+    ByteReader key(name.substr(1));
+    const auto vbucket = static_cast<uint16_t>(key.sortable(2));
+    if (!key.ok() || !belongs(vbucket) || !read_collection_row(name, value, collections_[vbucket]))
+      wrong.add("rows of collections cannot be understood or do not belong here");
   }
 
   [[nodiscard]] bool belongs(uint32_t vbucket) const {
@@ -191,18 +209,37 @@ class Check {
     const auto found = states_.find(vbucket);
     const VBucketState* const state = found == states_.end() ? nullptr : &found->second;
     entries_.clear();
+    items_of_.clear();
     flushed_to_ = 0;
     const uint64_t documents_before = numbers_.documents;
     for (; documents_.vbucket() == vbucket; documents_.next())
       take_document(vbucket, state, wrong);
     const uint64_t documents = numbers_.documents - documents_before;
     compare_index(vbucket, state, wrong);
+    if (state != nullptr && !unreadable_.contains(vbucket)) check_collections(*state, wrong);
     if (!belongs(vbucket)) wrong.add("vbucket does not belong into this shard; it is served to nobody");
     if (state == nullptr && belongs(vbucket))
       wrong.add("vbucket has documents or index entries, but no state");
     wrong.tell(name_of(vbucket), numbers_.findings);
     if (!unreadable_.contains(vbucket) && state != nullptr && state->items != documents)
       tell_items(vbucket, *state, documents);
+  }
+
+  /// Whether the vbucket knows the collection; the default one always.
+  [[nodiscard]] static bool knows(const VBucketState* state, store::CollectionId id) {
+    if (id == store::kDefaultCollection || state == nullptr) return true;
+    return std::any_of(state->collections.begin(), state->collections.end(),
+                       [=](const store::CollectionState& collection) { return collection.id == id; });
+  }
+
+  void check_collections(const VBucketState& state, Complaints& wrong) {
+    for (const store::CollectionState& collection : state.collections) {
+      if (collection.items != items_of_[collection.id])
+        wrong.add("collections have another number of documents than is written of them");
+    }
+    for (const auto& [id, items] : items_of_) {
+      if (!knows(&state, id)) wrong.add("collections that do not exist have documents");
+    }
   }
 
   void take_document(uint32_t vbucket, const VBucketState* state, Complaints& wrong) {
@@ -212,6 +249,8 @@ class Check {
       return wrong.add("documents cannot be understood, though their checksums are right");
     const bool lives = record->kind == RecordKind::document;
     ++(lives ? numbers_.documents : numbers_.tombstones);
+    if (name->key.collection() != store::kDefaultCollection)
+      items_of_[name->key.collection()] += lives ? 1 : 0;
     numbers_.key_bytes += name->key.name().size();
     numbers_.value_bytes += record->value.size();
     if (has_rule() && store::vbucket_of_key(name->key.name(), rules_.vbuckets) != vbucket)
@@ -252,6 +291,10 @@ class Check {
         flushed_to_ = key->seqno;
         continue;
       }
+      if (value->kind == RecordKind::event) {
+        ++numbers_.events;
+        continue;
+      }
       for (; at < entries_.size() && entries_[at].seqno < key->seqno; ++at)
         miss(entries_[at]);
       const Entry said{key->seqno, hash_of(value->key), value->value_bytes, value->kind};
@@ -260,6 +303,10 @@ class Check {
         if (entries_[at].kind != said.kind || entries_[at].value_bytes != said.value_bytes)
           wrong.add("index entries describe another version than the document of that seqno");
         ++at;
+        continue;
+      }
+      if (!knows(state, value->key.collection())) {
+        ++numbers_.stale_entries;
         continue;
       }
       judge_stale(vbucket, said, names, purged, wrong);
@@ -288,6 +335,8 @@ class Check {
   const std::function<void(uint64_t, uint64_t)>& progress_;
   uint64_t expected_ = 0;
   std::map<uint32_t, VBucketState> states_;
+  /// What there is for states that have not been read yet.
+  std::map<uint32_t, VBucketState> collections_;
   std::set<uint32_t> seen_;
   ContentCheck numbers_;
   /// Those of which something is missing that a walk passed over.
@@ -299,6 +348,8 @@ class Check {
   // Of the vbucket that is being checked.
   std::vector<Entry> entries_;
   uint64_t flushed_to_ = 0;
+  /// Live documents of each collection but the default one.
+  std::map<store::CollectionId, uint64_t> items_of_;
 };
 
 }  // namespace
@@ -311,6 +362,7 @@ void ContentCheck::add(const ContentCheck& other) {
   index_entries += other.index_entries;
   stale_entries += other.stale_entries;
   flushes += other.flushes;
+  events += other.events;
   vbuckets += other.vbuckets;
   branches = std::max(branches, other.branches);
   findings.insert(findings.end(), other.findings.begin(), other.findings.end());

@@ -32,6 +32,8 @@ struct ContentCheck {
   /// Of the index entries: those of versions that were overwritten since. They go by themselves.
   uint64_t stale_entries = 0;
   uint64_t flushes = 0;
+  /// Of the index entries: those of scopes and collections.
+  uint64_t events = 0;
   /// VBuckets that have ever been written.
   uint64_t vbuckets = 0;
   /// Of the vbucket with the most: histories that ended in a crash, a flush or a restore, and the present

@@ -15,6 +15,8 @@ RecordKind kind_of(store::ChangeKind kind) noexcept {
       return RecordKind::expiration;
     case store::ChangeKind::flush:
       return RecordKind::flush;
+    case store::ChangeKind::event:
+      return RecordKind::event;
     case store::ChangeKind::none:
     case store::ChangeKind::mutation:
       break;
@@ -33,6 +35,10 @@ Change change_of(uint16_t vbucket, const store::Change& change, uint32_t now_s) 
   record.cas = change.cas;
   record.revision = change.revision;
   if (change.doc == nullptr) return written;
+  if (record.kind == RecordKind::event) {
+    record.value = change.doc->value();
+    return written;
+  }
   written.key = change.doc->doc_key();
   if (record.kind != RecordKind::document) {
     record.time_s = now_s;
@@ -60,6 +66,8 @@ VBucketState state_of(uint16_t vbucket, const store::VBucketState& state) {
   written.failover.reserve(state.failover.size());
   for (const store::FailoverEntry& entry : state.failover)
     written.failover.push_back({entry.uuid, entry.seqno});
+  written.scopes = state.scopes;
+  written.collections = state.collections;
   return written;
 }
 
@@ -75,6 +83,8 @@ store::VBucketState state_of(const VBucketState& state) {
   restored.failover.reserve(state.failover.size());
   for (const FailoverEntry& entry : state.failover)
     restored.failover.push_back({entry.uuid, entry.seqno});
+  restored.scopes = state.scopes;
+  restored.collections = state.collections;
   return restored;
 }
 

@@ -41,6 +41,8 @@ inline constexpr uint32_t kDefaultVBuckets = 1024;
 ///   layout    format version, uuid, numbers of shards and vbuckets
 ///   lock      held while a process has the directory; names it
 ///   clean     only there when the last end was clean
+///   collections   the bucket's scopes and collections, if there were ever more than the defaults
+///                 (manifest_file.h)
 ///   shard-0 ...
 class Directory {
  public:

@@ -75,7 +75,7 @@ class Flusher {
     std::vector<Change> changes;
     /// Of these and the two below, one for each batch.
     std::vector<VBucketState> states;
-    std::vector<uint64_t> priors;
+    std::vector<store::PriorsFound> priors;
     /// Keys whose prior is unknown, and whose batch that is.
     std::vector<DocumentKey> unknown;
     std::vector<size_t> unknown_of;
@@ -101,6 +101,10 @@ class Flusher {
   /// Writes the group, and reports it.
   void commit();
   void add_to_commit(const store::FlushBatch& batch);
+  /// From here on the keys of this batch that nobody knew are needless: they are gone, all or those of a
+  /// collection that is dropped.
+  void forget_unknown(size_t first, const store::Change& change);
+  static void take_priors_off(VBucketState& state, const store::PriorsFound& priors);
   /// Finds out for how many changes of unknown keys the shard has a live document, and corrects the states.
   void count_priors();
   void refuse_changes();

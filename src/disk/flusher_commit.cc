@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "disk/conversions.h"
 #include "disk/flusher.h"
+#include "store/collection_event.h"
 
 namespace bobbin::disk {
 
@@ -27,16 +28,30 @@ void Flusher::Group::clear() {
   items = 0;
 }
 
+void Flusher::forget_unknown(size_t first, const store::Change& change) {
+  std::optional<store::CollectionId> dropped;
+  if (change.kind == store::ChangeKind::event) {
+    const auto event = store::decode_event(change.doc->value());
+    if (!event || event->kind != store::EventKind::collection_dropped) return;
+    dropped = event->collection;
+  }
+  size_t kept = first;
+  for (size_t i = first; i < group_.unknown.size(); ++i) {
+    if (dropped && group_.unknown[i].key.collection() != *dropped) group_.unknown[kept++] = group_.unknown[i];
+  }
+  group_.unknown.resize(kept);
+  group_.unknown_of.resize(kept);
+}
+
 void Flusher::add_to_commit(const store::FlushBatch& batch) {
   const size_t number = group_.states.size();
   const size_t unknown_before = group_.unknown.size();
   const uint32_t now_s = clock_.now().unix_s();
   batch.changes.changes.for_each([&](const store::Change& change) {
     group_.changes.push_back(change_of(batch.vbucket, change, now_s));
-    if (change.kind == store::ChangeKind::flush) {
+    if (change.kind == store::ChangeKind::flush || change.kind == store::ChangeKind::event) {
       // What came before is in no count any more.
-      group_.unknown.resize(unknown_before);
-      group_.unknown_of.resize(unknown_before);
+      forget_unknown(unknown_before, change);
     } else if (change.prior_unknown && batch.counts_priors) {
       // There is one such change of a key in a batch at most: where its absence from the table would not say
       // that it does not exist, what the first has left in the table supersedes it.
@@ -46,7 +61,7 @@ void Flusher::add_to_commit(const store::FlushBatch& batch) {
   });
   group_.items += batch.changes.items;
   group_.states.push_back(state_of(batch.vbucket, batch.state));
-  group_.priors.push_back(0);
+  group_.priors.emplace_back();
   if (closing_) {
     VBucketState& state = group_.states.back();
     state.reserved_seqno = state.high_seqno;
@@ -65,7 +80,10 @@ void Flusher::count_priors() {
     for (size_t i = 0; i < count; ++i) {
       if (found[i]) {
         const bool is_there = *found[i] && !is_tombstone((*found[i])->record().kind);
-        if (is_there) ++group_.priors[group_.unknown_of[begin + i]];
+        if (is_there) {
+          store::PriorsFound& priors = group_.priors[group_.unknown_of[begin + i]];
+          priors.add(names[begin + i].key.collection());
+        }
       } else if (!std::exchange(is_logged, true)) {
         // The write need not fail for it: one item too many is counted.
         base::log(base::LogLevel::error, "disk: counting items: " + found[i].error().message);
@@ -73,7 +91,16 @@ void Flusher::count_priors() {
     }
   }
   for (size_t i = 0; i < group_.states.size(); ++i)
-    group_.states[i].items -= std::min(group_.states[i].items, group_.priors[i]);
+    take_priors_off(group_.states[i], group_.priors[i]);
+}
+
+void Flusher::take_priors_off(VBucketState& state, const store::PriorsFound& priors) {
+  state.items -= std::min(state.items, priors.all);
+  for (const auto& [id, found] : priors.of_collections) {
+    for (store::CollectionState& collection : state.collections) {
+      if (collection.id == id) collection.items -= std::min(collection.items, found);
+    }
+  }
 }
 
 void Flusher::commit() {

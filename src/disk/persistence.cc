@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "disk/conversions.h"
+#include "disk/manifest_file.h"
 #include "disk/persistence_impl.h"
 
 namespace bobbin::disk {
@@ -75,9 +76,23 @@ Result<void> Persistence::Impl::make_bucket() {
       items_at_start += state.items;
     }
   }
+  if (auto checked = read_collections(*made); !checked) return checked;
   bucket = std::move(made);
   asked.store(bucket.get(), std::memory_order_release);
   return {};
+}
+
+Result<void> Persistence::Impl::read_collections(store::Bucket& made) const {
+  auto read = read_manifest(directory->path());
+  if (!read) return base::fail(std::move(read.error()));
+  // What is missing is never made anew: with it, collections would be dropped that are there.
+  const bool is_new = *read == store::Manifest();
+  made.restore_manifest(std::make_shared<const store::Manifest>(std::move(*read)));
+  if (!is_new || made.collection_statistics().size() == 1) return {};
+  const std::string path = manifest_path(directory->path());
+  return base::fail(
+      Error{ErrorKind::corrupt, path,
+            path + ": missing, but there are documents in collections: restore it from a backup"});
 }
 
 void Persistence::Impl::make_threads() {
@@ -101,6 +116,9 @@ void Persistence::start() {
     for (const auto& flusher : impl_->flushers)
       starting.emplace_back([&flusher] { flusher->start(); });
   }
+  // Where the last end came between a change of the manifest and what the vbuckets were told of it, they are
+  // told now.
+  impl_->bucket->set_manifest(impl_->bucket->manifest(), impl_->clock->now());
   impl_->fetcher->start();
   for (const auto& warmup : impl_->warmups)
     warmup->start();
@@ -188,6 +206,11 @@ Result<void> Persistence::bring_to_disk() {
     wait_for_commit(static_cast<uint16_t>(shard), moments_are_on_disk);
   }
   return {};
+}
+
+Result<void> Persistence::save_manifest(const store::Manifest& manifest) {
+  if (auto error = failure()) return base::fail(std::move(*error));
+  return write_manifest(directory().path(), manifest);
 }
 
 std::optional<Error> Persistence::failure() const {

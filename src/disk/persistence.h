@@ -122,6 +122,10 @@ class Persistence {
   /// for a thread that others wait for.
   [[nodiscard]] Result<void> bring_to_disk();
 
+  /// What the next start will have for scopes and collections; it is on disk when this returns. Waits for the
+  /// disk; one thread at a time. Who calls it gives it to the bucket afterwards.
+  [[nodiscard]] Result<void> save_manifest(const store::Manifest& manifest);
+
   [[nodiscard]] WarmupProgress warmup() const;
   [[nodiscard]] PersistenceStatistics statistics() const;
 

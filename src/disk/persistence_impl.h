@@ -32,6 +32,7 @@ struct Persistence::Impl {
   [[nodiscard]] Result<void> open_directory();
   [[nodiscard]] Result<std::unique_ptr<Directory>> open_for_reading(Error why) const;
   [[nodiscard]] Result<void> make_bucket();
+  [[nodiscard]] Result<void> read_collections(store::Bucket& made) const;
   void make_threads();
   [[nodiscard]] uint64_t stuck_bytes() const noexcept;
   [[nodiscard]] Flusher& flusher_of(uint16_t vbucket) const { return *flushers[vbucket % flushers.size()]; }

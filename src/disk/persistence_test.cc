@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "disk/persistence_fixture.h"
+#include "store/store_test_support.h"
 
 namespace bobbin::disk {
 namespace {
@@ -37,6 +38,9 @@ INSTANTIATE_TEST_SUITE_P(Eviction, PersistenceTest,
 TEST_P(PersistenceTest, ARestartFindsTheDocumentsOfEachCollection) {
   const std::vector<store::CollectionId> collections = {0, 8, 128, 0xffffffff};
   start();
+  const auto manifest = store::manifest_with(collections);
+  ASSERT_TRUE(there().save_manifest(*manifest));
+  bucket().set_manifest(manifest, now());
   for (const store::CollectionId id : collections)
     (void)set({id, "k"}, std::to_string(id));
   (void)remove({8, "k"});

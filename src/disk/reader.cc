@@ -142,9 +142,8 @@ Result<std::vector<SeqnoItem>> SeqnoReader::next_run(size_t items, size_t bytes)
     auto run = impl_->read_index(items, bytes);
     if (!run || run->empty()) return run;
     if (auto read = impl_->read_documents(*run); !read) return base::fail(read.error());
-    std::erase_if(*run, [](const SeqnoItem& item) {
-      return item.kind != RecordKind::flush && item.stored_key.empty();
-    });
+    std::erase_if(*run,
+                  [](const SeqnoItem& item) { return has_document(item.kind) && item.stored_key.empty(); });
     if (!run->empty()) return run;
   }
 }
@@ -158,9 +157,10 @@ Result<std::vector<SeqnoItem>> SeqnoReader::Impl::read_index(size_t items, size_
     if (name->vbucket != vbucket || name->seqno > to) break;
     const auto entry = decode_index_entry(view(index->value()));
     if (!entry) return base::fail(shard.undecodable("an index entry", shard.seqnos));
-    std::string key = entry->kind == RecordKind::flush ? std::string() : entry->key.stored();
+    std::string key = has_document(entry->kind) ? entry->key.stored() : std::string();
     sum += kItemBytes + key.size() + entry->value_bytes;
-    run.push_back({entry->kind, name->seqno, std::move(key), StoredRecord{std::string()}});
+    run.push_back(
+        {entry->kind, name->seqno, std::move(key), StoredRecord{std::string()}, std::string(entry->event)});
   }
   if (!index->status().ok()) return base::fail(shard.error_of(index->status()));
   return run;
@@ -177,7 +177,7 @@ Result<void> SeqnoReader::Impl::read_documents(std::vector<SeqnoItem>& run) {
   std::vector<SeqnoItem*> order;
   order.reserve(run.size());
   for (SeqnoItem& item : run) {
-    if (item.kind != RecordKind::flush) order.push_back(&item);
+    if (has_document(item.kind)) order.push_back(&item);
   }
   std::sort(order.begin(), order.end(),
             [](const SeqnoItem* a, const SeqnoItem* b) { return a->stored_key < b->stored_key; });

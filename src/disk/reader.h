@@ -53,12 +53,13 @@ class KeyReader {
   std::unique_ptr<Impl> impl_;
 };
 
-/// What happened to one key, or a flush (`stored_key` is empty, record() has nothing but the seqno).
+/// What happened to one key; or a flush or an event (`stored_key` is empty, record() has nothing).
 struct SeqnoItem {
   RecordKind kind = RecordKind::document;
   uint64_t seqno = 0;
   std::string stored_key;
   StoredRecord stored{std::string()};
+  std::string event = {};  ///< a store::CollectionEvent, encoded
 };
 
 /// Walks a vbucket in seqno order, in runs: a piece of the index is read, sorted by key, looked up in the

@@ -1,6 +1,7 @@
 #include "disk/record.h"
 
 #include "disk/bytes.h"
+#include "store/collection_event.h"
 
 namespace bobbin::disk {
 
@@ -51,7 +52,8 @@ void append_record(std::string& out, const Record& record) {
 void append_index_entry(std::string& out, const IndexEntry& entry) {
   out.push_back(static_cast<char>(entry.kind));
   put_number(out, entry.value_bytes, kValueBytesBytes);
-  if (entry.kind != RecordKind::flush) entry.key.append_stored(out);
+  if (has_document(entry.kind)) entry.key.append_stored(out);
+  out.append(entry.event);
 }
 
 void append_state(std::string& out, const VBucketState& state) {
@@ -68,6 +70,50 @@ void append_state(std::string& out, const VBucketState& state) {
     put_number(out, entry.uuid, 8);
     put_number(out, entry.seqno, 8);
   }
+}
+
+void append_scope(std::string& out, const store::ScopeState& state) {
+  out.push_back(static_cast<char>(kFormat));
+  put_number(out, state.created_seqno, kSeqnoBytes);
+  out.append(state.name);
+}
+
+void append_collection(std::string& out, const store::CollectionState& state) {
+  out.push_back(static_cast<char>(kFormat));
+  put_number(out, state.scope, 4);
+  put_number(out, state.max_ttl_s ? 1 : 0, 1);
+  put_number(out, state.max_ttl_s.value_or(0), 4);
+  put_number(out, state.created_seqno, kSeqnoBytes);
+  put_number(out, state.high_seqno, kSeqnoBytes);
+  put_number(out, state.items, 8);
+  out.append(state.name);
+}
+
+std::optional<store::ScopeState> decode_scope(store::ScopeId id, std::string_view bytes) {
+  ByteReader reader(bytes);
+  const uint64_t format = reader.number(1);
+  const uint64_t seqno = reader.number(kSeqnoBytes);
+  if (format != kFormat || !reader.ok() || reader.rest().size() > store::kMaxManifestNameBytes)
+    return std::nullopt;
+  return store::ScopeState{id, seqno, std::string(reader.rest())};
+}
+
+std::optional<store::CollectionState> decode_collection(store::CollectionId id, std::string_view bytes) {
+  ByteReader reader(bytes);
+  const uint64_t format = reader.number(1);
+  store::CollectionState state;
+  state.id = id;
+  state.scope = static_cast<store::ScopeId>(reader.number(4));
+  const uint64_t has_ttl = reader.number(1);
+  const auto ttl_s = static_cast<uint32_t>(reader.number(4));
+  state.created_seqno = reader.number(kSeqnoBytes);
+  state.high_seqno = reader.number(kSeqnoBytes);
+  state.items = reader.number(8);
+  if (format != kFormat || has_ttl > 1 || !reader.ok()) return std::nullopt;
+  if (reader.rest().size() > store::kMaxManifestNameBytes) return std::nullopt;
+  state.name = reader.rest();
+  if (has_ttl != 0) state.max_ttl_s = ttl_s;
+  return state;
 }
 
 std::optional<DocumentKey> decode_document_key(std::string_view bytes) noexcept {
@@ -108,12 +154,16 @@ std::optional<Record> decode_record(std::string_view bytes) noexcept {
 std::optional<IndexEntry> decode_index_entry(std::string_view bytes) noexcept {
   ByteReader reader(bytes);
   const uint64_t kind = reader.number(1);
-  if (kind > static_cast<uint64_t>(RecordKind::flush)) return std::nullopt;
+  if (kind > static_cast<uint64_t>(RecordKind::event)) return std::nullopt;
   IndexEntry entry;
   entry.kind = static_cast<RecordKind>(kind);
   entry.value_bytes = static_cast<uint32_t>(reader.number(kValueBytesBytes));
   if (!reader.ok()) return std::nullopt;
   if (entry.kind == RecordKind::flush) return reader.rest().empty() ? std::optional(entry) : std::nullopt;
+  if (entry.kind == RecordKind::event) {
+    entry.event = reader.rest();
+    return store::decode_event(entry.event) ? std::optional(entry) : std::nullopt;
+  }
   const auto key = store::DocKey::parse(reader.rest());
   if (!key) return std::nullopt;
   entry.key = *key;

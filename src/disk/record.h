@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "store/doc_key.h"
+#include "store/persistence_types.h"
 
 namespace bobbin::disk {
 
@@ -17,6 +18,8 @@ namespace bobbin::disk {
 ///   seqnos   vbucket (2 bytes, sorts) seqno (8, sorts)   -> index entry
 ///   default  'v' vbucket (2, sorts)                      -> vbucket state
 ///            'p' vbucket (2, sorts)                      -> purge seqno
+///            'c' vbucket (2, sorts) 0 scope (4, sorts)   -> what the vbucket knows of a scope
+///            'c' vbucket (2, sorts) 1 collection (4, sorts)  -> ... of a collection that is there
 ///
 /// A stored key is the collection and the name (store/doc_key.h): the documents of a collection are
 /// neighbours.
@@ -32,7 +35,13 @@ enum class RecordKind : uint8_t {
   deletion = 1,    ///< a tombstone: a client removed the document
   expiration = 2,  ///< a tombstone: the document's time had come
   flush = 3,       ///< everything the vbucket had up to this seqno is gone; only in the index
+  event = 4,       ///< a scope or collection was made, changed or dropped; only in the index
 };
+
+/// Of those that are about a document.
+[[nodiscard]] constexpr bool has_document(RecordKind kind) noexcept {
+  return kind <= RecordKind::expiration;
+}
 
 [[nodiscard]] constexpr bool is_tombstone(RecordKind kind) noexcept {
   return kind == RecordKind::deletion || kind == RecordKind::expiration;
@@ -58,8 +67,9 @@ struct Record {
 /// What the index says of one seqno.
 struct IndexEntry {
   RecordKind kind = RecordKind::document;
-  uint32_t value_bytes = 0;  ///< so that a reader can bound what it will read
-  store::DocKey key;         ///< of no meaning for a flush
+  uint32_t value_bytes = 0;     ///< so that a reader can bound what it will read
+  store::DocKey key;            ///< only of what has a document
+  std::string_view event = {};  ///< of an event: store::CollectionEvent, encoded
 
   friend bool operator==(const IndexEntry&, const IndexEntry&) = default;
 };
@@ -87,6 +97,9 @@ struct VBucketState {
   /// No change up to `high_seqno` was made later than this, in Unix nanoseconds. 0: nobody knows.
   uint64_t as_of_ns = 0;
   std::vector<FailoverEntry> failover;  ///< newest first; at most 256
+  // Rows of their own: those to be written; where states are read, all.
+  std::vector<store::ScopeState> scopes;
+  std::vector<store::CollectionState> collections;
 
   friend bool operator==(const VBucketState&, const VBucketState&) = default;
 };
@@ -101,6 +114,8 @@ void append_seqno_key(std::string& out, uint16_t vbucket, uint64_t seqno);
 void append_record(std::string& out, const Record& record);
 void append_index_entry(std::string& out, const IndexEntry& entry);
 void append_state(std::string& out, const VBucketState& state);
+void append_scope(std::string& out, const store::ScopeState& state);
+void append_collection(std::string& out, const store::CollectionState& state);
 
 struct DocumentKey {
   uint16_t vbucket = 0;
@@ -116,6 +131,10 @@ struct SeqnoKey {
 [[nodiscard]] std::optional<SeqnoKey> decode_seqno_key(std::string_view bytes) noexcept;
 [[nodiscard]] std::optional<Record> decode_record(std::string_view bytes) noexcept;
 [[nodiscard]] std::optional<IndexEntry> decode_index_entry(std::string_view bytes) noexcept;
+// Ids are part of the key, not of the bytes.
+[[nodiscard]] std::optional<store::ScopeState> decode_scope(store::ScopeId id, std::string_view bytes);
+[[nodiscard]] std::optional<store::CollectionState> decode_collection(store::CollectionId id,
+                                                                      std::string_view bytes);
 /// The vbucket's number is part of the key, not of the bytes.
 [[nodiscard]] std::optional<VBucketState> decode_state(uint16_t vbucket, std::string_view bytes);
 

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <random>
+
+#include "store/collection_event.h"
 
 namespace bobbin::disk {
 namespace {
@@ -145,6 +148,41 @@ TEST(Record, IndexEntriesComeBackAndTruncationsAreRefused) {
   bytes[0] = 3;  // a flush has no key
   EXPECT_FALSE(decode_index_entry(bytes));
   EXPECT_TRUE(decode_index_entry(bytes.substr(0, 5)));
+}
+
+TEST(Record, EventsComeBackAndTruncationsAreRefused) {
+  const std::string event =
+      store::encode_event({store::EventKind::collection_created, 7, 8, 9, std::nullopt, "name"});
+  std::string bytes;
+  append_index_entry(bytes, {RecordKind::event, static_cast<uint32_t>(event.size()), {}, event});
+  ASSERT_TRUE(decode_index_entry(bytes));
+  EXPECT_EQ(decode_index_entry(bytes)->kind, RecordKind::event);
+  EXPECT_EQ(decode_index_entry(bytes)->event, event);
+  for (size_t length = 0; length < bytes.size() - 4; ++length)
+    EXPECT_FALSE(decode_index_entry(bytes.substr(0, length))) << length;
+  bytes[0] = 5;
+  EXPECT_FALSE(decode_index_entry(bytes));
+}
+
+TEST(Record, WhatAVbucketKnowsOfCollectionsComesBackAndTruncationsAreRefused) {
+  const store::ScopeState scope{9, 1'234'567, "scope"};
+  std::string bytes;
+  append_scope(bytes, scope);
+  EXPECT_EQ(decode_scope(9, bytes), scope);
+  for (size_t length = 0; length < bytes.size() - scope.name.size(); ++length)
+    EXPECT_FALSE(decode_scope(9, bytes.substr(0, length))) << length;
+  EXPECT_FALSE(decode_scope(9, bytes + std::string(247, 'n')));
+  for (const auto& ttl_s :
+       {std::optional<uint32_t>(), std::optional<uint32_t>(0), std::optional<uint32_t>(77)}) {
+    const store::CollectionState collection{0xfffffff0, 9, ttl_s, 5, kMaxSeqno, uint64_t{1} << 40, "name"};
+    bytes.clear();
+    append_collection(bytes, collection);
+    EXPECT_EQ(decode_collection(collection.id, bytes), collection);
+    for (size_t length = 0; length < bytes.size() - collection.name.size(); ++length)
+      EXPECT_FALSE(decode_collection(1, bytes.substr(0, length))) << length;
+  }
+  bytes[5] = 2;  // neither a TTL nor none
+  EXPECT_FALSE(decode_collection(1, bytes));
 }
 
 TEST(Record, StatesComeBackAndTruncationsAreRefused) {

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "disk/file_copy.h"
 #include "disk/layout_file.h"
+#include "disk/manifest_file.h"
 #include "disk/shard.h"
 #include "disk/system_file.h"
 
@@ -138,11 +141,50 @@ class Restoring {
       state.flush_at_s = 0;
       // As if more had been given out than is there.
       state.reserved_seqno = std::max(state.reserved_seqno, state.high_seqno + 1);
+      for (const store::ScopeState& scope : state.scopes)
+        scopes_[scope.name] = std::max(scopes_[scope.name], scope.id);
+      for (const store::CollectionState& collection : state.collections) {
+        store::Collection& known = collections_[{collection.scope, collection.name}];
+        // Of two of one name, one is on its way out.
+        if (known.id <= collection.id)
+          known = {collection.id, collection.scope, collection.name, collection.max_ttl_s};
+      }
     }
     return shard.commit({}, *states, Sync::yes);
   }
 
+  /// That of the backup; of a moment after it, what the vbuckets knew then.
+  [[nodiscard]] store::Manifest manifest() const {
+    if (options_.plan.later.empty()) return backup_.manifest;
+    uint64_t uid = backup_.manifest.uid();
+    uint64_t next_scope = backup_.manifest.next_scope();
+    uint64_t next_collection = backup_.manifest.next_collection();
+    for (const Backup& later : options_.plan.later) {
+      uid = std::max(uid, later.manifest.uid());
+      next_scope = std::max(next_scope, later.manifest.next_scope());
+      next_collection = std::max(next_collection, later.manifest.next_collection());
+    }
+    std::vector<store::Scope> scopes{{}};
+    std::vector<store::Collection> collections{backup_.manifest.collections().front()};
+    std::set<store::ScopeId> known{store::kDefaultScope};
+    for (const auto& [name, id] : scopes_) {
+      scopes.push_back({id, name});
+      known.insert(id);
+    }
+    for (const auto& [name, collection] : collections_) {
+      if (known.contains(collection.scope)) collections.push_back(collection);
+    }
+    auto made = store::Manifest::made_of(uid + 1, std::move(scopes), std::move(collections));
+    // What the vbuckets say is under checksums: this is for those who were written by a later version.
+    if (!made || !made->set_next_ids(next_scope, next_collection)) return backup_.manifest;
+    return std::move(*made);
+  }
+
   Result<void> write_layout() {
+    const store::Manifest restored = manifest();
+    if (restored != store::Manifest()) {
+      if (auto written = write_manifest(options_.to, restored); !written) return written;
+    }
     if (auto synced = sync_folder(options_.to); !synced) return synced;
     result_.uuid = new_uuid();
     return replace_file(options_.to + "/layout", encode_layout({kDirectoryFormat, result_.uuid,
@@ -153,6 +195,7 @@ class Restoring {
     std::error_code error;
     for (uint32_t shard = 0; shard < backup_.shards; ++shard)
       fs::remove_all(shard_path(options_.to, shard), error);
+    fs::remove(manifest_path(options_.to), error);
     fs::remove(options_.to + "/lock", error);
     if (is_made_) fs::remove(options_.to, error);
   }
@@ -161,6 +204,9 @@ class Restoring {
   const Backup& backup_;
   RestoreResult result_;
   uint64_t done_ = 0;
+  // What the vbuckets know beside the defaults.
+  std::map<std::string, store::ScopeId> scopes_;
+  std::map<std::pair<store::ScopeId, std::string>, store::Collection> collections_;
   std::optional<FileLock> lock_;
   bool is_made_ = false;
 };

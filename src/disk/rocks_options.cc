@@ -41,6 +41,21 @@ class HintPrefix final : public rocksdb::SliceTransform {
   }
 };
 
+/// The same for documents: the range of a collection that is dropped begins at its bare prefix.
+class DocumentHintPrefix final : public rocksdb::SliceTransform {
+ public:
+  [[nodiscard]] const char* Name() const override { return "bobbin.DocumentHintPrefix"; }
+  [[nodiscard]] rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
+    return {key.data(), kVBucketPrefixBytes};
+  }
+  [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override {
+    size_t at = kVBucketPrefixBytes;
+    while (at < key.size() && (static_cast<uint8_t>(key[at]) & 0x80U) != 0)
+      ++at;
+    return at + 1 < key.size();
+  }
+};
+
 rocksdb::ColumnFamilyOptions family_options(const ShardOptions& options, size_t block_bytes, bool has_bloom) {
   rocksdb::ColumnFamilyOptions family;
   family.write_buffer_size = options.resources->impl().write_buffer_bytes;
@@ -134,6 +149,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const ShardOptions&
   rows.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   rows.memtable_insert_with_hint_prefix_extractor = nullptr;
   rocksdb::ColumnFamilyOptions docs = family_options(options, kDocumentBlockBytes, true);
+  docs.memtable_insert_with_hint_prefix_extractor = std::make_shared<DocumentHintPrefix>();
   docs.enable_blob_files = true;
   docs.min_blob_size = options.blob_from_bytes;
   docs.blob_compression_type = rocksdb::kLZ4Compression;

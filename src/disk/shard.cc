@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "disk/blob_names.h"
+#include "disk/bytes.h"
 #include "disk/rocks_options.h"
 #include "disk/shard_impl.h"
 
@@ -138,6 +139,13 @@ std::string row_key(char prefix, uint16_t vbucket) {
   std::string key(1, prefix);
   key.push_back(static_cast<char>(vbucket >> 8U));
   key.push_back(static_cast<char>(vbucket));
+  return key;
+}
+
+std::string collection_row_key(uint16_t vbucket, CollectionRow kind, uint32_t id) {
+  std::string key = row_key(kCollectionPrefix, vbucket);
+  key.push_back(static_cast<char>(kind));
+  put_sortable(key, id, 4);
   return key;
 }
 

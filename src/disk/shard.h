@@ -52,7 +52,9 @@ struct ShardOptions {
 };
 
 /// One version of a document, a tombstone (then `key` and record.seqno say whose and which), or a flush:
-/// everything that the vbucket has up to record.seqno goes, what follows it in the same commit stays.
+/// everything that the vbucket has up to record.seqno goes, what follows it in the same commit stays. Of an
+/// event, record.value is a store::CollectionEvent; the end of a collection takes its documents as a flush
+/// does.
 struct Change {
   uint16_t vbucket = 0;
   store::DocKey key;

@@ -30,6 +30,9 @@ class FindTime final : public rocksdb::WriteBatch::Handler {
     as_of_ns_ = std::max(as_of_ns_, state->as_of_ns);
     return rocksdb::Status::OK();
   }
+  rocksdb::Status DeleteCF(uint32_t /*family*/, const rocksdb::Slice& /*key*/) override {
+    return rocksdb::Status::OK();
+  }
   rocksdb::Status DeleteRangeCF(uint32_t /*family*/, const rocksdb::Slice& /*from*/,
                                 const rocksdb::Slice& /*to*/) override {
     return rocksdb::Status::OK();

@@ -21,6 +21,12 @@ namespace bobbin::disk {
 inline constexpr char kStatePrefix = 'v';
 inline constexpr char kPurgePrefix = 'p';
 [[nodiscard]] std::string row_key(char prefix, uint16_t vbucket);
+/// Names a row of something that a vbucket has: ids sort.
+inline constexpr char kCollectionPrefix = 'c';
+enum class CollectionRow : uint8_t { scope = 0, collection = 1 };
+[[nodiscard]] std::string collection_row_key(uint16_t vbucket, CollectionRow kind, uint32_t id);
+/// Reads such a row into the state of its vbucket; false when it is none.
+[[nodiscard]] bool read_collection_row(std::string_view key, std::string_view value, VBucketState& state);
 
 struct Shard::Impl {
   ShardOptions options;
@@ -72,6 +78,7 @@ struct Shard::Impl {
   [[nodiscard]] rocksdb::Status add_changes(std::span<const Change> all);
   [[nodiscard]] rocksdb::Status add_documents(std::span<const Change> run);
   [[nodiscard]] rocksdb::Status add_flush(const Change& flush);
+  [[nodiscard]] rocksdb::Status add_event(const Change& event);
   [[nodiscard]] rocksdb::Status add_states(std::span<const VBucketState> states);
   [[nodiscard]] rocksdb::Status add_purge_seqnos(std::vector<std::pair<uint16_t, uint64_t>>& purged);
   [[nodiscard]] Result<void> load_purge_seqnos();

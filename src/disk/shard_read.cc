@@ -51,6 +51,21 @@ std::vector<Result<std::optional<StoredRecord>>> Shard::get_many(std::span<const
   return answers;
 }
 
+bool read_collection_row(std::string_view key, std::string_view value, VBucketState& state) {
+  ByteReader name(key.substr(3));
+  const auto kind = static_cast<CollectionRow>(name.number(1));
+  const auto id = static_cast<uint32_t>(name.sortable(4));
+  if (!name.ok() || !name.rest().empty()) return false;
+  if (kind == CollectionRow::scope) {
+    const auto scope = decode_scope(id, value);
+    if (scope) state.scopes.push_back(*scope);
+    return scope.has_value();
+  }
+  const auto collection = kind == CollectionRow::collection ? decode_collection(id, value) : std::nullopt;
+  if (collection) state.collections.push_back(*collection);
+  return collection.has_value();
+}
+
 Result<std::vector<VBucketState>> Shard::states() const {
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->rows));
   std::vector<VBucketState> states;
@@ -62,6 +77,18 @@ Result<std::vector<VBucketState>> Shard::states() const {
     if (!state || !key.ok() || !key.rest().empty() || vbucket >= impl_->options.vbuckets)
       return base::fail(impl_->undecodable("the state of a vbucket", impl_->rows));
     states.push_back(std::move(*state));
+  }
+  const std::string collections(1, kCollectionPrefix);
+  auto of = states.begin();
+  for (rows->Seek(collections); rows->Valid() && rows->key().starts_with(collections); rows->Next()) {
+    ByteReader key(view(rows->key()).substr(1));
+    const auto vbucket = static_cast<uint16_t>(key.sortable(2));
+    // Both are in the order of the vbuckets.
+    while (of != states.end() && of->vbucket < vbucket)
+      ++of;
+    if (!key.ok() || of == states.end() || of->vbucket != vbucket ||
+        !read_collection_row(view(rows->key()), view(rows->value()), *of))
+      return base::fail(impl_->undecodable("what a vbucket knows of a collection", impl_->rows));
   }
   if (!rows->status().ok()) return base::fail(impl_->error_of(rows->status()));
   return states;

@@ -6,6 +6,7 @@
 
 #include "disk/bytes.h"
 #include "disk/shard_impl.h"
+#include "store/collection_event.h"
 
 namespace bobbin::disk {
 
@@ -78,12 +79,14 @@ Result<void> Shard::commit(std::span<const Change> changes, std::span<const VBuc
 }
 
 Status Shard::Impl::add_changes(std::span<const Change> all) {
-  // A flush takes what came before it and leaves what follows: documents are sorted between flushes only.
+  // A flush takes what came before it and leaves what follows, and so does the end of a collection with its
+  // documents: they are sorted in between only.
   size_t start = 0;
   for (size_t i = 0; i <= all.size(); ++i) {
-    if (i < all.size() && all[i].record.kind != RecordKind::flush) continue;
+    if (i < all.size() && has_document(all[i].record.kind)) continue;
     Status status = add_documents(all.subspan(start, i - start));
-    if (status.ok() && i < all.size()) status = add_flush(all[i]);
+    if (status.ok() && i < all.size())
+      status = all[i].record.kind == RecordKind::flush ? add_flush(all[i]) : add_event(all[i]);
     if (!status.ok()) return status;
     start = i + 1;
   }
@@ -144,9 +147,36 @@ Status Shard::Impl::add_flush(const Change& flush) {
   append_seqno_key(to, flush.vbucket, flush.record.seqno);
   status = batch.DeleteRange(seqnos, from, to);
   if (!status.ok()) return status;
+  // What is still there is announced again behind it, which puts the row back.
+  status = batch.DeleteRange(rows, row_key(kCollectionPrefix, flush.vbucket),
+                             collection_row_key(flush.vbucket, CollectionRow::collection, UINT32_MAX));
+  if (!status.ok()) return status;
   value.clear();
   append_index_entry(value, {RecordKind::flush, 0, {}});
   return batch.Put(seqnos, to, value);
+}
+
+Status Shard::Impl::add_event(const Change& event) {
+  scratch.clear();
+  append_seqno_key(scratch, event.vbucket, event.record.seqno);
+  value.clear();
+  const std::string_view bytes = event.record.value;
+  append_index_entry(value, {RecordKind::event, static_cast<uint32_t>(bytes.size()), {}, bytes});
+  Status status = batch.Put(seqnos, scratch, value);
+  const auto read = store::decode_event(bytes);
+  if (!status.ok() || !read) return status;
+  if (read->kind == store::EventKind::scope_dropped)
+    return batch.Delete(rows, collection_row_key(event.vbucket, CollectionRow::scope, read->scope));
+  if (read->kind != store::EventKind::collection_dropped) return status;
+  status = batch.Delete(rows, collection_row_key(event.vbucket, CollectionRow::collection, read->collection));
+  if (!status.ok()) return status;
+  std::string from;
+  put_sortable(from, event.vbucket, 2);
+  from.append(store::CollectionPrefix(read->collection).bytes());
+  // The last byte of a prefix says that none follows: the next number is still one byte.
+  std::string to = from;
+  to.back() = static_cast<char>(to.back() + 1);
+  return batch.DeleteRange(docs, from, to);
 }
 
 Status Shard::Impl::add_states(std::span<const VBucketState> states) {
@@ -154,6 +184,19 @@ Status Shard::Impl::add_states(std::span<const VBucketState> states) {
     value.clear();
     append_state(value, state);
     Status status = batch.Put(rows, row_key(kStatePrefix, state.vbucket), value);
+    for (const store::ScopeState& scope : state.scopes) {
+      if (!status.ok()) break;
+      value.clear();
+      append_scope(value, scope);
+      status = batch.Put(rows, collection_row_key(state.vbucket, CollectionRow::scope, scope.id), value);
+    }
+    for (const store::CollectionState& collection : state.collections) {
+      if (!status.ok()) break;
+      value.clear();
+      append_collection(value, collection);
+      status =
+          batch.Put(rows, collection_row_key(state.vbucket, CollectionRow::collection, collection.id), value);
+    }
     if (!status.ok()) return status;
   }
   return Status::OK();

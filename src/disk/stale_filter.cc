@@ -3,6 +3,7 @@
 #include <string>
 
 #include "disk/record.h"
+#include "store/collection_event.h"
 
 namespace bobbin::disk {
 
@@ -33,12 +34,26 @@ class StaleFilter final : public CompactionFilter {
     // What cannot be read is kept, for whoever reads it to report.
     if (type != ValueType::kValue || !name || !entry || entry->kind == RecordKind::flush)
       return Decision::kKeep;
-    if (!is_stale(*name, *entry)) return Decision::kKeep;
+    const bool is_over =
+        entry->kind == RecordKind::event ? is_of_dropped(*name, *entry) : is_stale(*name, *entry);
+    if (!is_over) return Decision::kKeep;
     state_->index_entries_dropped.fetch_add(1, std::memory_order_relaxed);
     return Decision::kRemove;
   }
 
  private:
+  /// What is told of a collection before its end is not worth telling after it.
+  [[nodiscard]] bool is_of_dropped(const SeqnoKey& name, const IndexEntry& entry) const {
+    const auto event = store::decode_event(entry.event);
+    if (!event || !state_->freshness) return false;
+    if (event->kind != store::EventKind::collection_created &&
+        event->kind != store::EventKind::collection_changed)
+      return false;
+    // Any name will do.
+    const store::DocKey key(event->collection, "_");
+    return state_->freshness(name.vbucket, key, name.seqno) == Freshness::superseded;
+  }
+
   [[nodiscard]] bool is_stale(const SeqnoKey& name, const IndexEntry& entry) const {
     const Freshness known =
         state_->freshness ? state_->freshness(name.vbucket, entry.key, name.seqno) : Freshness::unknown;

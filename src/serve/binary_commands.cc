@@ -25,8 +25,8 @@ void handle_fetch(Session& session, const BinaryCommand& row, const BinaryReques
   store::FetchOptions options;
   options.cannot_win = true;
   if (touch) options.touch = store::absolute_expiry(wire::read_u32_extras(request.extras), session.now());
-  auto found = session.bucket().fetch(request.key, options, session.now());
-  const Trouble trouble = trouble_of(session, found, request.key);
+  auto found = session.bucket().fetch(key_of(request), options, session.now());
+  const Trouble trouble = trouble_of(session, found, key_of(request));
   if (trouble == Trouble::again) return;
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
   if (found && options.touch) session.changed(session.vbucket_of(request.key), found.doc->seqno());
@@ -57,8 +57,8 @@ void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& r
   options.cannot_win = true;
   options.touch = expiry;
   options.needs_value = false;
-  const auto found = session.bucket().fetch(request.key, options, session.now());
-  const Trouble trouble = trouble_of(session, found, request.key);
+  const auto found = session.bucket().fetch(key_of(request), options, session.now());
+  const Trouble trouble = trouble_of(session, found, key_of(request));
   if (trouble == Trouble::again) return;
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
   if (found && options.touch) session.changed(session.vbucket_of(request.key), found.doc->seqno());
@@ -78,8 +78,8 @@ void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& r
 void handle_delete(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
   store::RemoveOptions options;
   if (request.header.cas != 0) options.cas_compare = request.header.cas;
-  const auto result = session.bucket().remove(request.key, options, session.now());
-  const Trouble trouble = trouble_of(session, result.status, request.key);
+  const auto result = session.bucket().remove(key_of(request), options, session.now());
+  const Trouble trouble = trouble_of(session, result.status, key_of(request));
   if (trouble == Trouble::again) return;
   CommandCounters& counters = session.counters();
   switch (result.status) {
@@ -98,6 +98,7 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
       return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
     case store::RemoveStatus::exists:
       return reply_binary_error(session, request.header, BinaryStatus::key_exists);
+    case store::RemoveStatus::unknown_collection:
     case store::RemoveStatus::would_block:
     case store::RemoveStatus::locked:
     case store::RemoveStatus::no_memory:
@@ -116,8 +117,8 @@ void handle_arithmetic(Session& session, const BinaryCommand& row, const BinaryR
     options.initial = extras.initial;
     options.initial_expiry = store::absolute_expiry(extras.exptime, session.now());
   }
-  const auto result = session.bucket().arithmetic(request.key, options, session.now());
-  const Trouble trouble = trouble_of(session, result.status, request.key);
+  const auto result = session.bucket().arithmetic(key_of(request), options, session.now());
+  const Trouble trouble = trouble_of(session, result.status, key_of(request));
   if (trouble == Trouble::again) return;
   count_arithmetic(session, options.direction, result.status);
   switch (result.status) {
@@ -136,6 +137,7 @@ void handle_arithmetic(Session& session, const BinaryCommand& row, const BinaryR
       return reply_binary_error(session, request.header, BinaryStatus::key_exists);
     case store::ArithmeticStatus::not_a_number:
       return reply_binary_error(session, request.header, BinaryStatus::non_numeric);
+    case store::ArithmeticStatus::unknown_collection:
     case store::ArithmeticStatus::would_block:
     case store::ArithmeticStatus::locked:
     case store::ArithmeticStatus::no_memory:

@@ -7,6 +7,7 @@
 
 #include "serve/binary_reply.h"
 #include "serve/roles.h"
+#include "store/doc_key.h"
 #include "wire/binary.h"
 
 namespace bobbin::serve {
@@ -48,6 +49,11 @@ struct BinaryCommand {
   KeyKind key = KeyKind::document;
   Audience audience = Audience::everybody;
 };
+
+/// The key of a request that names a document.
+inline store::DocKey key_of(const wire::BinaryRequest& request) {
+  return {request.collection, request.key};
+}
 
 /// Calls `visit` for every row of every table.
 void for_each_binary_command(const std::function<void(const BinaryCommand&)>& visit);

@@ -66,11 +66,22 @@ BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& re
   if (!session.has_bucket()) return BinaryStatus::no_bucket;
   if (request.header.vbucket_or_status >= session.bucket().vbucket_count())
     return BinaryStatus::not_my_vbucket;
-  if (row.key != KeyKind::document || request.key.empty() || !session.has(Feature::collections))
-    return BinaryStatus::success;
-  const auto collection = wire::take_leb128(request.key);
-  if (!collection || request.key.empty()) return BinaryStatus::invalid_arguments;
-  return *collection == 0 ? BinaryStatus::success : BinaryStatus::unknown_collection;
+  if (row.key != KeyKind::document) return BinaryStatus::success;
+  if (request.key.empty()) return session.may(row.needs) ? BinaryStatus::success : BinaryStatus::no_access;
+  if (session.has(Feature::collections)) {
+    const auto collection = wire::take_leb128(request.key);
+    if (!collection || request.key.empty()) return BinaryStatus::invalid_arguments;
+    request.collection = *collection;
+  }
+  switch (session.may_in(request.collection, row.needs)) {
+    case Verdict::granted:
+      return BinaryStatus::success;
+    case Verdict::refused:
+      return BinaryStatus::no_access;
+    case Verdict::hidden:
+      break;
+  }
+  return BinaryStatus::unknown_collection;
 }
 
 void refuse(Session& session, const BinaryRequest& request, BinaryStatus status) {
@@ -112,7 +123,10 @@ void run_binary_command(Session& session) {
     return said_hello ? session.swallow(request.frame_bytes()) : session.quit();
   }
   if (state == wire::FrameState::header) return;
-  if (!session.may(row->needs)) {
+  // Of what is about a document, the collection says more: admit().
+  const bool is_allowed = said_hello && row->key == KeyKind::document ? session.may_somewhere(row->needs)
+                                                                      : session.may(row->needs);
+  if (!is_allowed) {
     // Memcached's clients know only that they have to log in.
     reply_binary_error(session, request.header,
                        said_hello ? BinaryStatus::no_access : BinaryStatus::auth_error);

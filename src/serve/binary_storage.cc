@@ -52,6 +52,7 @@ BinaryStatus status_of(store::StoreStatus status, StoreMode mode) {
       return BinaryStatus::not_stored;
     case store::StoreStatus::too_large:
       return BinaryStatus::too_large;
+    case store::StoreStatus::unknown_collection:
     case store::StoreStatus::would_block:
     case store::StoreStatus::locked:
     case store::StoreStatus::no_memory:
@@ -124,7 +125,7 @@ void handle_binary_store(Session& session, const BinaryCommand& row, const wire:
   const wire::StoreExtras extras = appends ? wire::StoreExtras{} : wire::read_store_extras(request.extras);
   const uint32_t expiry = store::absolute_expiry(extras.exptime, session.now());
   const bool arrived = request.value.size() == request.value_bytes;
-  auto placed = place_value(session, request.key, extras.flags, expiry, request.value_bytes, arrived,
+  auto placed = place_value(session, key_of(request), extras.flags, expiry, request.value_bytes, arrived,
                             mode_of(row.opcode) == StoreMode::set);
   if (!placed) {
     const Trouble trouble = placed.error();

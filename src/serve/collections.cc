@@ -1,5 +1,7 @@
 #include "serve/collections.h"
 
+#include "base/log.h"
+
 namespace bobbin::serve {
 
 using store::Manifest;
@@ -12,6 +14,12 @@ Collections::Changed Collections::change(const Change& make) {
   Manifest::Changed changed = make(*before);
   if (!changed) return base::fail(changed.error());
   if (*changed == *before) return before->uid();
+  if (disk_ != nullptr) {
+    if (auto saved = disk_->save_manifest(*changed); !saved) {
+      base::log(base::LogLevel::error, "collections: " + saved.error().message);
+      return base::fail(ManifestError::not_on_disk);
+    }
+  }
   const auto after = std::make_shared<const Manifest>(std::move(*changed));
   bucket_.set_manifest(after, clock_.now());
   return after->uid();

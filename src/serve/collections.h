@@ -48,7 +48,7 @@ class Collections {
   /// Holds for what is stored from then on.
   Changed change_max_ttl(std::string_view scope, std::string_view name, std::optional<uint32_t> max_ttl_s);
   /// All of them at once, as somebody else has made them: nothing happens when they are the present ones.
-  Changed replace(const store::Manifest& manifest);
+  Changed replace(const store::Manifest& other);
 
   /// From here on changes are refused.
   void close();

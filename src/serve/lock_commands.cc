@@ -32,13 +32,15 @@ BinaryStatus status_of(LockStatus status) {
     case LockStatus::no_memory:
     case LockStatus::would_block:
       break;
+    case LockStatus::unknown_collection:
+      return BinaryStatus::unknown_collection;
   }
   return BinaryStatus::temporary_failure;
 }
 
 // True: the key has to be read first, and the request runs again.
 bool waits(Session& session, LockStatus status, const BinaryRequest& request) {
-  return status == LockStatus::would_block && session.retry_after_reading(request.key);
+  return status == LockStatus::would_block && session.retry_after_reading(key_of(request));
 }
 
 void handle_get_locked(Session& session, const BinaryCommand&, const BinaryRequest& request) {
@@ -46,7 +48,7 @@ void handle_get_locked(Session& session, const BinaryCommand&, const BinaryReque
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   uint32_t seconds = request.extras.empty() ? 0 : wire::read_u32_extras(request.extras);
   if (seconds == 0 || seconds > store::kMaxLockS) seconds = store::kDefaultLockS;
-  auto result = session.bucket().lock(request.key, seconds, session.now());
+  auto result = session.bucket().lock(key_of(request), seconds, session.now());
   if (waits(session, result.status, request)) return;
   CommandCounters& counters = session.counters();
   counters.cmd_get.add(1);
@@ -60,7 +62,7 @@ void handle_get_locked(Session& session, const BinaryCommand&, const BinaryReque
 void handle_unlock(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   if (request.header.cas == 0)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
-  const LockStatus status = session.bucket().unlock(request.key, request.header.cas, session.now());
+  const LockStatus status = session.bucket().unlock(key_of(request), request.header.cas, session.now());
   if (waits(session, status, request)) return;
   if (status != LockStatus::unlocked) return reply_binary_error(session, request.header, status_of(status));
   answer_success(session, request.header);

@@ -159,6 +159,7 @@ void finish_ms(Session& session, const MetaRequest& request, store::Draft& draft
     case store::StoreStatus::locked:
       if (request.has('C')) return reply_code(session, shape, MetaCode::exists, request, item);
       [[fallthrough]];
+    case store::StoreStatus::unknown_collection:
     case store::StoreStatus::would_block:
     case store::StoreStatus::no_memory:
       return session.reply(text_of(trouble));
@@ -231,6 +232,7 @@ void handle_md(Session& session, const MetaShape& shape, const MetaRequest& requ
     case store::RemoveStatus::locked:
       if (request.has('C')) return reply_code(session, shape, MetaCode::exists, request, {});
       [[fallthrough]];
+    case store::RemoveStatus::unknown_collection:
     case store::RemoveStatus::would_block:
     case store::RemoveStatus::no_memory:
       return session.reply(text_of(trouble));
@@ -268,6 +270,7 @@ void handle_ma(Session& session, const MetaShape& shape, const MetaRequest& requ
     case store::ArithmeticStatus::locked:
       if (request.compare_cas != 0) return reply_code(session, shape, MetaCode::exists, request, {});
       [[fallthrough]];
+    case store::ArithmeticStatus::unknown_collection:
     case store::ArithmeticStatus::would_block:
     case store::ArithmeticStatus::no_memory:
       return session.reply(text_of(trouble));

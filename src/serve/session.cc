@@ -113,21 +113,21 @@ void Session::settle_times() {
 
 Access Session::access_to(const ServedBucket& bucket) const {
   if (user_.empty() && (engine_.allow_anonymous || engine_.users.empty())) return Access::unlimited();
-  const auto is_default = [](std::string_view name) { return name == "_default"; };
-  const CollectionIds ids{
-      .scope =
-          [=](std::string_view scope) {
-            return is_default(scope) ? std::optional<uint32_t>(0) : std::nullopt;
-          },
-      .collection =
-          [=](std::string_view scope, std::string_view collection) {
-            return is_default(scope) && is_default(collection) ? std::optional<uint32_t>(0) : std::nullopt;
-          }};
+  const auto manifest = bucket.collections().manifest();
+  const auto id_of = [](const auto* found) {
+    return found == nullptr ? std::nullopt : std::optional<uint32_t>(found->id);
+  };
+  const CollectionIds ids{.scope = [&](std::string_view scope) { return id_of(manifest->scope(scope)); },
+                          .collection =
+                              [&](std::string_view scope, std::string_view collection) {
+                                return id_of(manifest->collection(scope, collection));
+                              }};
   return engine_.users.access(user_, bucket.name(), ids);
 }
 
 void Session::work_out_access() {
   access_generation_ = engine_.users.generation();
+  access_manifest_generation_ = served_->collections().generation();
   access_ = access_to(*served_);
 }
 

@@ -48,9 +48,22 @@ class Session final : public net::Receiver {
   [[nodiscard]] bool has_bucket() const noexcept { return selected_; }
   /// What the user may do in the bucket that is selected, as users and roles are now.
   [[nodiscard]] bool may(Privileges needs) {
-    if (access_generation_ != engine_.users.generation()) [[unlikely]]
-      work_out_access();
+    renew_access();
     return access_.may(needs);
+  }
+  /// One of the bits of `wanted` somewhere in the bucket.
+  [[nodiscard]] bool may_somewhere(Privileges wanted) {
+    renew_access();
+    return wanted == 0 || access_.may_somewhere(wanted);
+  }
+  /// What the user may do in one collection, which is hidden when it does not exist.
+  [[nodiscard]] Verdict may_in(store::CollectionId collection, Privileges needs) {
+    const bool everywhere = may(needs);
+    if (everywhere && collection == store::kDefaultCollection) [[likely]]
+      return Verdict::granted;
+    const store::Collection* const found = manifest().collection(collection);
+    if (found == nullptr) return Verdict::hidden;
+    return everywhere ? Verdict::granted : access_.may(needs, found->scope, found->id);
   }
   [[nodiscard]] bool may_select(const ServedBucket& bucket) const;
   /// A login was right. Whoever was logged in before is no longer.
@@ -149,6 +162,11 @@ class Session final : public net::Receiver {
   void finish_upload();
   void read_clock();
   void settle_times();
+  void renew_access() {
+    if (access_generation_ != engine_.users.generation() ||
+        access_manifest_generation_ != served_->collections().generation()) [[unlikely]]
+      work_out_access();
+  }
   void work_out_access();
   void read_manifest();
   [[nodiscard]] Access access_to(const ServedBucket& bucket) const;
@@ -165,6 +183,7 @@ class Session final : public net::Receiver {
   std::shared_ptr<ServedBucket> served_;
   std::unique_ptr<Client> client_;
   Access access_;
+  uint64_t access_manifest_generation_ = 0;
   uint64_t access_generation_ = 0;                   // of the users; 0: not worked out
   std::shared_ptr<const store::Manifest> manifest_;  // of served_, when its generation was this
   uint64_t manifest_generation_ = 0;

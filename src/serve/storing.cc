@@ -20,6 +20,7 @@ Trouble trouble_of(Session& session, const store::Fetched& found, store::DocKey 
     return Trouble::none;
   if (found.would_block) return session.retry_after_reading(key) ? Trouble::again : Trouble::unreadable;
   if (found.locked) return Trouble::locked;
+  if (found.unknown_collection) return Trouble::unknown_collection;
   return found.no_memory ? trouble_without_memory(session, session.vbucket_of(key)) : Trouble::none;
 }
 
@@ -31,6 +32,7 @@ std::string_view text_of(Trouble trouble) {
 
 wire::BinaryStatus status_of(Trouble trouble) {
   if (trouble == Trouble::locked) return wire::BinaryStatus::locked;
+  if (trouble == Trouble::unknown_collection) return wire::BinaryStatus::unknown_collection;
   return trouble == Trouble::no_memory ? wire::BinaryStatus::out_of_memory
                                        : wire::BinaryStatus::temporary_failure;
 }
@@ -67,6 +69,7 @@ void count_store(Session& session, std::string_view command, std::string_view ke
     case store::StoreStatus::locked:
       status = "locked";
       break;
+    case store::StoreStatus::unknown_collection:
     case store::StoreStatus::would_block:  // nor could the disk be read
     case store::StoreStatus::no_memory:
       counters.store_no_memory.add(1);
@@ -94,6 +97,7 @@ void count_arithmetic(Session& session, store::Direction direction, store::Arith
       counters.cas_badval.add(1);
       break;
     case store::ArithmeticStatus::not_a_number:
+    case store::ArithmeticStatus::unknown_collection:
     case store::ArithmeticStatus::would_block:
     case store::ArithmeticStatus::locked:
     case store::ArithmeticStatus::no_memory:
@@ -101,7 +105,7 @@ void count_arithmetic(Session& session, store::Direction direction, store::Arith
   }
 }
 
-base::Result<Placed, Trouble> place_value(Session& session, std::string_view key, uint32_t flags,
+base::Result<Placed, Trouble> place_value(Session& session, store::DocKey key, uint32_t flags,
                                           uint32_t expiry, uint32_t value_bytes, bool arrived,
                                           bool invalidate, bool attributes) {
   Trouble refusal = Trouble::no_memory;
@@ -123,7 +127,7 @@ base::Result<Placed, Trouble> place_value(Session& session, std::string_view key
   const bool large = refusal == Trouble::none;
   (large ? session.counters().store_too_large : session.counters().store_no_memory).add(1);
   if (session.log().wants(kWatchMutations)) {
-    session.log().stored(key, large ? "too_large" : "no_memory", "set", 0, session.id(), value_bytes);
+    session.log().stored(key.name(), large ? "too_large" : "no_memory", "set", 0, session.id(), value_bytes);
   }
   if (invalidate && !session.bucket().is_persistent()) session.bucket().remove(key, {}, session.now());
   return base::fail(refusal);

@@ -16,9 +16,10 @@ enum class Trouble : uint8_t {
   none,
   again,  ///< it runs again by itself: return at once
   no_memory,
-  unreadable,  ///< the disk
-  unwritable,  ///< the disk: see Session::is_writable
-  locked,      ///< somebody has locked the document
+  unreadable,          ///< the disk
+  unwritable,          ///< the disk: see Session::is_writable
+  locked,              ///< somebody has locked the document
+  unknown_collection,  ///< the key's was dropped just now
 };
 
 /// There was no memory for a change of the vbucket.
@@ -48,6 +49,8 @@ template <typename Status>
     return trouble_without_memory(session, session.vbucket_of(key));
   if (status == Status::locked) [[unlikely]]
     return Trouble::locked;
+  if (status == Status::unknown_collection) [[unlikely]]
+    return Trouble::unknown_collection;
   if (is_refusal(status)) session.refused(key);
   return Trouble::none;
 }
@@ -73,7 +76,7 @@ void count_arithmetic(Session& session, store::Direction direction, store::Arith
 /// (a value that is too large as Trouble::none: it is no trouble of the server's); with `invalidate` the old
 /// document of a cache goes, as in memcached: a client whose set failed must not go on reading what it meant
 /// to replace.
-base::Result<Placed, Trouble> place_value(Session& session, std::string_view key, uint32_t flags,
+base::Result<Placed, Trouble> place_value(Session& session, store::DocKey key, uint32_t flags,
                                           uint32_t expiry, uint32_t value_bytes, bool arrived,
                                           bool invalidate, bool attributes = false);
 

@@ -69,8 +69,8 @@ class SubdocHandler {
   Step try_once() {
     store::FetchOptions options;
     options.cannot_win = true;
-    found_ = session_.bucket().fetch(request_.key, options, session_.now());
-    const Trouble trouble = trouble_of(session_, found_, request_.key);
+    found_ = session_.bucket().fetch(key_of(request_), options, session_.now());
+    const Trouble trouble = trouble_of(session_, found_, key_of(request_));
     if (trouble == Trouble::again) return Step::done;
     if (trouble != Trouble::none) return fail(serve::status_of(trouble));
     if (!subdoc_.mutates) count_lookup();
@@ -127,7 +127,7 @@ class SubdocHandler {
     const std::string_view xattrs = run_.xattrs();
     const size_t bytes = xattrs.size() + run_.body_bytes();
     if (!fits(xattrs, bytes)) return fail(BinaryStatus::too_large);
-    auto placed = place_value(session_, request_.key, found_ ? found_.doc->flags() : 0, new_expiry(),
+    auto placed = place_value(session_, key_of(request_), found_ ? found_.doc->flags() : 0, new_expiry(),
                               static_cast<uint32_t>(bytes), true, false, !xattrs.empty());
     if (!placed) {
       const Trouble trouble = placed.error();
@@ -193,7 +193,8 @@ class SubdocHandler {
   }
 
   Step remove() {
-    const auto result = session_.bucket().remove(request_.key, {.cas_compare = found_.cas}, session_.now());
+    const auto result =
+        session_.bucket().remove(key_of(request_), {.cas_compare = found_.cas}, session_.now());
     const bool removed = result.status == store::RemoveStatus::removed;
     if (const Step step = settle(result.status, removed); step == Step::again || !removed) return step;
     session_.counters().delete_hits.add(1);
@@ -204,7 +205,7 @@ class SubdocHandler {
   template <typename Status>
   Step settle(Status status, bool done) {
     if (done) return Step::done;
-    const Trouble trouble = trouble_of(session_, status, request_.key);
+    const Trouble trouble = trouble_of(session_, status, key_of(request_));
     if (trouble == Trouble::none) return Step::again;
     return trouble == Trouble::again ? Step::done : fail(serve::status_of(trouble));
   }
@@ -232,11 +233,11 @@ void handle_subdoc(Session& session, const BinaryCommand&, const BinaryRequest& 
                                 .xattrs_agreed = session.has(wire::Feature::xattr)};
   if (const auto parsed = wire::parse_subdoc(frame, subdoc); parsed != SubdocStatus::success)
     return reply_binary_error(session, request.header, status_of(parsed));
-  if (subdoc.mutates && !session.may(kUpsert))
+  if (subdoc.mutates && session.may_in(request.collection, kUpsert) != Verdict::granted)
     return reply_binary_error(session, request.header, BinaryStatus::no_access);
   for (const wire::SubdocSpec& spec : subdoc.specs()) {
     const bool of_system = spec.has(wire::path_flags::kXattr) && wire::is_system_xattr(spec.path);
-    if (of_system && !session.may(subdoc.mutates ? kSystemXattrWrite : kSystemXattrRead))
+    if (of_system && session.may_in(request.collection, subdoc.mutates ? kSystemXattrWrite : kSystemXattrRead) != Verdict::granted)
       return reply_binary_error(session, request.header, BinaryStatus::no_access);
   }
   SubdocHandler handler(session, request, subdoc);

@@ -133,6 +133,7 @@ class TestEngine {
   [[nodiscard]] base::ManualClock& clock() noexcept { return clock_; }
   [[nodiscard]] store::Bucket& bucket() const noexcept { return bucket_; }
   [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
+  [[nodiscard]] const ServedBucket& served() const noexcept { return *served_; }
   [[nodiscard]] Collections& collections() const noexcept { return served_->collections(); }
   [[nodiscard]] Users& users() noexcept { return *users_; }
   [[nodiscard]] Node& node() noexcept { return node_; }

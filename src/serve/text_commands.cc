@@ -100,6 +100,7 @@ void change_number(Session& session, const TextRequest& request, store::Directio
       return reply_unless(request.noreply, session, wire::kNotFound);
     case store::ArithmeticStatus::not_a_number:
       return reply_unless(request.noreply, session, wire::kNonNumeric);
+    case store::ArithmeticStatus::unknown_collection:
     case store::ArithmeticStatus::would_block:
     case store::ArithmeticStatus::locked:
     case store::ArithmeticStatus::no_memory:

@@ -24,6 +24,7 @@ std::string_view reply_for(store::StoreStatus status) {
       return wire::kNotFound;
     case store::StoreStatus::too_large:
       return wire::kTooLarge;
+    case store::StoreStatus::unknown_collection:
     case store::StoreStatus::would_block:
     case store::StoreStatus::locked:
     case store::StoreStatus::no_memory:

@@ -38,6 +38,7 @@ BinaryStatus status_of(store::StoreStatus status) {
       return BinaryStatus::key_not_found;
     case store::StoreStatus::too_large:
       return BinaryStatus::too_large;
+    case store::StoreStatus::unknown_collection:
     case store::StoreStatus::locked:
     case store::StoreStatus::no_memory:
     case store::StoreStatus::would_block:

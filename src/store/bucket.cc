@@ -95,7 +95,7 @@ StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& opti
     if (result.ok()) note_expiry(result.expiry);
   }
   const bool again = result.status == StoreStatus::would_block || result.status == StoreStatus::no_memory ||
-                     result.status == StoreStatus::locked;
+                     result.status == StoreStatus::locked || result.status == StoreStatus::unknown_collection;
   if (draft && !again) draft = Draft();
   return result;
 }
@@ -105,11 +105,13 @@ TouchResult Bucket::touch(DocKey key, uint32_t expiry, base::Now now) {
   TouchResult result;
   if (persistence_ != nullptr) {
     const Fetched found = fetch_touching(key, {.touch = expiry, .cannot_win = true}, now);
-    result.status = found.would_block ? TouchStatus::would_block
-                    : found.no_memory ? TouchStatus::no_memory
-                    : found           ? TouchStatus::touched
-                    : found.locked    ? TouchStatus::locked
-                                      : TouchStatus::not_found;
+    result.status = found.would_block          ? TouchStatus::would_block
+                    : found.no_memory          ? TouchStatus::no_memory
+                    : found.unknown_collection ? TouchStatus::unknown_collection
+                    : found                    ? TouchStatus::touched
+                    : found.locked             ? TouchStatus::locked
+                                               : TouchStatus::not_found;
+    if (found) expiry = found.expiry;
     // Also where it had that expiry already: whoever gave it may still wait for the disk.
     if (found) result.seqno = found.doc->seqno();
   } else {
@@ -145,7 +147,9 @@ Fetched Bucket::fetch(DocKey key, const FetchOptions& options, base::Now now) {
   Fetched found = persistence_ != nullptr && options.touch
                       ? fetch_touching(key, options, now)
                       : at.vbucket.fetch(key, at.hash, options, now.unix_s());
-  if (!found && options.vivify_expiry && !found.would_block && !found.no_memory && !found.locked) {
+  const bool is_miss =
+      !found && !found.would_block && !found.no_memory && !found.locked && !found.unknown_collection;
+  if (is_miss && options.vivify_expiry) {
     base::Result<Draft, DraftError> empty = draft(key, 0, *options.vivify_expiry, 0, now);
     if (!empty) {
       found.no_memory = true;

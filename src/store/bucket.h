@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -149,8 +150,16 @@ class Bucket {
   [[nodiscard]] uint64_t manifest_generation() const noexcept {
     return manifest_generation_.load(std::memory_order_acquire);
   }
-  /// One thread at a time.
+  /// One thread at a time, before or after any other use. Documents of what is not in it any more are gone
+  /// when this returns. Every vbucket takes a seqno for each scope and collection that it learns to know or
+  /// forgets, also where it was restored with others.
   void set_manifest(std::shared_ptr<const Manifest> manifest, base::Now now);
+  /// What the disk has, before any other use, and before set_manifest: who asks is told this, and no vbucket
+  /// is.
+  void restore_manifest(std::shared_ptr<const Manifest> manifest);
+  /// Of all collections, or of those that the vbucket knows.
+  [[nodiscard]] std::map<CollectionId, CollectionStatistics> collection_statistics(
+      std::optional<uint16_t> vbucket = std::nullopt) const;
 
   // -- For the sweeper ----------------------------------------------------------------------------------
 
@@ -160,7 +169,8 @@ class Bucket {
   void set_sweep_waker(std::function<void()> waker);
   /// Says what there is to do; what arises later calls the waker.
   [[nodiscard]] SweepWork arm_sweep_waker();
-  /// Does a due flush and frees up to `documents` of what flushes cut off; true while there is more to free.
+  /// Does a due flush, frees up to `documents` of what flushes cut off, and looks at as many for those of
+  /// dropped collections; true while there is more to free.
   bool sweep_garbage(uint32_t documents, base::Now now);
   /// Removes the expired among about `documents` documents, from where the last call stopped. Visits only
   /// vbuckets that hold documents with an expiry.
@@ -184,10 +194,9 @@ class Bucket {
   [[nodiscard]] DirtyWork take_dirty(uint32_t shard);
   /// All changes of a vbucket, and its state. One flusher at a time for a vbucket.
   [[nodiscard]] FlushBatch take_log(uint16_t vbucket, base::Now now);
-  /// The batch is on disk; in the order in which they were taken. `priors_found`: for how many changes with
-  /// `prior_unknown` the disk had a live document before. A batch that could not be written is never
+  /// The batch is on disk; in the order in which they were taken. A batch that could not be written is never
   /// reported: what was in it stays in memory, dirty.
-  void persisted(const FlushBatch& batch, uint64_t priors_found = 0);
+  void persisted(const FlushBatch& batch, const PriorsFound& priors = {});
   /// Changes that are not on disk, with their documents.
   [[nodiscard]] uint64_t dirty_bytes() const noexcept;
   /// Vbuckets whose part of the last flush_at, or of its cancelling, is not on disk.
@@ -216,7 +225,8 @@ class Bucket {
   /// From here on the vbucket can no longer be written to disk: changes are refused with `no_memory`, and it
   /// is left out of flushes. What has expired is not found, and stays. Reads and loads go on.
   void refuse_changes(uint16_t vbucket) noexcept;
-  /// The seqno of what the disk has last of this key; nothing where the table does not tell.
+  /// The seqno of what the disk has last of this key, or of something later, which took it with its
+  /// collection; nothing where the table does not tell.
   [[nodiscard]] std::optional<uint64_t> seqno_on_disk(uint16_t vbucket, DocKey key) const noexcept;
   /// Everything that is charged, as in Statistics; cheap.
   [[nodiscard]] uint64_t used_bytes() const noexcept { return account_.used_bytes(); }
@@ -251,6 +261,8 @@ class Bucket {
   [[nodiscard]] bool make_room(uint64_t bytes, base::Now now);
   /// Returns how many it freed.
   uint32_t free_garbage(uint32_t documents);
+  /// Frees documents of dropped collections among `documents` documents; true while there are more.
+  bool sweep_dropped(uint32_t documents);
   void report(const Victims& victims);
   void flush_if_due(uint32_t now_s) noexcept {
     if (now_s >= flush_deadline_.load(std::memory_order_relaxed)) [[unlikely]]
@@ -299,6 +311,8 @@ class Bucket {
   base::Mutex sweep_mutex_;
   uint32_t sweep_vbucket_ GUARDED_BY(sweep_mutex_) = 0;
   uint32_t sweep_cursor_ GUARDED_BY(sweep_mutex_) = 0;
+  // The first vbucket that may have documents of dropped collections.
+  uint32_t dropped_vbucket_ GUARDED_BY(sweep_mutex_) = UINT32_MAX;
 };
 
 }  // namespace bobbin::store

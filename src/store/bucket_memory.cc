@@ -180,7 +180,8 @@ bool Bucket::sweep_garbage(uint32_t documents, base::Now now) {
     if (freed == 0) break;
     documents -= freed;
   }
-  return garbage_items_.load(std::memory_order_relaxed) != 0;
+  const bool has_dropped = sweep_dropped(documents);
+  return has_dropped || garbage_items_.load(std::memory_order_relaxed) != 0;
 }
 
 void Bucket::set_sweep_waker(std::function<void()> waker) {
@@ -201,6 +202,10 @@ SweepWork Bucket::arm_sweep_waker() {
   {
     const base::MutexLock lock(garbage_mutex_);
     work.garbage = !garbage_.empty();
+  }
+  {
+    const base::MutexLock lock(sweep_mutex_);
+    work.garbage = work.garbage || dropped_vbucket_ < options_.vbuckets;
   }
   const uint32_t deadline = flush_deadline_.load();
   work.flush_deadline_s = deadline == kNoFlush ? 0 : deadline;

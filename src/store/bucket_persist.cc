@@ -37,8 +37,8 @@ FlushBatch Bucket::take_log(uint16_t vbucket, base::Now now) {
   return vbuckets_[vbucket].take_log(now);
 }
 
-void Bucket::persisted(const FlushBatch& batch, uint64_t priors_found) {
-  vbuckets_[batch.vbucket].persisted(batch, priors_found);
+void Bucket::persisted(const FlushBatch& batch, const PriorsFound& priors) {
+  vbuckets_[batch.vbucket].persisted(batch, priors);
 }
 
 uint64_t Bucket::dirty_bytes() const noexcept {
@@ -134,6 +134,9 @@ void Bucket::refuse_changes(uint16_t vbucket) noexcept {
 }
 
 std::optional<uint64_t> Bucket::seqno_on_disk(uint16_t vbucket, DocKey key) const noexcept {
+  if (key.collection() != kDefaultCollection) {
+    if (const auto dropped = vbuckets_[vbucket].dropped_seqno_on_disk(key.collection())) return dropped;
+  }
   // An index entry may be of a vbucket that the key does not belong to only where the disk is damaged.
   const Key at = locate(key);
   if (&at.vbucket != &vbuckets_[vbucket]) return std::nullopt;

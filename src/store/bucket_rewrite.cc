@@ -84,6 +84,7 @@ StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& 
   const std::string_view added(added_bytes.data(), added_bytes.size());
   while (true) {
     const Snapshot base = at.vbucket.snapshot(addition.doc_key(), at.hash, now.unix_s());
+    if (base.unknown_collection) return {StoreStatus::unknown_collection};
     if (base.refused) return {StoreStatus::no_memory};
     if (base.unknown) return {StoreStatus::would_block};
     if (!base.doc) {
@@ -130,6 +131,7 @@ ArithmeticResult Bucket::arithmetic(DocKey key, const ArithmeticOptions& options
   std::array<char, kMaxNumberDigits> digits;
   while (true) {
     const Snapshot base = at.vbucket.snapshot(key, at.hash, now.unix_s());
+    if (base.unknown_collection) return {ArithmeticStatus::unknown_collection};
     if (base.refused) return {ArithmeticStatus::no_memory};
     if (base.unknown) return {ArithmeticStatus::would_block};
     const bool creates = !base.doc;
@@ -178,6 +180,7 @@ ArithmeticResult Bucket::arithmetic(DocKey key, const ArithmeticOptions& options
       result = at.vbucket.publish_over(*next, at.hash, *base.doc, takeover, now);
       if (result.status == StoreStatus::exists || result.status == StoreStatus::locked) continue;
     }
+    if (result.status == StoreStatus::unknown_collection) return {ArithmeticStatus::unknown_collection};
     if (!result.ok()) return {ArithmeticStatus::no_memory};
     note_expiry(result.expiry);
     return {creates ? ArithmeticStatus::created : ArithmeticStatus::stored,
@@ -196,6 +199,7 @@ Fetched Bucket::fetch_touching(DocKey key, const FetchOptions& options, base::No
     Fetched missed;
     missed.would_block = base.unknown;
     missed.no_memory = base.refused;
+    missed.unknown_collection = base.unknown_collection;
     missed.locked = base.locked;
     if (!base.doc || base.locked) return missed;
     if (base.expiry == *options.touch) {
@@ -233,6 +237,7 @@ RemoveResult Bucket::rewrite_marked(DocKey key, const RemoveOptions& options, ba
   const Key at = locate(key);
   while (true) {
     const Snapshot base = at.vbucket.snapshot(key, at.hash, now.unix_s());
+    if (base.unknown_collection) return {RemoveStatus::unknown_collection};
     if (base.refused) return {RemoveStatus::no_memory};
     if (base.unknown) return {RemoveStatus::would_block};
     if (!base.doc) return {RemoveStatus::not_found};
@@ -259,6 +264,7 @@ RemoveResult Bucket::rewrite_marked(DocKey key, const RemoveOptions& options, ba
                             options.cas_compare};
     const StoreResult result = at.vbucket.publish_over(*copy, at.hash, *base.doc, takeover, now);
     if (result.status == StoreStatus::exists || result.status == StoreStatus::locked) continue;
+    if (result.status == StoreStatus::unknown_collection) return {RemoveStatus::unknown_collection};
     if (!result.ok()) return {RemoveStatus::no_memory};
     note_expiry(result.expiry);
     return {RemoveStatus::removed, result.cas, result.seqno, result.revision,

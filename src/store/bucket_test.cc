@@ -187,6 +187,7 @@ TEST_F(BucketTest, ManyAreFetchedInTheirOrder) {
 // Ids whose prefixes have one to five bytes.
 TEST_F(BucketTest, CollectionsHaveTheirOwnDocumentsOfAName) {
   const std::vector<CollectionId> collections = {0, 8, 127, 128, 0x4000, 0x200000, 0xffffffff};
+  bucket().set_manifest(manifest_with(collections), now());
   for (const CollectionId id : collections) {
     EXPECT_EQ(get({id, "k"}), "<miss>") << id;
     EXPECT_TRUE(put(StoreMode::add, {id, "k"}, std::to_string(id)).ok()) << id;
@@ -213,7 +214,9 @@ TEST_F(BucketTest, CollectionsHaveTheirOwnDocumentsOfAName) {
 }
 
 TEST_F(BucketTest, TheLongestNamesOfCollectionsAreTaken) {
-  for (const CollectionId id : {0U, 8U, 128U, 0xffffffffU}) {
+  const std::vector<CollectionId> collections = {0, 8, 128, 0xffffffff};
+  bucket().set_manifest(manifest_with(collections), now());
+  for (const CollectionId id : collections) {
     const std::string name(kMaxStoredKeyBytes - CollectionPrefix(id).size(), 'n');
     EXPECT_TRUE(set({id, name}, "v").ok()) << id;
     EXPECT_EQ(get({id, name}), "v") << id;

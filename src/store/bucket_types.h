@@ -106,6 +106,7 @@ struct ForeignChange {
 /// `would_block`, here and below, is an answer of persistent buckets: it takes something that is only on
 /// disk. Nothing was changed. After a Bucket::load of the key the whole operation is to be run again.
 /// `locked`: somebody has the document locked (Bucket::lock), and this was not asked for with the lock's CAS.
+/// `unknown_collection`: the key's is not, or no longer, one of the bucket's; nothing was changed.
 enum class StoreStatus : uint8_t {
   stored,
   not_stored,
@@ -114,7 +115,8 @@ enum class StoreStatus : uint8_t {
   too_large,
   no_memory,
   would_block,
-  locked
+  locked,
+  unknown_collection
 };
 
 struct StoreResult {
@@ -158,7 +160,8 @@ enum class ArithmeticStatus : uint8_t {
   not_a_number,
   no_memory,
   would_block,
-  locked
+  locked,
+  unknown_collection
 };
 
 struct ArithmeticResult {
@@ -184,7 +187,15 @@ struct RemoveOptions {
   std::optional<uint32_t> expiry = std::nullopt;
 };
 
-enum class RemoveStatus : uint8_t { removed, not_found, exists, no_memory, would_block, locked };
+enum class RemoveStatus : uint8_t {
+  removed,
+  not_found,
+  exists,
+  no_memory,
+  would_block,
+  locked,
+  unknown_collection
+};
 
 struct RemoveResult {
   RemoveStatus status = RemoveStatus::not_found;
@@ -199,7 +210,7 @@ struct RemoveResult {
   uint32_t value_len = 0;
 };
 
-enum class TouchStatus : uint8_t { touched, not_found, no_memory, would_block, locked };
+enum class TouchStatus : uint8_t { touched, not_found, no_memory, would_block, locked, unknown_collection };
 
 struct TouchResult {
   TouchStatus status = TouchStatus::not_found;
@@ -255,6 +266,7 @@ struct Fetched {
   bool expired = false;
   /// No miss: see StoreStatus.
   bool would_block = false;
+  bool unknown_collection = false;
   /// This fetch has published `doc`: vivified it, or touched it in a persistent bucket.
   bool published = false;
   /// Somebody has it locked. Without `doc`: it was to be changed.
@@ -272,7 +284,8 @@ enum class LockStatus : uint8_t {
   refused,  ///< it is locked already, or with another CAS
   not_locked,
   no_memory,  ///< too many are locked
-  would_block
+  would_block,
+  unknown_collection
 };
 
 struct LockResult {
@@ -370,6 +383,15 @@ struct Statistics {
   uint64_t lost_cursors = 0;
 };
 
+/// Of one collection.
+struct CollectionStatistics {
+  uint64_t items = 0;
+  /// Of documents in memory: header, key and value.
+  uint64_t bytes = 0;
+  /// The highest seqno of a change; where it is of many vbuckets, the highest of all.
+  uint64_t high_seqno = 0;
+};
+
 /// One 32-byte class of `stats sizes`: documents of (upper_bytes - 32, upper_bytes], header included.
 struct SizeCount {
   uint32_t upper_bytes = 0;
@@ -393,6 +415,7 @@ struct Census {
 
 /// What there is for the sweeper to do.
 struct SweepWork {
+  /// What flushes have cut off, or documents of collections that were dropped.
   bool garbage = false;
   uint64_t items_with_expiry = 0;
   /// 0 when no flush is pending.

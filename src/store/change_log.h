@@ -19,6 +19,7 @@ enum class ChangeKind : uint8_t {
   deletion,    ///< the document that a client removed
   expiration,  ///< the document that expired
   flush,       ///< no document: everything before this seqno is gone
+  event,       ///< of a scope or collection: the document's value is a CollectionEvent
 };
 
 /// One change as it is shown to its reader.

@@ -76,6 +76,7 @@ class Document {
   friend class HashTable;
   friend class VBucket;
   friend class DocumentTestPeer;
+  friend class EventDocuments;
 
   // Marks in state_, guarded by the vbucket's lock.
   static constexpr uint8_t kFetched = 1;
@@ -209,6 +210,7 @@ class DocumentRef {
  private:
   friend class Aftermath;
   friend class ChangeLog;
+  friend class EventDocuments;
   friend class Draft;
   friend class HashTable;
   friend class VBucket;

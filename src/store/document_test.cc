@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "store/memory.h"
 #include "store/store_test_support.h"
 
@@ -27,7 +29,9 @@ TEST(Document, ASixteenByteKeyWithThirtyTwoByteValueTakesNinetySixBytes) {
 
 TEST(Document, TellsItsCollectionAndItsKey) {
   BucketFixture fixture;
-  for (const CollectionId collection : {0U, 9U, 0x555U, 0xffffffffU}) {
+  const std::vector<CollectionId> collections = {0, 9, 0x555, 0xffffffff};
+  fixture.bucket().set_manifest(manifest_with(collections), fixture.now());
+  for (const CollectionId collection : collections) {
     const DocKey key(collection, "the key");
     const Draft draft = fixture.draft(key, "the value");
     EXPECT_EQ(draft.key(), "the key") << collection;

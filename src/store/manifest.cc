@@ -230,6 +230,15 @@ std::string Manifest::json() const {
 // Takes a text apart. Each function answers false for what is no manifest.
 class Manifest::Reader {
  public:
+  Changed make(uint64_t uid, std::vector<Scope> scopes, std::vector<Collection> collections) {
+    made_.uid_ = uid;
+    made_.scopes_ = std::move(scopes);
+    made_.collections_ = std::move(collections);
+    if (!sort()) return base::fail(ManifestError::invalid_text);
+    // What the text of it says is looked at as anybody's is.
+    return Reader().read(made_.json());
+  }
+
   Changed read(std::string_view text) {
     if (text.size() > kMaxManifestBytes) return base::fail(ManifestError::invalid_text);
     const auto json = wire::JsonValue::parse(text);
@@ -327,6 +336,11 @@ class Manifest::Reader {
 
   Manifest made_;
 };
+
+Manifest::Changed Manifest::made_of(uint64_t uid, std::vector<Scope> scopes,
+                                    std::vector<Collection> collections) {
+  return Reader().make(uid, std::move(scopes), std::move(collections));
+}
 
 Manifest::Changed Manifest::parse(std::string_view json) {
   return Reader().read(json);

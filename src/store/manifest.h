@@ -108,6 +108,10 @@ class Manifest {
   /// Reads that, from anybody: whatever the text is, it answers a manifest that keeps the rules or an error.
   /// Members that it does not know are left out.
   [[nodiscard]] static Changed parse(std::string_view json);
+  /// Of parts that somebody has gathered, in any order. The default scope and collection have to be among
+  /// them.
+  [[nodiscard]] static Changed made_of(uint64_t uid, std::vector<Scope> scopes,
+                                       std::vector<Collection> collections);
   /// Ids below these were given out, also those that are gone. False when there are higher ones in it.
   [[nodiscard]] bool set_next_ids(uint64_t scope, uint64_t collection) noexcept;
 

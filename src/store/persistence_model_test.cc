@@ -292,7 +292,7 @@ class Model {
   void commit(uint16_t vb) {
     const auto at = held_.find(vb);
     if (at == held_.end()) return;
-    const uint64_t priors = disk_.disk().commit(at->second);
+    const PriorsFound priors = disk_.disk().commit(at->second);
     persisted_items_[vb] = taken_items_[vb];
     // A crash between the two would be seen by nobody; reads may come in between.
     if (random_() % 2 == 0) begin_read();

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "store/bucket.h"
+#include "store/collection_event.h"
 
 namespace bobbin::store {
 
@@ -36,26 +37,37 @@ class FakeDisk {
   explicit FakeDisk(uint32_t vbuckets) : count_(vbuckets), vbuckets_(vbuckets) {}
 
   /// Writes a batch; returns for how many changes of unknown keys there was a live record.
-  uint64_t commit(const FlushBatch& batch) {
+  PriorsFound commit(const FlushBatch& batch) {
     const base::MutexLock lock(mutex_);
     VBucketFiles& files = vbuckets_[batch.vbucket];
-    uint64_t priors = 0;
+    std::map<CollectionId, uint64_t> priors;
     bool in_order = true;
     batch.changes.changes.for_each([&](const Change& change) {
       in_order = in_order && change.seqno > files.last_seqno && change.seqno <= batch.changes.to;
       files.last_seqno = change.seqno;
       if (change.kind == ChangeKind::flush) {
-        files.documents.clear();
+        files = {{}, files.state, files.last_seqno, {}, {}, {}};
         return;
       }
+      if (change.kind == ChangeKind::event) return take_event(change, files, priors);
       Record& record = files.documents[std::string(change.doc->stored_key())];
-      if (batch.counts_priors && change.prior_unknown && record.live) ++priors;
+      if (batch.counts_priors && change.prior_unknown && record.live) ++priors[change.doc->collection()];
       record = record_of(change);
     });
     in_order_ = in_order_ && in_order;
-    files.state = batch.state;
-    files.state->items -= priors;
-    return priors;
+    PriorsFound found;
+    for (const auto& [id, count] : priors) {
+      found.all += count;
+      if (id != kDefaultCollection) found.of_collections.emplace_back(id, count);
+    }
+    files.take_state(batch.state, priors);
+    files.state->items -= found.all;
+    return found;
+  }
+  /// What the vbucket's history tells of scopes and collections.
+  [[nodiscard]] std::map<uint64_t, std::string> events(uint16_t vbucket) const {
+    const base::MutexLock lock(mutex_);
+    return vbuckets_[vbucket].events;
   }
   [[nodiscard]] static Record record_of(const Change& change) {
     Record record;
@@ -153,7 +165,42 @@ class FakeDisk {
     Documents documents;
     std::optional<VBucketState> state;
     uint64_t last_seqno = 0;
+    std::map<ScopeId, ScopeState> scopes;
+    std::map<CollectionId, CollectionState> collections;
+    std::map<uint64_t, std::string> events;
+
+    void take_state(const VBucketState& written, const std::map<CollectionId, uint64_t>& priors) {
+      for (const ScopeState& scope : written.scopes)
+        scopes[scope.id] = scope;
+      for (const CollectionState& collection : written.collections)
+        collections[collection.id] = collection;
+      for (const auto& [id, count] : priors) {
+        if (id != kDefaultCollection) collections.at(id).items -= count;
+      }
+      state = written;
+      state->scopes.clear();
+      for (const auto& [id, scope] : scopes)
+        state->scopes.push_back(scope);
+      state->collections.clear();
+      for (const auto& [id, collection] : collections)
+        state->collections.push_back(collection);
+    }
   };
+
+  static void take_event(const Change& change, VBucketFiles& files,
+                         std::map<CollectionId, uint64_t>& priors) {
+    const CollectionEvent event = decode_event(change.doc->value()).value();
+    files.events[change.seqno] = std::to_string(static_cast<int>(event.kind)) + ":" +
+                                 std::to_string(event.scope) + ":" + std::to_string(event.collection) + ":" +
+                                 std::string(event.name);
+    if (event.kind == EventKind::scope_dropped) files.scopes.erase(event.scope);
+    if (event.kind != EventKind::collection_dropped) return;
+    files.collections.erase(event.collection);
+    priors.erase(event.collection);
+    std::erase_if(files.documents, [&](const auto& entry) {
+      return DocKey::parse(entry.first)->collection() == event.collection;
+    });
+  }
 
   const uint32_t count_;
   mutable base::Mutex mutex_;

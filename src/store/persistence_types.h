@@ -2,11 +2,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "store/change_log.h"
 #include "store/document.h"
+#include "store/manifest.h"
 
 namespace bobbin::store {
 
@@ -15,6 +18,27 @@ struct FailoverEntry {
   uint64_t uuid = 0;
   uint64_t seqno = 0;
   friend bool operator==(const FailoverEntry&, const FailoverEntry&) = default;
+};
+
+/// What has to survive of a scope or collection that a vbucket has announced. `created_seqno`: of the event
+/// that did; 0: it is still to come. The names are there so that a manifest can be made of these.
+struct ScopeState {
+  ScopeId id = kDefaultScope;
+  uint64_t created_seqno = 0;
+  std::string name = {};
+  friend bool operator==(const ScopeState&, const ScopeState&) = default;
+};
+struct CollectionState {
+  CollectionId id = kDefaultCollection;
+  ScopeId scope = kDefaultScope;
+  std::optional<uint32_t> max_ttl_s = std::nullopt;
+  uint64_t created_seqno = 0;
+  /// Of its last change.
+  uint64_t high_seqno = 0;
+  /// Live documents, in memory and on disk.
+  uint64_t items = 0;
+  std::string name = {};
+  friend bool operator==(const CollectionState&, const CollectionState&) = default;
 };
 
 /// Everything of a vbucket that has to survive beside its documents.
@@ -37,6 +61,10 @@ struct VBucketState {
   uint64_t items = 0;
   /// The newest first.
   std::vector<FailoverEntry> failover;
+  // In the order of their ids. What is to be written has those that have changed since the last state: the
+  // others stay as they are on disk, but for those that an event has dropped. What is restored has all.
+  std::vector<ScopeState> scopes;
+  std::vector<CollectionState> collections;
 
   /// What the last state says when nothing can be given out any more: there is nothing to skip on the next
   /// start.
@@ -64,6 +92,25 @@ struct FlushBatch {
   /// Whether anybody has to look for what is `prior_unknown`. False where the table has all keys again: then
   /// the items are exact as they are.
   bool counts_priors = false;
+};
+
+/// For how many changes with `prior_unknown` the disk had a live document before.
+struct PriorsFound {
+  uint64_t all = 0;
+  /// Of these, those of other collections than the default one.
+  std::vector<std::pair<CollectionId, uint64_t>> of_collections;
+
+  void add(CollectionId id) {
+    ++all;
+    if (id == kDefaultCollection) return;
+    for (auto& [known, count] : of_collections) {
+      if (known == id) {
+        ++count;
+        return;
+      }
+    }
+    of_collections.emplace_back(id, 1);
+  }
 };
 
 /// Taken before a read of the disk, and given to Bucket::load with its result: what has been evicted since

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,20 @@ namespace bobbin::store {
   std::string name(prefix);
   name += std::to_string(number);
   return name;
+}
+
+/// With collections of these ids beside the default one.
+[[nodiscard]] inline std::shared_ptr<const Manifest> manifest_with(std::span<const CollectionId> ids) {
+  std::string collections = R"({"name":"_default","uid":"0"})";
+  for (const CollectionId id : ids) {
+    if (id == kDefaultCollection) continue;
+    const std::string number = manifest_number(id);
+    collections.append(R"(,{"name":"c)" + number + R"(","uid":")" + number + R"("})");
+  }
+  return std::make_shared<const Manifest>(
+      Manifest::parse(R"({"uid":"1","scopes":[{"name":"_default","uid":"0","collections":[)" + collections +
+                      "]}]}")
+          .value());
 }
 
 /// A bucket with a clock, and the calls that make its tests short. For tests only.

@@ -4,6 +4,7 @@
 
 #include "store/expiry.h"
 #include "store/memory.h"
+#include "store/vbucket_collections.h"
 #include "store/vbucket_persist.h"
 
 namespace bobbin::store {
@@ -29,12 +30,18 @@ void VBucket::attach(MemoryAccount& account) noexcept {
   table_ = HashTable(&account);
 }
 
+void VBucket::count(const Document& document, int by) noexcept {
+  if (document.collection() != kDefaultCollection && !count_in_collection(document, by)) [[unlikely]]
+    return;
+  bump(items_, by);
+  if (document.expiry_ != kNeverExpires) bump(with_expiry_, by);
+  item_bytes_ += static_cast<uint64_t>(int64_t{by}) * document.size();
+}
+
 void VBucket::count_linked(const Document& document) noexcept {
   if (document.is_shell() && !count_shell(document, true)) [[unlikely]]
     return;
-  bump(items_, 1);
-  if (document.expiry_ != kNeverExpires) bump(with_expiry_, 1);
-  item_bytes_ += document.size();
+  count(document, 1);
 }
 
 void VBucket::count_unlinked(const Document& document) noexcept {
@@ -42,9 +49,7 @@ void VBucket::count_unlinked(const Document& document) noexcept {
     drop_lock(document);
   if (document.is_shell() && !count_shell(document, false)) [[unlikely]]
     return;
-  bump(items_, -1);
-  if (document.expiry_ != kNeverExpires) bump(with_expiry_, -1);
-  item_bytes_ -= document.size();
+  count(document, -1);
 }
 
 void VBucket::count_expired(const Document& document) noexcept {
@@ -79,7 +84,11 @@ void VBucket::count_access(Document& document, uint32_t now_s) noexcept {
 void VBucket::set_expiry(Document& document, uint32_t expiry) noexcept {
   const bool had = document.expiry_ != kNeverExpires;
   const bool has = expiry != kNeverExpires;
-  if (had != has) bump(with_expiry_, has ? 1 : -1);
+  if (had != has) {
+    bump(with_expiry_, has ? 1 : -1);
+    if (document.collection() != kDefaultCollection)
+      count_expiry_in_collection(document.collection(), has ? 1 : -1);
+  }
   document.expiry_ = expiry;
 }
 
@@ -87,6 +96,9 @@ Fetched VBucket::fetch(DocKey key, uint64_t hash, uint32_t now_s) noexcept {
   Aftermath after;
   Fetched found;
   const base::MutexLock lock(mutex_);
+  found.unknown_collection = !knows(key.collection());
+  if (found.unknown_collection) [[unlikely]]
+    return found;
   const HashTable::Slot slot = find_live(key, hash, now_s, after);
   if (!slot) {
     found.expired = after.expired;
@@ -118,6 +130,9 @@ Fetched VBucket::fetch(DocKey key, uint64_t hash, const FetchOptions& options, u
   Aftermath after;
   Fetched found;
   const base::MutexLock lock(mutex_);
+  found.unknown_collection = !knows(key.collection());
+  if (found.unknown_collection) [[unlikely]]
+    return found;
   const HashTable::Slot slot = find_live(key, hash, now_s, after);
   if (!slot) {
     found.expired = after.expired;
@@ -137,7 +152,8 @@ Fetched VBucket::fetch(DocKey key, uint64_t hash, const FetchOptions& options, u
   found.expiry_before = document.expiry_;
   found.last_access = document.last_access_;
   // In a persistent bucket a new expiry is a new document: touch_over.
-  if (options.touch && persistent_ == nullptr) set_expiry(document, *options.touch);
+  if (options.touch && persistent_ == nullptr)
+    set_expiry(document, expiry_in(key.collection(), *options.touch, now_s));
   inspect(document, options, now_s, found);
   return found;
 }
@@ -178,6 +194,7 @@ Peeked VBucket::describe(Document& document, uint32_t now_s) const noexcept {
 
 std::optional<Peeked> VBucket::peek(DocKey key, uint64_t hash, uint32_t now_s) noexcept {
   const base::MutexLock lock(mutex_);
+  if (!knows(key.collection())) return std::nullopt;
   const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
   if (is_unknown(slot)) {
     count_blocked();
@@ -194,8 +211,11 @@ std::optional<Peeked> VBucket::peek(DocKey key, uint64_t hash, uint32_t now_s) n
 Snapshot VBucket::snapshot(DocKey key, uint64_t hash, uint32_t now_s) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
-  const HashTable::Slot slot = find_live(key, hash, now_s, after);
   Snapshot seen;
+  seen.unknown_collection = !knows(key.collection());
+  if (seen.unknown_collection) [[unlikely]]
+    return seen;
+  const HashTable::Slot slot = find_live(key, hash, now_s, after);
   seen.unknown = after.unknown;
   if (!slot) return seen;
   seen.expiry = slot.document()->expiry_;
@@ -206,12 +226,14 @@ Snapshot VBucket::snapshot(DocKey key, uint64_t hash, uint32_t now_s) noexcept {
   return seen;
 }
 
-TouchStatus VBucket::touch(DocKey key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept {
+TouchStatus VBucket::touch(DocKey key, uint64_t hash, uint32_t& expiry, uint32_t now_s) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
+  if (!knows(key.collection())) return TouchStatus::unknown_collection;
   const HashTable::Slot slot = find_live(key, hash, now_s, after);
   if (!slot) return TouchStatus::not_found;
   if (is_locked(*slot.document(), now_s)) return TouchStatus::locked;
+  expiry = expiry_in(key.collection(), expiry, now_s);
   set_expiry(*slot.document(), expiry);
   count_access(*slot.document(), now_s);
   return TouchStatus::touched;
@@ -234,13 +256,18 @@ void VBucket::prefetch_document(uint64_t hash) const noexcept {
 
 uint32_t VBucket::reclaim(Reclaim mode, uint32_t documents, uint32_t now_s, Victims& victims) noexcept {
   if (persistent_ != nullptr) return reclaim_persistent(mode, documents, now_s, victims);
-  if (items_hint() == 0) return 0;
+  if (items_hint() == 0 && !has_dropped_.load(std::memory_order_relaxed)) return 0;
   uint32_t examined = 0;
   const base::MutexLock lock(mutex_);
   // Runs under the lock that this function holds, which the analysis does not see from inside of a lambda.
   const auto judge = [&](Document* document) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
     ++examined;
     if (victims.full()) return false;
+    if (is_dropped(*document)) {
+      count_unlinked(*document);
+      victims.expired[victims.expired_count++] = DocumentRef(document);
+      return true;
+    }
     if (is_expired(document->expiry_, now_s)) {
       count_expired(*document);
       ++events_.reclaimed;
@@ -282,7 +309,7 @@ uint32_t VBucket::sweep(uint32_t& cursor, uint32_t documents, uint32_t now_s, Vi
   const auto judge = [&](Document* document)
                          BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) -> Document* {
     ++examined;
-    if (!is_expired(document->expiry_, now_s) || victims.full()) return document;
+    if (!is_expired(document->expiry_, now_s) || victims.full() || is_dropped(*document)) return document;
     if (persistent_ != nullptr) {
       Document* const stays =
           bury(document, ChangeKind::expiration, {uint64_t{now_s} * 1'000'000'000}, after);
@@ -307,8 +334,7 @@ void VBucket::walk(uint32_t& cursor, uint32_t now_s, std::vector<Peeked>& found)
   // Runs under the lock that this function holds, which the analysis does not see from inside of a lambda.
   cursor = table_.visit_bucket(cursor,
                                [&](Document* document) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
-                                 if (document->is_absent() || is_expired(document->expiry_, now_s))
-                                   return false;
+                                 if (!is_live(*document, now_s) || is_dropped(*document)) return false;
                                  Peeked seen = describe(*document, now_s);
                                  if (seen.doc) found.push_back(std::move(seen));
                                  return false;
@@ -317,12 +343,13 @@ void VBucket::walk(uint32_t& cursor, uint32_t now_s, std::vector<Peeked>& found)
 
 void VBucket::measure(uint32_t& cursor, uint32_t now_s, std::vector<Measured>& found) noexcept {
   const base::MutexLock lock(mutex_);
-  cursor = table_.visit_bucket(cursor, [&](Document* document) {
-    if (document->is_absent() || is_expired(document->expiry_, now_s)) return false;
-    const size_t size = document->size();
-    found.push_back({size, allocated_size(document, size), document->last_access_});
-    return false;
-  });
+  cursor = table_.visit_bucket(
+      cursor, [&](Document* document) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
+        if (!is_live(*document, now_s) || is_dropped(*document)) return false;
+        const size_t size = document->size();
+        found.push_back({size, allocated_size(document, size), document->last_access_});
+        return false;
+      });
 }
 
 VBucket::CutOff VBucket::cut_off(base::Now now) noexcept {
@@ -335,6 +362,8 @@ VBucket::CutOff VBucket::cut_off(base::Now now) noexcept {
   item_bytes_ = 0;
   hand_ = 0;
   locks_.reset();
+  if (collections_ != nullptr) collections_->forget_documents();
+  has_dropped_.store(false, std::memory_order_relaxed);
   if (persistent_ != nullptr) taken.changes = log_flush(now, after);
   return taken;
 }

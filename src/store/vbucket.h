@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -23,7 +24,10 @@ namespace bobbin::store {
 // later CAS are higher; a wilder one is kept by its document only, and cannot push the clock to its end.
 inline constexpr uint64_t kMaxCasLeadNs = uint64_t{3600} * 1'000'000'000;
 
+class CollectionTable;
+class EventDocuments;
 struct PersistentState;
+struct VBucketCollections;
 
 /// A victim on its way out.
 struct Evicted {
@@ -63,6 +67,7 @@ struct Snapshot {
   /// As Fetched has them.
   uint64_t cas = 0;
   bool locked = false;
+  bool unknown_collection = false;
 };
 
 /// What an operation leaves for after the lock: references to drop, a flusher to wake. Declared before the
@@ -150,7 +155,8 @@ class alignas(64) VBucket {
   [[nodiscard]] std::optional<Peeked> peek(DocKey key, uint64_t hash, uint32_t now_s) noexcept;
   /// Without counting as an access; empty on a miss.
   [[nodiscard]] Snapshot snapshot(DocKey key, uint64_t hash, uint32_t now_s) noexcept;
-  [[nodiscard]] TouchStatus touch(DocKey key, uint64_t hash, uint32_t expiry, uint32_t now_s) noexcept;
+  /// `expiry` becomes that which the document has now.
+  [[nodiscard]] TouchStatus touch(DocKey key, uint64_t hash, uint32_t& expiry, uint32_t now_s) noexcept;
 
   /// Any mode but append and prepend. The draft is empty afterwards if and only if it was stored.
   [[nodiscard]] StoreResult publish(Draft& draft, uint64_t hash, StoreMode mode, const StoreOptions& options,
@@ -215,12 +221,25 @@ class alignas(64) VBucket {
   /// Whether there is nothing to take out, as a hint, or nothing may be.
   [[nodiscard]] bool is_left_out_of_flushes() const noexcept;
 
+  // Collections; vbucket_collections.cc.
+
+  /// Follows a manifest: announces what is new, forgets what is not in it any more. True when there is
+  /// something for sweep_dropped.
+  [[nodiscard]] bool set_collections(const std::shared_ptr<const CollectionTable>& table,
+                                     EventDocuments& events, base::Now now);
+  /// Unlinks the documents of dropped collections among `documents` documents; true when there may be more.
+  [[nodiscard]] bool sweep_dropped(uint32_t documents, uint32_t& examined, Victims& victims) noexcept;
+  /// Nothing as long as the collection is there, or not all that was dropped is so on disk; otherwise a seqno
+  /// that is above those of its documents.
+  [[nodiscard]] std::optional<uint64_t> dropped_seqno_on_disk(CollectionId id) const noexcept;
+  void add_collections_to(std::map<CollectionId, CollectionStatistics>& sums) const;
+
   // Of persistent buckets; vbucket_persist.cc.
 
   /// Before any other use, but for make_persistent.
   void restore(const VBucketState& state, base::Now now);
   [[nodiscard]] FlushBatch take_log(base::Now now);
-  void persisted(const FlushBatch& batch, uint64_t priors_found) noexcept;
+  void persisted(const FlushBatch& batch, const PriorsFound& priors) noexcept;
   [[nodiscard]] LoadTicket begin_load() const noexcept;
   /// `found` is what the disk has, or a placeholder for nothing; taken over when it is installed.
   [[nodiscard]] Loaded load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now now) noexcept;
@@ -273,6 +292,13 @@ class alignas(64) VBucket {
     find_dead(slot, now_s, after);
     return {};
   }
+  [[nodiscard]] bool knows(CollectionId id) const noexcept REQUIRES(mutex_) {
+    return id == kDefaultCollection || has_collection(id);
+  }
+  /// Its collection was.
+  [[nodiscard]] bool is_dropped(const Document& document) const noexcept REQUIRES(mutex_) {
+    return !knows(document.collection());
+  }
   /// Neither expired nor a placeholder.
   [[nodiscard]] bool is_live(const Document& document, uint32_t now_s) const noexcept REQUIRES(mutex_);
   /// Why there is no live document.
@@ -304,6 +330,7 @@ class alignas(64) VBucket {
   /// any, goes to `after`. False when there is no memory: then nothing has changed.
   bool link(Draft& draft, uint64_t hash, HashTable::Slot old, std::optional<uint64_t> explicit_cas,
             base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  void count(const Document& document, int by) noexcept REQUIRES(mutex_);
   void count_linked(const Document& document) noexcept REQUIRES(mutex_);
   void count_unlinked(const Document& document) noexcept REQUIRES(mutex_);
   /// For shells; false when it counts for nothing else.
@@ -313,6 +340,32 @@ class alignas(64) VBucket {
       REQUIRES(mutex_);
   [[nodiscard]] static StoreResult stored(const Document& document) noexcept;
   [[nodiscard]] Peeked describe(Document& document, uint32_t now_s) const noexcept REQUIRES(mutex_);
+
+  // Collections; vbucket_collections.cc. Not for the default one, unless they say so.
+
+  [[nodiscard]] bool has_collection(CollectionId id) const noexcept REQUIRES(mutex_);
+  /// False when it was dropped: then the document is in no count any more.
+  bool count_in_collection(const Document& document, int by) noexcept REQUIRES(mutex_);
+  void count_expiry_in_collection(CollectionId id, int by) noexcept REQUIRES(mutex_);
+  /// The default one's, too.
+  void count_on_disk_only(CollectionId id, int64_t by) noexcept REQUIRES(mutex_);
+  /// The vbucket's last seqno is of a change there.
+  void note_change_of(CollectionId id) noexcept REQUIRES(mutex_);
+  /// The expiry that a document gets whose writer wants this one; any collection's. There are collections_.
+  [[nodiscard]] uint32_t limited(CollectionId id, uint32_t expiry, uint32_t now_s) const noexcept
+      REQUIRES(mutex_);
+  [[nodiscard]] uint32_t expiry_in(CollectionId id, uint32_t expiry, uint32_t now_s) const noexcept
+      REQUIRES(mutex_) {
+    return collections_ == nullptr ? expiry : limited(id, expiry, now_s);
+  }
+  /// Its seqno; 0 where it cannot be written.
+  uint64_t log_event(DocumentRef event, base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  [[nodiscard]] bool drop_collections(EventDocuments& events, base::Now now, Aftermath& after)
+      REQUIRES(mutex_);
+  /// What is not yet.
+  void announce_collections(base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  /// A flush has taken the history that told of them.
+  void announce_again(base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
 
   // Of persistent buckets; vbucket_persist.cc.
 
@@ -357,9 +410,13 @@ class alignas(64) VBucket {
   std::unique_ptr<PersistentState> persistent_ BOBBIN_THREAD_ANNOTATION(pt_guarded_by(mutex_));
   // Null until the first lock.
   std::unique_ptr<DocumentLocks> locks_ GUARDED_BY(mutex_);
+  // Null as long as there was never more than the default collection.
+  std::unique_ptr<VBucketCollections> collections_ BOBBIN_THREAD_ANNOTATION(pt_guarded_by(mutex_));
   // Written under the lock; read without it as hints.
   std::atomic<uint64_t> items_{0};
   std::atomic<uint32_t> with_expiry_{0};
+  // There may be documents of dropped collections in the table.
+  std::atomic<bool> has_dropped_{false};
   uint32_t hand_ GUARDED_BY(mutex_) = 0;
   uint64_t item_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t seqno_ GUARDED_BY(mutex_) = 0;

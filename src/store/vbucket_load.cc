@@ -4,6 +4,7 @@
 
 #include "store/expiry.h"
 #include "store/memory.h"
+#include "store/vbucket_collections.h"
 #include "store/vbucket_persist.h"
 
 namespace bobbin::store {
@@ -32,6 +33,7 @@ Loaded VBucket::load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now n
   const base::MutexLock lock(mutex_);
   PersistentState& mine = *persistent_;
   Document& record = *found.document_;
+  if (is_dropped(record)) return {LoadStatus::absent, {}};
   const HashTable::Slot slot = table_.find(record.doc_key(), HashTable::tag_of(hash));
   if (slot) {
     const Document& here = *slot.document();
@@ -69,7 +71,7 @@ Loaded VBucket::install(Draft& found, uint64_t hash, HashTable::Slot shell, Afte
   } else if (!table_.insert(&record, HashTable::tag_of(hash))) {
     return {LoadStatus::no_memory, {}};
   } else if (!record.is_absent()) {
-    --persistent_->on_disk_only;
+    count_on_disk_only(record.collection(), -1);
   }
   count_linked(record);
   found.document_ = nullptr;
@@ -93,7 +95,8 @@ Loaded VBucket::load_dead(const Document& record, uint64_t hash, base::Now now, 
   placeholder->set_revision(record.revision() + 1);
   placeholder->cas_ = next_cas(std::nullopt, now);
   placeholder->seqno_ = ++seqno_;
-  --mine.on_disk_only;
+  count_on_disk_only(record.collection(), -1);
+  if (record.collection() != kDefaultCollection) note_change_of(record.collection());
   ++events_.expired;
   placeholder->reference();
   append_change(ChangeKind::expiration, placeholder, placeholder->seqno_, placeholder->cas_, 0, after);
@@ -110,6 +113,9 @@ void VBucket::finish_warmup(bool complete) noexcept {
   if (mine.shared.policy == EvictionPolicy::value) {
     mine.knows_all_keys = true;
     mine.on_disk_only = 0;
+    if (collections_ == nullptr) return;
+    for (CollectionCount& count : collections_->counts)
+      count.on_disk_only = 0;
   }
 }
 
@@ -153,7 +159,7 @@ Document* VBucket::evict(Document* document, Victims& victims) noexcept {
   if (shell != nullptr) {
     count_linked(*shell);
   } else {
-    ++mine.on_disk_only;
+    count_on_disk_only(document->collection(), 1);
     mine.knows_all_keys = false;
     mine.unlinked_seqno = std::max(mine.unlinked_seqno, document->seqno_);
   }
@@ -177,6 +183,11 @@ uint32_t VBucket::reclaim_persistent(Reclaim mode, uint32_t documents, uint32_t 
                          BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) -> Document* {
     ++examined;
     if (victims.full()) return document;
+    if (is_dropped(*document)) {
+      count_unlinked(*document);
+      victims.expired[victims.expired_count++] = DocumentRef(document);
+      return nullptr;
+    }
     if (is_expired(document->expiry_, now_s) && !mine.refuses) {
       // Its memory comes back when its end is on disk.
       Document* const stays =

@@ -26,6 +26,9 @@ LockResult VBucket::lock(DocKey key, uint64_t hash, uint32_t seconds, base::Now 
   Aftermath after;
   LockResult result;
   const base::MutexLock lock(mutex_);
+  result.status = LockStatus::unknown_collection;
+  if (!knows(key.collection())) return result;
+  result.status = LockStatus::not_found;
   const HashTable::Slot slot = find_live(key, hash, now.unix_s(), after);
   if (!slot) {
     result.found.expired = after.expired;
@@ -61,6 +64,7 @@ LockResult VBucket::lock(DocKey key, uint64_t hash, uint32_t seconds, base::Now 
 LockStatus VBucket::unlock(DocKey key, uint64_t hash, uint64_t cas, uint32_t now_s) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
+  if (!knows(key.collection())) return LockStatus::unknown_collection;
   const HashTable::Slot slot = find_live(key, hash, now_s, after);
   if (!slot) return after.unknown ? LockStatus::would_block : LockStatus::not_found;
   DocumentLocks::Entry* const entry = lock_of(*slot.document());

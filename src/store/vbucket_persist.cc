@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "store/memory.h"
+#include "store/vbucket_collections.h"
 
 namespace bobbin::store {
 
@@ -44,6 +45,11 @@ void VBucket::restore(const VBucketState& state, base::Now now) {
   // Until the next state is on disk, nothing can be given out that another restart would not give out again.
   mine.reserved_seqno = seqno_;
   mine.flush_seqno = state.flush_seqno;
+  mine.dropped_seqno = seqno_;
+  if (!state.collections.empty() || !state.scopes.empty()) {
+    collections_ = std::make_unique<VBucketCollections>();
+    collections_->restore(state);
+  }
   mine.flush_at_s = state.flush_at_s;
   mine.may_have_attributes = state.may_have_attributes;
   mine.on_disk_only = static_cast<int64_t>(state.items);
@@ -88,11 +94,12 @@ FlushBatch VBucket::take_log(base::Now now) {
   batch.changes = persistent_->log.take(ChangeLog::kPersistence, seqno_);
   if (batch.changes.no_memory) mark_dirty(after);
   batch.state = state(now);
+  if (collections_ != nullptr && !batch.changes.no_memory) collections_->take_changed(batch.state);
   batch.counts_priors = persistent_->counts_disk();
   return batch;
 }
 
-void VBucket::persisted(const FlushBatch& batch, uint64_t priors_found) noexcept {
+void VBucket::persisted(const FlushBatch& batch, const PriorsFound& priors) noexcept {
   const base::MutexLock lock(mutex_);
   PersistentState& mine = *persistent_;
   mine.remove_dirty(batch.changes.items, batch.changes.bytes);
@@ -101,9 +108,14 @@ void VBucket::persisted(const FlushBatch& batch, uint64_t priors_found) noexcept
   mine.reserved_seqno = batch.state.reserved_seqno;
   if (batch.state.flush_at_s == mine.flush_at_s) mine.note_flush_moment_saved();
   // A flush since then has set the count anew.
-  if (batch.counts_priors && batch.changes.to >= mine.flush_seqno) {
-    mine.on_disk_only -= static_cast<int64_t>(priors_found);
+  if (!batch.counts_priors || batch.changes.to < mine.flush_seqno) return;
+  uint64_t of_default = priors.all;
+  for (const auto& [collection, found] : priors.of_collections) {
+    of_default -= found;
+    // One that was dropped since then has taken its count along.
+    if (has_collection(collection)) count_on_disk_only(collection, -static_cast<int64_t>(found));
   }
+  count_on_disk_only(kDefaultCollection, -static_cast<int64_t>(of_default));
 }
 
 bool VBucket::is_left_out_of_flushes() const noexcept {
@@ -209,6 +221,7 @@ Document* VBucket::bury(Document* document, ChangeKind kind, base::Now now, Afte
     placeholder->set_revision(document->revision() + 1);
     count_linked(*placeholder);
   }
+  if (document->collection() != kDefaultCollection) note_change_of(document->collection());
   append_change(kind, document, seqno_, cas, unknown ? ChangeLog::kPriorUnknown : 0, after);
   return placeholder;
 }
@@ -243,6 +256,7 @@ ChangeChunks VBucket::log_flush(base::Now now, Aftermath& after) noexcept {
   mine.non_resident = 0;
   mine.knows_all_keys = true;
   append_change(ChangeKind::flush, nullptr, seqno_, cas, 0, after);
+  announce_again(now, after);
   return superseded;
 }
 

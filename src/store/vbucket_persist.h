@@ -89,6 +89,9 @@ struct PersistentState {
   bool refuses = false;
   /// Of the last flush.
   uint64_t flush_seqno = 0;
+  /// Of the last collection that was dropped, or what was there at the start; UINT64_MAX where that could not
+  /// be written into the log. What is on disk of a collection that the vbucket does not know is older.
+  uint64_t dropped_seqno = 0;
   /// Of the next one; 0 for none.
   uint32_t flush_at_s = 0;
   /// A key that is not in the table may have attributes, which are to be kept.

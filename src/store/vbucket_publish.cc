@@ -40,7 +40,11 @@ bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::option
   }
   document.cas_ = next_cas(explicit_cas, now);
   document.seqno_ = ++seqno_;
+  const CollectionId collection = document.collection();
+  document.expiry_ = expiry_in(collection, document.expiry_, now.unix_s());
   count_linked(document);
+  if (collection != kDefaultCollection) [[unlikely]]
+    note_change_of(collection);
   draft.document_ = nullptr;
   if (persistent_ != nullptr) {
     persistent_->may_have_attributes |= document.has_attributes();
@@ -56,6 +60,8 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
                         ((mode == StoreMode::set || mode == StoreMode::replace) && options.cas_compare);
   Document& document = *draft.document_;
   const base::MutexLock lock(mutex_);
+  if (is_dropped(document)) [[unlikely]]
+    return {StoreStatus::unknown_collection};
   const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
   const bool live = old && is_live(*old.document(), now.unix_s());
   if (!live) {
@@ -108,6 +114,8 @@ StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& e
   Document& document = *draft.document_;
   const base::MutexLock lock(mutex_);
   const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
+  if (is_dropped(document)) [[unlikely]]
+    return {StoreStatus::unknown_collection};
   // The caller holds a reference to `expected`, so no other document can have its address.
   if (!old || old.document() != &expected || is_expired(expected.expiry_, now.unix_s())) {
     return {StoreStatus::exists};
@@ -134,6 +142,8 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
   Document& document = *draft.document_;
   Fetched created;
   const base::MutexLock lock(mutex_);
+  created.unknown_collection = is_dropped(document);
+  if (created.unknown_collection) return created;
   if (find_live(document.doc_key(), hash, now.unix_s(), after)) return std::nullopt;
   if (after.unknown) {
     created.would_block = true;
@@ -165,6 +175,7 @@ RemoveResult VBucket::remove(DocKey key, uint64_t hash, std::optional<uint64_t> 
                              base::Now now) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
+  if (!knows(key.collection())) return {RemoveStatus::unknown_collection};
   const HashTable::Slot slot = find_live(key, hash, now.unix_s(), after);
   if (!slot) return {after.unknown ? RemoveStatus::would_block : RemoveStatus::not_found};
   Document* const document = slot.document();
@@ -176,6 +187,7 @@ RemoveResult VBucket::remove(DocKey key, uint64_t hash, std::optional<uint64_t> 
   if (persistent_ == nullptr) {
     count_unlinked(*document);
     ++seqno_;
+    if (key.collection() != kDefaultCollection) note_change_of(key.collection());
     after.drop(DocumentRef(table_.erase(slot)));
   } else if (!bury_at(slot, ChangeKind::deletion, now, after)) {
     return {RemoveStatus::no_memory};
@@ -190,7 +202,10 @@ TouchedOver VBucket::touch_over(Draft& copy, uint64_t hash, const Document& expe
   Document& document = *copy.document_;
   const base::MutexLock lock(mutex_);
   const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
-  if (!old || old.document() != &expected || is_expired(expected.expiry_, now.unix_s())) return touched;
+  // A collection that is gone is found out by the next look at the old document.
+  if (!old || old.document() != &expected || is_expired(expected.expiry_, now.unix_s()) ||
+      is_dropped(expected))
+    return touched;
   if (is_locked(expected, now.unix_s())) return touched;
   touched.done = true;
   Fetched& found = touched.fetched;

@@ -31,6 +31,7 @@ struct BinaryRequest {
   std::string_view framing;  ///< framing extras: wire/frame_info.h
   std::string_view extras;
   std::string_view key;
+  uint32_t collection = 0;    ///< the key's, for who has agreed on collections
   std::string_view wire_key;  ///< as the client wrote it: with its collection's id, if there was one
   std::string_view value;     ///< as much of it as has arrived
   uint32_t value_bytes = 0;   ///< all of it: body minus extras minus key
