@@ -43,6 +43,42 @@ std::string_view path_of(const BinaryRequest& request) {
   return request.value.empty() ? request.key : request.value;
 }
 
+wire::BinaryStatus status_of(store::ManifestError error) {
+  switch (error) {
+    case store::ManifestError::older:
+      return BinaryStatus::out_of_range;
+    case store::ManifestError::not_on_disk:
+    case store::ManifestError::shutting_down:
+      return BinaryStatus::temporary_failure;
+    default:
+      return BinaryStatus::invalid_arguments;
+  }
+}
+
+// What makes manifests in a cluster sends them so. In front of a disk it would have to wait for that, which a
+// loop does not.
+void handle_set_manifest(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  if (session.bucket().is_persistent())
+    return reply_binary_error(session, request.header, BinaryStatus::not_supported);
+  const store::Manifest::Changed manifest = store::Manifest::parse(request.value);
+  if (!manifest) return reply_binary_error(session, request.header, status_of(manifest.error()));
+  const Collections::Changed changed = session.served().collections().replace(*manifest);
+  if (!changed) return reply_binary_error(session, request.header, status_of(changed.error()));
+  answer_success(session, request.header);
+}
+
+constexpr BinaryCommand set_manifest_row() {
+  BinaryCommand row{BinaryOpcode::collections_set_manifest,
+                    "collections_set_manifest",
+                    {ExtrasLengths(0), Presence::forbidden, Presence::required},
+                    handle_set_manifest};
+  row.key = KeyKind::name;
+  row.needs = kManageCollections;
+  row.audience = Audience::couchbase;
+  row.max_value_bytes = store::kMaxManifestBytes;
+  return row;
+}
+
 void handle_collection_id(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const std::string_view path = path_of(request);
   const size_t dot = path.find('.');
@@ -81,6 +117,7 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name,
 
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
+    set_manifest_row(),
     row(collections_get_manifest, "collections_get_manifest", handle_manifest),
     row(collections_get_id, "collections_get_id", handle_collection_id),
     row(collections_get_scope_id, "collections_get_scope_id", handle_scope_id),

@@ -1,6 +1,7 @@
 // What clients ask about documents and vbuckets without reading or changing them.
 
 #include <array>
+#include <optional>
 #include <string>
 
 #include "serve/binary_commands.h"
@@ -32,8 +33,8 @@ void handle_get_meta(Session& session, const BinaryCommand& row, const BinaryReq
   options.cannot_win = true;
   options.no_bump = true;
   options.needs_value = false;
-  const auto found = session.bucket().fetch(request.key, options, session.now());
-  const Trouble trouble = trouble_of(session, found, request.key);
+  const auto found = session.bucket().fetch(key_of(request), options, session.now());
+  const Trouble trouble = trouble_of(session, found, key_of(request));
   if (trouble == Trouble::again) return;
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
   if (!found) {
@@ -92,7 +93,9 @@ void handle_failover_log(Session& session, const BinaryCommand&, const BinaryReq
 // GET_ALL_VB_SEQNOS: the extras may name a state (all of ours are active, 1) and a collection.
 void handle_all_seqnos(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const uint32_t state = wire::read_u32_extras(request.extras);
-  if (request.extras.size() == 8 && wire::read_u32_extras(request.extras.substr(4)) != 0)
+  std::optional<store::CollectionId> collection;
+  if (request.extras.size() == 8) collection = wire::read_u32_extras(request.extras.substr(4));
+  if (collection && session.manifest().collection(*collection) == nullptr)
     return reply_binary_error(session, request.header, BinaryStatus::unknown_collection);
   if (state > 4) return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   std::string value;
@@ -100,8 +103,10 @@ void handle_all_seqnos(Session& session, const BinaryCommand&, const BinaryReque
     const store::Bucket& bucket = session.bucket();
     value.reserve(10 * size_t{bucket.vbucket_count()});
     for (uint32_t vbucket = 0; vbucket < bucket.vbucket_count(); ++vbucket) {
-      append_number(value, static_cast<uint16_t>(vbucket));
-      append_number(value, bucket.high_seqno(static_cast<uint16_t>(vbucket)));
+      const auto number = static_cast<uint16_t>(vbucket);
+      append_number(value, number);
+      append_number(value, collection ? bucket.collection_statistics(number)[*collection].high_seqno
+                                      : bucket.high_seqno(number));
     }
   }
   answer_value(session, request.header, value);

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "serve/collection_statistics.h"
 #include "serve/disk_statistics.h"
 #include "serve/engine.h"
 #include "serve/engine_statistics.h"
@@ -287,7 +288,7 @@ bool report_statistics(const Engine& engine, const ServedBucket& bucket, std::st
       return true;
     }
   }
-  return report_engine_statistics(bucket, group, sink);
+  return report_collections(bucket, group, sink) || report_engine_statistics(bucket, group, sink);
 }
 
 }  // namespace bobbin::serve

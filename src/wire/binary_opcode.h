@@ -80,6 +80,7 @@ enum class BinaryOpcode : uint8_t {
   get_random_key = 0xb6,
   seqno_persistence = 0xb7,
   get_keys = 0xb8,
+  collections_set_manifest = 0xb9,
   collections_get_manifest = 0xba,
   collections_get_id = 0xbb,
   collections_get_scope_id = 0xbc,
