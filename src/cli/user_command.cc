@@ -117,8 +117,9 @@ disk::Result<disk::FileLock> lock_directory(const std::string& data, bool may_be
   if (lock || lock.error().kind != disk::ErrorKind::locked) return lock;
   disk::Error error = lock.error();
   error.message +=
-      ": the users of a running server cannot be changed from here (that is to be done over HTTP, which this "
-      "version does not have yet); stop it first";
+      ": the users of a running server cannot be changed from here: do it over HTTP (docs/http.md), or stop "
+      "it "
+      "first";
   return base::fail(std::move(error));
 }
 

@@ -13,6 +13,7 @@ namespace bobbin::serve {
 namespace {
 
 constexpr size_t kSaltBytes = 16;
+constexpr size_t kMaxDescriptionBytes = 1024;
 constexpr std::array kHashes = {wire::Hash::sha1, wire::Hash::sha256, wire::Hash::sha512};
 
 base::Result<void, UsersError> refuse(UsersError::Kind kind, std::string message) {
@@ -101,8 +102,9 @@ std::shared_ptr<const User> Users::find(std::string_view name) const {
 }
 
 Access Users::access(std::string_view name, std::string_view bucket, const CollectionIds& ids) const {
-  const auto user = find(name);
-  return user == nullptr ? Access() : Access(user->roles, bucket, ids);
+  const auto table = this->table();
+  const auto user = table->users.find(name);
+  return user == table->users.end() ? Access() : Access(roles_of(*table, user->second), bucket, ids);
 }
 
 /// The keys that a user of this name would have. How many iterations: one of the numbers that real users
@@ -178,10 +180,15 @@ Users::Done Users::apply(const UserChange& change, bool may_exist, bool may_be_n
   if (!is_there && !may_be_new)
     return refuse(UsersError::Kind::missing, "there is no user \"" + change.name + "\"");
   if (!is_there && !change.password) return refuse(UsersError::Kind::invalid, "a new user needs a password");
+  for (const std::string& group : change.groups.value_or(std::vector<std::string>())) {
+    if (!next.groups.contains(group))
+      return refuse(UsersError::Kind::invalid, "there is no group \"" + group + "\"");
+  }
   User& user = next.users[change.name];
   user.name = change.name;
   if (change.full_name) user.full_name = *change.full_name;
   if (change.roles) user.roles = *change.roles;
+  if (change.groups) user.groups = *change.groups;
   if (change.password) {
     user.keys = keys_of(*change.password, options_.iterations);
     user.password_changed_s = options_.clock == nullptr ? 0 : options_.clock->now().unix_s();
@@ -196,6 +203,29 @@ Users::Done Users::remove(std::string_view name) {
   if (found == next.users.end())
     return refuse(UsersError::Kind::missing, "there is no user \"" + std::string(name) + "\"");
   next.users.erase(found);
+  return replace(std::move(next));
+}
+
+Users::Done Users::put_group(const UserGroup& group) {
+  if (!is_user_name(group.name))
+    return refuse(UsersError::Kind::invalid, "the name of a group is made like a user's");
+  if (group.description.size() > kMaxDescriptionBytes || !wire::is_utf8(group.description))
+    return refuse(UsersError::Kind::invalid, "a description has at most 1024 bytes of UTF-8");
+  const std::lock_guard lock(changing_);
+  UserTable next = *table();
+  next.groups.insert_or_assign(group.name, group);
+  return replace(std::move(next));
+}
+
+Users::Done Users::remove_group(std::string_view name) {
+  const std::lock_guard lock(changing_);
+  UserTable next = *table();
+  const auto found = next.groups.find(name);
+  if (found == next.groups.end())
+    return refuse(UsersError::Kind::missing, "there is no group \"" + std::string(name) + "\"");
+  next.groups.erase(found);
+  for (auto& [_, user] : next.users)
+    std::erase(user.groups, name);
   return replace(std::move(next));
 }
 

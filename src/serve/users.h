@@ -49,6 +49,7 @@ struct UserChange {
   std::optional<std::string> password;  ///< a new user needs one
   std::optional<std::string> full_name;
   std::optional<std::vector<Role>> roles;
+  std::optional<std::vector<std::string>> groups = {};  ///< that there are
 };
 
 /// The keys that a login is checked with. Of a user that does not exist they are made up, the same each time.
@@ -98,6 +99,10 @@ class Users {
   /// Whether it is there or not; `was_there` tells.
   [[nodiscard]] base::Result<void, UsersError> put(const UserChange& change, bool* was_there = nullptr);
   [[nodiscard]] base::Result<void, UsersError> remove(std::string_view name);
+  /// Whether it is there or not.
+  [[nodiscard]] base::Result<void, UsersError> put_group(const UserGroup& group);
+  /// Who was in it no longer is.
+  [[nodiscard]] base::Result<void, UsersError> remove_group(std::string_view name);
 
  private:
   using Done = base::Result<void, UsersError>;

@@ -17,6 +17,7 @@ namespace {
 
 using wire::JsonValue;
 
+constexpr uint64_t kFormatWithoutGroups = 1;
 constexpr std::string_view kChecksumAt = ",\n\"checksum\":";
 
 std::string base64_string(std::string_view bytes) {
@@ -37,14 +38,27 @@ std::string encode_keys(const User& user) {
   return text;
 }
 
+std::string encode_roles(const std::vector<Role>& roles) {
+  std::string text;
+  for (const Role& role : roles)
+    text += (text.empty() ? "" : ",") + wire::json_string(role_text(role));
+  return text;
+}
+
 std::string encode_user(const User& user) {
-  std::string roles;
-  for (const Role& role : user.roles)
-    roles += (roles.empty() ? "" : ",") + wire::json_string(role_text(role));
+  std::string groups;
+  for (const std::string& group : user.groups)
+    groups += (groups.empty() ? ",\"groups\":[" : ",") + wire::json_string(group);
+  if (!groups.empty()) groups += ']';
   return fmt::format(
-      "{{\"name\":{},\"full_name\":{},\"roles\":[{}],\"password_changed\":{},\n  \"keys\":{{{}}}}}",
-      wire::json_string(user.name), wire::json_string(user.full_name), roles, user.password_changed_s,
-      encode_keys(user));
+      "{{\"name\":{},\"full_name\":{},\"roles\":[{}]{},\"password_changed\":{},\n  \"keys\":{{{}}}}}",
+      wire::json_string(user.name), wire::json_string(user.full_name), encode_roles(user.roles), groups,
+      user.password_changed_s, encode_keys(user));
+}
+
+std::string encode_group(const UserGroup& group) {
+  return fmt::format(R"({{"name":{},"description":{},"roles":[{}]}})", wire::json_string(group.name),
+                     wire::json_string(group.description), encode_roles(group.roles));
 }
 
 /// Reads the value of a text that has passed its checksum. What is missing or too much makes `is_damaged`
@@ -55,7 +69,9 @@ class Reader {
 
   UserTable table(const JsonValue& root) {
     UserTable table;
-    expect_members(root, 4);
+    const JsonValue* const groups = root.member("groups");
+    expect_members(root, groups == nullptr ? 4 : 5);
+    if (groups != nullptr) read_groups(*groups, table);
     table.decoy_key = bytes(root.member("decoy_key"), kDecoyKeyBytes, kDecoyKeyBytes);
     const JsonValue* const users = root.member("users");
     if (users == nullptr || users->array() == nullptr) {
@@ -65,6 +81,8 @@ class Reader {
     for (const JsonValue& value : *users->array()) {
       User user = this->user(value);
       if (!is_user_name(user.name)) is_damaged_ = true;
+      for (const std::string& group : user.groups)
+        if (!table.groups.contains(group)) is_damaged_ = true;
       std::string name = user.name;
       if (!table.users.emplace(std::move(name), std::move(user)).second) is_damaged_ = true;
     }
@@ -74,17 +92,17 @@ class Reader {
  private:
   User user(const JsonValue& value) {
     User user;
-    expect_members(value, 5);
+    const JsonValue* const groups = value.member("groups");
+    expect_members(value, groups == nullptr ? 5 : 6);
+    if (groups != nullptr && groups->array() == nullptr) is_damaged_ = true;
+    if (groups != nullptr && groups->array() != nullptr) {
+      for (const JsonValue& group : *groups->array())
+        user.groups.push_back(text(&group));
+    }
     user.name = text(value.member("name"));
     user.full_name = text(value.member("full_name"));
     user.password_changed_s = number(value.member("password_changed"), UINT64_MAX);
-    const JsonValue* const roles = value.member("roles");
-    if (roles == nullptr || roles->array() == nullptr) {
-      is_damaged_ = true;
-    } else {
-      for (const JsonValue& role : *roles->array())
-        add_role(user, text(&role));
-    }
+    user.roles = roles(value.member("roles"));
     const JsonValue* const keys = value.member("keys");
     if (keys == nullptr) {
       is_damaged_ = true;
@@ -98,12 +116,33 @@ class Reader {
     return user;
   }
 
-  void add_role(User& user, std::string_view text) {
-    auto role = parse_role(text);
-    if (role)
-      user.roles.push_back(std::move(*role));
-    else
+  void read_groups(const JsonValue& value, UserTable& table) {
+    if (value.array() == nullptr || value.array()->empty()) is_damaged_ = true;
+    if (value.array() == nullptr) return;
+    for (const JsonValue& element : *value.array()) {
+      expect_members(element, 3);
+      UserGroup group{text(element.member("name")), text(element.member("description")),
+                      roles(element.member("roles"))};
+      if (!is_user_name(group.name)) is_damaged_ = true;
+      std::string name = group.name;
+      if (!table.groups.emplace(std::move(name), std::move(group)).second) is_damaged_ = true;
+    }
+  }
+
+  std::vector<Role> roles(const JsonValue* value) {
+    std::vector<Role> roles;
+    if (value == nullptr || value->array() == nullptr) {
       is_damaged_ = true;
+      return roles;
+    }
+    for (const JsonValue& text : *value->array()) {
+      auto role = parse_role(this->text(&text));
+      if (role)
+        roles.push_back(std::move(*role));
+      else
+        is_damaged_ = true;
+    }
+    return roles;
   }
 
   wire::ScramKeys keys(const JsonValue* value, wire::Hash hash) {
@@ -153,14 +192,19 @@ class Reader {
 }  // namespace
 
 std::string encode_users(const UserTable& table) {
-  std::string text = fmt::format("{{\"format\":{},\n\"decoy_key\":{},\n\"users\":[", kUsersFormat,
-                                 base64_string(table.decoy_key));
+  std::string text =
+      fmt::format("{{\"format\":{},\n\"decoy_key\":{},\n\"users\":[",
+                  table.groups.empty() ? kFormatWithoutGroups : kUsersFormat, base64_string(table.decoy_key));
   bool is_first = true;
   for (const auto& [name, user] : table.users) {
     text += (is_first ? "\n " : ",\n ") + encode_user(user);
     is_first = false;
   }
   text += is_first ? "]" : "\n]";
+  std::string groups;
+  for (const auto& [name, group] : table.groups)
+    groups += (groups.empty() ? ",\n\"groups\":[\n " : ",\n ") + encode_group(group);
+  if (!groups.empty()) text += groups + "\n]";
   const uint32_t checksum = store::crc32(text);
   return text.append(kChecksumAt) + std::to_string(checksum) + "}\n";
 }
@@ -182,7 +226,7 @@ disk::Result<UserTable> decode_users(std::string_view text, const std::string& p
   const size_t at = text.rfind(kChecksumAt);
   const JsonValue* const checksum = root->member("checksum");
   if (at == std::string_view::npos || checksum == nullptr || format == nullptr ||
-      format->number() != kUsersFormat || checksum->number() != store::crc32(text.substr(0, at)))
+      format->number().value_or(0) == 0 || checksum->number() != store::crc32(text.substr(0, at)))
     return damaged;
   Reader reader;
   UserTable table = reader.table(*root);

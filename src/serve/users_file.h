@@ -18,9 +18,13 @@ namespace bobbin::serve {
 ///     {"name":"app","full_name":"","roles":["data_reader[b]"],"password_changed":1790000000,
 ///      "keys":{"SCRAM-SHA512":{"iterations":15000,"salt":"…","stored_key":"…","server_key":"…"},…}}
 ///    ],
+///    "groups":[{"name":"g","description":"","roles":["data_reader[b]"]}],
 ///    "checksum":123}
+///
+/// Where there are no groups there is no such member; a user that is in some has their names in "groups".
 
-inline constexpr uint64_t kUsersFormat = 1;
+/// A file without groups is one of the format before, which knew none.
+inline constexpr uint64_t kUsersFormat = 2;
 /// A decoy key, and salts.
 inline constexpr size_t kDecoyKeyBytes = 32;
 inline constexpr size_t kMaxSaltBytes = 64;

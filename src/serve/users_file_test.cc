@@ -72,6 +72,31 @@ TEST(UsersFile, without_users_is_a_file_too) {
   EXPECT_TRUE(read->users.empty());
 }
 
+UserTable table_with_groups() {
+  UserTable table = serve::table();
+  table.groups["g"] = {"g", "who \"reads\"", *parse_roles("data_reader[*]")};
+  table.groups["h"] = {"h", "", {}};
+  table.users.at("app").groups = {"h", "g"};
+  return table;
+}
+
+TEST(UsersFile, has_groups_where_there_are_some) {
+  const UserTable written = table_with_groups();
+  const auto read = decode_users(encode_users(written), kPath);
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->groups.size(), 2U);
+  EXPECT_EQ(read->groups.at("g").description, "who \"reads\"");
+  EXPECT_EQ(read->groups.at("g").roles, *parse_roles("data_reader[*]"));
+  EXPECT_EQ(read->users.at("app").groups, (std::vector<std::string>{"h", "g"}));
+  EXPECT_EQ(encode_users(*read), encode_users(written));
+  EXPECT_NE(encode_users(table()).find("{\"format\":1,"), std::string::npos) << "as before there were groups";
+  for (const auto& [from, to] : {std::pair("\"groups\":[\"h\",\"g\"]", "\"groups\":[\"h\",\"x\"]"),
+                                 std::pair("\"groups\":[\"h\",\"g\"]", "\"groups\":1"),
+                                 std::pair("{\"name\":\"h\"", "{\"name\":\"g\""),
+                                 std::pair("\"description\":\"\"", "\"description\":1")})
+    EXPECT_FALSE(decode_users(replaced(encode_users(written), from, to), kPath)) << to;
+}
+
 TEST(UsersFile, has_no_password_in_it) {
   EXPECT_EQ(encode_users(table()).find("secret"), std::string::npos);
 }
@@ -128,7 +153,7 @@ TEST(UsersFile, takes_nothing_that_only_has_the_right_checksum) {
 }
 
 TEST(UsersFile, of_a_later_version_is_not_called_damaged) {
-  const auto read = decode_users("{\"format\":2,\"what\":[]}", kPath);
+  const auto read = decode_users("{\"format\":3,\"what\":[]}", kPath);
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().kind, disk::ErrorKind::other_version);
 }

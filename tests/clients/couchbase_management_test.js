@@ -53,6 +53,59 @@ test('scopes are described', async () => {
   assert.ok(defaults.collections.some(({ name }) => name === '_default'));
 });
 
+test('scopes and collections are made, changed and dropped', async () => {
+  const collections = cluster.bucket('default').collections();
+  const scope = async (name) => (await collections.getAllScopes()).find((one) => one.name === name);
+  await collections.createScope('s');
+  await assert.rejects(collections.createScope('s'), couchbase.ScopeExistsError);
+  await collections.createCollection('c', 's', { maxExpiry: 60 });
+  await assert.rejects(collections.createCollection('c', 's'), couchbase.CollectionExistsError);
+  await assert.rejects(collections.createCollection('c', 'none'), couchbase.ScopeNotFoundError);
+  assert.deepStrictEqual((await scope('s')).collections.map(({ name, maxExpiry }) => [name, maxExpiry]), [['c', 60]]);
+  await collections.updateCollection('c', 's', { maxExpiry: 90 });
+  assert.strictEqual((await scope('s')).collections[0].maxExpiry, 90);
+  await collections.dropCollection('c', 's');
+  await assert.rejects(collections.dropCollection('c', 's'), couchbase.CollectionNotFoundError);
+  await collections.dropScope('s');
+  await assert.rejects(collections.dropScope('s'), couchbase.ScopeNotFoundError);
+  assert.strictEqual(await scope('s'), undefined);
+});
+
+test('users and groups are made, changed and dropped', async () => {
+  const users = cluster.users();
+  await assert.rejects(users.getUser('app'), couchbase.UserNotFoundError);
+  await users.upsertGroup({ name: 'monitors', description: 'who looks', roles: [{ name: 'ro_admin' }] });
+  await users.upsertUser({
+    username: 'app', displayName: 'The App', password: 'secret!', groups: ['monitors'],
+    roles: [{ name: 'data_reader', bucket: 'default' }, { name: 'data_writer', bucket: 'default' }],
+  });
+  const app = await users.getUser('app');
+  assert.strictEqual(app.displayName, 'The App');
+  assert.deepStrictEqual(app.groups, ['monitors']);
+  assert.deepStrictEqual(
+    app.effectiveRoles.map(({ name }) => name).sort(), ['data_reader', 'data_writer', 'ro_admin'],
+  );
+  assert.ok((await users.getAllUsers()).some(({ username }) => username === 'Administrator'));
+  assert.ok((await users.getRoles()).some(({ name }) => name === 'bucket_admin'));
+  assert.deepStrictEqual((await users.getAllGroups()).map(({ name }) => name), ['monitors']);
+  assert.strictEqual((await users.getGroup('monitors')).description, 'who looks');
+
+  const other = await couchbase.connect(url, { username: 'app', password: 'secret!', timeouts });
+  await other.bucket('default').defaultCollection().upsert('by-app', 1);
+  await assert.rejects(other.users().upsertUser({ username: 'x', password: 'y', roles: [] }));
+  await other.users().changePassword('changed!');
+  await other.close();
+  await assert.rejects(
+    couchbase.connect(url, { username: 'app', password: 'secret!', timeouts }), couchbase.AuthenticationFailureError,
+  );
+
+  await users.dropUser('app');
+  await assert.rejects(users.dropUser('app'), couchbase.UserNotFoundError);
+  await users.dropGroup('monitors');
+  await assert.rejects(users.getGroup('monitors'), couchbase.GroupNotFoundError);
+  await assert.rejects(users.dropUser('Administrator'));
+});
+
 test('a wrong password is told so', async () => {
   assert.strictEqual((await get('/pools', { auth: 'Administrator:wrong' })).status, 401);
 });
