@@ -30,14 +30,25 @@ void append_number(std::string& bytes, Number number) {
   bytes.append(encoded.data(), encoded.size());
 }
 
-// Takes the collection off a key that lies in a value. Nothing: it is wrong, or not the default one.
-std::optional<std::string_view> plain_key(const Session& session, std::string_view key) {
+// A key that lies in a value, as one that stands in a request's place for it. `key` is its name in `text`.
+BinaryStatus read_key(Session& session, std::string_view text, store::DocKey& key) {
+  store::CollectionId collection = store::kDefaultCollection;
   if (session.has(wire::Feature::collections)) {
-    const auto collection = wire::take_leb128(key);
-    if (!collection || *collection != 0) return std::nullopt;
+    const auto read = wire::take_leb128(text);
+    if (!read) return BinaryStatus::invalid_arguments;
+    collection = *read;
   }
-  if (key.empty() || key.size() > wire::kMaxBinaryKeyBytes) return std::nullopt;
-  return key;
+  if (text.empty() || text.size() > wire::kMaxBinaryKeyBytes) return BinaryStatus::invalid_arguments;
+  if (session.may_in(collection, kRead) != Verdict::granted) return BinaryStatus::unknown_collection;
+  key = {collection, text};
+  return BinaryStatus::success;
+}
+
+// A name as this client writes it.
+std::string wire_name(const Session& session, store::CollectionId collection, std::string_view name) {
+  std::string written;
+  if (session.has(wire::Feature::collections)) written = store::CollectionPrefix(collection).bytes();
+  return written.append(name);
 }
 
 // OBSERVE: for each key whether it is there, and whether that is on disk.
@@ -53,12 +64,13 @@ void handle_observe(Session& session, const BinaryCommand&, const BinaryRequest&
     const auto vbucket = wire::load_big_endian<uint16_t>(rest.data());
     const auto key_bytes = wire::load_big_endian<uint16_t>(rest.data() + 2);
     if (key_bytes > rest.size() - 4) return refuse(BinaryStatus::invalid_arguments);
-    const auto key = plain_key(session, rest.substr(4, key_bytes));
-    if (!key) return refuse(BinaryStatus::invalid_arguments);
+    store::DocKey key;
+    if (const auto wrong = read_key(session, rest.substr(4, key_bytes), key); wrong != BinaryStatus::success)
+      return refuse(wrong);
     if (vbucket >= bucket.vbucket_count()) return refuse(BinaryStatus::not_my_vbucket);
-    const auto seen = bucket.peek(*key, session.now());
+    const auto seen = bucket.peek(key, session.now());
     if (seen && seen->would_block) {
-      if (session.retry_after_reading(*key)) return;
+      if (session.retry_after_reading(key)) return;
       return refuse(BinaryStatus::temporary_failure);
     }
     Observed state = Observed::absent;
@@ -91,26 +103,25 @@ void handle_seqno_persistence(Session& session, const BinaryCommand&, const Bina
 void handle_evict(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   if (!session.bucket().is_persistent())  // it would be lost
     return reply_binary_error(session, request.header, BinaryStatus::not_supported);
-  switch (session.bucket().evict(request.key, session.now())) {
+  switch (session.bucket().evict(key_of(request), session.now())) {
     case store::RemoveStatus::removed:
       return answer_success(session, request.header);
     case store::RemoveStatus::not_found:
       return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+    case store::RemoveStatus::unknown_collection:
+      return reply_binary_error(session, request.header, BinaryStatus::unknown_collection);
     default:
       return reply_binary_error(session, request.header, BinaryStatus::key_exists);
   }
 }
 
-bool names_other_collection(std::string_view extras) {
-  return wire::read_u32_extras(extras) != 0;
-}
-
 void handle_random_key(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  if (names_other_collection(request.extras))
+  const store::CollectionId collection = wire::read_u32_extras(request.extras);
+  if (session.may_in(collection, kRead) != Verdict::granted)
     return reply_binary_error(session, request.header, BinaryStatus::unknown_collection);
   uint64_t mixed = (session.now().unix_ns ^ session.counters().cmd_get.get() << 40) * 0xbf58476d1ce4e5b9;
   mixed ^= mixed >> 29;
-  const auto seen = session.bucket().any(mixed, session.now());
+  const auto seen = session.bucket().any(mixed, collection, session.now());
   if (!seen) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
   const std::string name(seen->doc->key());
   auto found =
@@ -120,8 +131,7 @@ void handle_random_key(Session& session, const BinaryCommand&, const BinaryReque
   session.counters().cmd_get.add(1);
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
   if (!found) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
-  const bool prefixed = session.has(wire::Feature::collections);
-  answer_document(session, request.header, prefixed ? std::string(1, '\0') + name : name, std::move(found));
+  answer_document(session, request.header, wire_name(session, collection, name), std::move(found));
 }
 
 // GET_KEYS: names of the vbucket from the key on.
@@ -129,16 +139,15 @@ void handle_keys(Session& session, const BinaryCommand&, const BinaryRequest& re
   size_t limit = request.extras.empty() ? kMaxNames : wire::read_u32_extras(request.extras);
   limit = std::min(limit, kMaxNames);
   const auto names =
-      session.bucket().names(request.header.vbucket_or_status, request.key, limit, session.now());
+      session.bucket().names(request.header.vbucket_or_status, key_of(request), limit, session.now());
   // Only the disk knows them all, and it is not asked.
   if (!names) return reply_binary_error(session, request.header, BinaryStatus::temporary_failure);
   if (names->empty()) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
-  const bool prefixed = session.has(wire::Feature::collections);
   std::string value;
   for (const std::string& name : *names) {
-    append_number(value, static_cast<uint16_t>(name.size() + (prefixed ? 1 : 0)));
-    if (prefixed) value += '\0';
-    value += name;
+    const std::string written = wire_name(session, request.collection, name);
+    append_number(value, static_cast<uint16_t>(written.size()));
+    value += written;
   }
   answer_value(session, request.header, value);
 }
@@ -147,8 +156,8 @@ void handle_keys(Session& session, const BinaryCommand&, const BinaryRequest& re
 void handle_get_ex(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   store::FetchOptions options;
   options.cannot_win = true;
-  auto found = session.bucket().fetch(request.key, options, session.now());
-  const Trouble trouble = trouble_of(session, found, request.key);
+  auto found = session.bucket().fetch(key_of(request), options, session.now());
+  const Trouble trouble = trouble_of(session, found, key_of(request));
   if (trouble == Trouble::again) return;
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
   CommandCounters& counters = session.counters();

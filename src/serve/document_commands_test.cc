@@ -46,6 +46,31 @@ TEST_F(DocumentCommandsTest, ARandomDocumentIsOneThatIsThere) {
   EXPECT_EQ(ask({.opcode = BinaryOpcode::get_random_key}).key, "\0a"s);
 }
 
+TEST_F(DocumentCommandsTest, EachCollectionHasItsOwn) {
+  ASSERT_TRUE(server_.collections().create_collection("_default", "c"));
+  hello({Feature::collections, Feature::xerror});
+  const std::string key = "\x08k";
+  const std::string metadata = std::string(15, '\0') + '\1' + std::string(7, '\0') + '\5';
+  EXPECT_EQ(status({.opcode = BinaryOpcode::set_with_meta, .key = key, .value = "v", .extras = metadata}),
+            BinaryStatus::success);
+  EXPECT_EQ(get("\0k"s).status, BinaryStatus::key_not_found);
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get_ex, .key = key}).value, "v");
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get_random_key, .extras = "\0\0\0\x08"s}).key, key);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_random_key}), BinaryStatus::key_not_found);
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get_keys, .key = key}).value, "\0\2\x08k"s);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_keys, .key = "\0a"s}), BinaryStatus::key_not_found);
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::observe, .value = "\0\0\0\2\x08k"s}).value.at(6), '\0');
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::observe, .value = "\0\0\0\2\0k"s}).value.at(6), '\x80');
+  EXPECT_EQ(status({.opcode = BinaryOpcode::observe, .value = "\0\0\0\2\x09k"s}),
+            BinaryStatus::unknown_collection);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::set_with_meta, .key = "\x09k", .value = "v", .extras = metadata}),
+            BinaryStatus::unknown_collection);
+  const std::string later = std::string(15, '\0') + '\2' + std::string(7, '\0') + '\6';
+  EXPECT_EQ(status({.opcode = BinaryOpcode::del_with_meta, .key = key, .extras = later}),
+            BinaryStatus::success);
+  EXPECT_EQ(get(key).status, BinaryStatus::key_not_found);
+}
+
 TEST_F(DocumentCommandsTest, NamesComeInTheirOrder) {
   const auto names = [&](const std::string& start, const std::string& extras) {
     return ask({.opcode = BinaryOpcode::get_keys, .key = start, .extras = extras}).value;

@@ -237,7 +237,9 @@ void handle_subdoc(Session& session, const BinaryCommand&, const BinaryRequest& 
     return reply_binary_error(session, request.header, BinaryStatus::no_access);
   for (const wire::SubdocSpec& spec : subdoc.specs()) {
     const bool of_system = spec.has(wire::path_flags::kXattr) && wire::is_system_xattr(spec.path);
-    if (of_system && session.may_in(request.collection, subdoc.mutates ? kSystemXattrWrite : kSystemXattrRead) != Verdict::granted)
+    if (of_system &&
+        session.may_in(request.collection, subdoc.mutates ? kSystemXattrWrite : kSystemXattrRead) !=
+            Verdict::granted)
       return reply_binary_error(session, request.header, BinaryStatus::no_access);
   }
   SubdocHandler handler(session, request, subdoc);

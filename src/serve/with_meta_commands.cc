@@ -150,8 +150,8 @@ void handle_store(Session& session, const BinaryCommand& row, const BinaryReques
   if (change.expired) return refuse(BinaryStatus::invalid_arguments);
   const bool arrived = request.value.size() == request.value_bytes;
   const bool attributes = (request.header.datatype & wire::kDatatypeXattr) != 0;
-  auto placed = place_value(session, request.key, change.flags, change.expiry, request.value_bytes, arrived,
-                            false, attributes);
+  auto placed = place_value(session, key_of(request), change.flags, change.expiry, request.value_bytes,
+                            arrived, false, attributes);
   if (!placed) {
     if (placed.error() == Trouble::again) return;
     return refuse(placed.error() == Trouble::none ? BinaryStatus::too_large
@@ -172,8 +172,8 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
   auto wrong = read_change(row, request, change);
   if (wrong == BinaryStatus::success && request.value_bytes != 0) wrong = BinaryStatus::not_supported;
   if (wrong != BinaryStatus::success) return reply_binary_error(session, request.header, wrong);
-  const auto result = session.bucket().remove_foreign(request.key, change, session.now());
-  const Trouble trouble = trouble_of(session, result.status, request.key);
+  const auto result = session.bucket().remove_foreign(key_of(request), change, session.now());
+  const Trouble trouble = trouble_of(session, result.status, key_of(request));
   if (trouble == Trouble::again) return;
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, serve::status_of(trouble));
   if (result.status != store::RemoveStatus::removed)
@@ -198,8 +198,8 @@ void answer_metadata(Session& session, const BinaryRequest& request, uint32_t fl
 void return_meta_of_removal(Session& session, const BinaryRequest& request) {
   store::RemoveOptions options;
   if (request.header.cas != 0) options.cas_compare = request.header.cas;
-  const auto result = session.bucket().remove(request.key, options, session.now());
-  const Trouble trouble = trouble_of(session, result.status, request.key);
+  const auto result = session.bucket().remove(key_of(request), options, session.now());
+  const Trouble trouble = trouble_of(session, result.status, key_of(request));
   if (trouble == Trouble::again) return;
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, serve::status_of(trouble));
   if (result.status != store::RemoveStatus::removed)
@@ -221,7 +221,7 @@ void handle_return_meta(Session& session, const BinaryCommand& row, const Binary
   if (!session.may(needs)) return reply_binary_error(session, request.header, BinaryStatus::no_access);
   if (type == kDelete) return return_meta_of_removal(session, request);
   const uint32_t expiry = store::absolute_expiry(exptime, session.now());
-  auto placed = place_value(session, request.key, flags, expiry, request.value_bytes, true, false);
+  auto placed = place_value(session, key_of(request), flags, expiry, request.value_bytes, true, false);
   if (!placed) {
     if (placed.error() == Trouble::again) return;
     return reply_binary_error(
@@ -237,7 +237,7 @@ void handle_return_meta(Session& session, const BinaryCommand& row, const Binary
                     : options.cas_compare ? store::StoreMode::cas
                                           : store::StoreMode::set;
   const auto result = session.bucket().store(draft, mode, options, session.now());
-  const Trouble trouble = trouble_of(session, result.status, request.key);
+  const Trouble trouble = trouble_of(session, result.status, key_of(request));
   if (trouble == Trouble::again) return;
   if (result.ok()) session.changed(session.vbucket_of(request.key), result.seqno);
   count_store(session, row.name, request.key, request.header.cas != 0, result, request.value_bytes);

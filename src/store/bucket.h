@@ -101,9 +101,9 @@ class Bucket {
   /// false from it ends the walk. A document that is there from beginning to end is seen exactly once.
   void for_each(const std::function<bool(const Peeked&)>& visit, base::Now now);
 
-  /// A live document, which one depends on `random`; with its value if it can be had without the disk, and
-  /// nothing in an empty bucket. Looks at few documents where the bucket is not nearly empty.
-  [[nodiscard]] std::optional<Peeked> any(uint64_t random, base::Now now);
+  /// A live document of a collection, which one depends on `random`; with its value if it can be had without
+  /// the disk, and nothing if there is none. Looks at few documents where most are of that collection.
+  [[nodiscard]] std::optional<Peeked> any(uint64_t random, CollectionId collection, base::Now now);
   /// The first `limit` names of a vbucket's documents from `start` on, in the order of bytes, of a
   /// collection. Goes through all documents in memory. Nothing when the disk may have others.
   [[nodiscard]] std::optional<std::vector<std::string>> names(uint16_t vbucket, DocKey start, size_t limit,

@@ -21,7 +21,7 @@ RemoveResult Bucket::remove_foreign(DocKey key, const ForeignChange& change, bas
   return at.vbucket.remove_foreign(key, at.hash, change, options_.conflicts, now);
 }
 
-std::optional<Peeked> Bucket::any(uint64_t random, base::Now now) {
+std::optional<Peeked> Bucket::any(uint64_t random, CollectionId collection, base::Now now) {
   flush_if_due(now.unix_s());
   std::vector<Peeked> found;
   std::optional<Peeked> shell;
@@ -35,6 +35,7 @@ std::optional<Peeked> Bucket::any(uint64_t random, base::Now now) {
         vbucket.walk(cursor, now.unix_s(), found);
         for (size_t j = 0; j < found.size(); ++j) {
           Peeked& seen = found[(random + j) % found.size()];
+          if (!seen.doc || seen.doc->collection() != collection) continue;
           if (seen.doc->resident()) return std::move(seen);
           if (!shell) shell = std::move(seen);
         }

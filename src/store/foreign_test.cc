@@ -62,6 +62,13 @@ TEST_F(ForeignTest, WhoAsksForNoResolutionIsNotRefused) {
   EXPECT_EQ(remove({.cas = 1, .revision = 1, .resolve = false}), RemoveStatus::removed);
 }
 
+TEST_F(ForeignTest, ACollectionThatIsNotThereTakesNothing) {
+  const DocKey key(8, "k");
+  Draft made = draft(key, "v");
+  EXPECT_EQ(bucket().store_foreign(made, {.cas = 9}, now()).status, StoreStatus::unknown_collection);
+  EXPECT_EQ(bucket().remove_foreign(key, {.cas = 9}, now()).status, RemoveStatus::unknown_collection);
+}
+
 TEST_F(ForeignTest, ConditionsHold) {
   EXPECT_EQ(store({.cas = 9, .cas_compare = 5}), StoreStatus::not_found);
   EXPECT_EQ(remove({.cas = 9, .cas_compare = 5}), RemoveStatus::not_found);
@@ -90,14 +97,15 @@ TEST_F(ForeignByTime, TheLaterChangeStays) {
 }
 
 TEST_F(ForeignTest, AnyDocumentAndTheNamesOfAVbucket) {
-  EXPECT_FALSE(bucket().any(5, now()));
+  EXPECT_FALSE(bucket().any(5, kDefaultCollection, now()));
   std::set<std::string> all;
   for (int i = 0; i < 100; ++i) {
     set(numbered("k", i), "v");
     all.insert(numbered("k", i));
   }
   for (uint64_t i = 0; i < 50; ++i)
-    EXPECT_TRUE(all.contains(std::string(bucket().any(i * 0x123456789abcdef, now())->doc->key())));
+    EXPECT_TRUE(all.contains(
+        std::string(bucket().any(i * 0x123456789abcdef, kDefaultCollection, now())->doc->key())));
   std::set<std::string> named;
   for (uint16_t vbucket = 0; vbucket < 16; ++vbucket) {
     const auto names = bucket().names(vbucket, DocKey(kDefaultCollection, "k"), 1000, now());
@@ -111,6 +119,7 @@ TEST_F(ForeignTest, AnyDocumentAndTheNamesOfAVbucket) {
     EXPECT_EQ(bucket().names(vbucket, second, 1, now())->front(), second.name());
   }
   EXPECT_EQ(named, all);
+  EXPECT_FALSE(bucket().any(5, 8, now()));
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ StoreResult VBucket::publish_foreign(Draft& draft, uint64_t hash, const ForeignC
   Aftermath after;
   Document& document = *draft.document_;
   const base::MutexLock lock(mutex_);
+  if (is_dropped(document)) return {StoreStatus::unknown_collection};
   const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
   if (is_unknown(old)) {
     count_blocked();
@@ -67,6 +68,7 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
                                      ConflictResolution rule, base::Now now) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
+  if (!knows(key.collection())) return {RemoveStatus::unknown_collection};
   const HashTable::Slot slot = find_live(key, hash, now.unix_s(), after);
   if (!slot) {
     if (after.unknown) return {RemoveStatus::would_block};
@@ -86,6 +88,7 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
   if (persistent_ == nullptr) {
     count_unlinked(there);
     ++seqno_;
+    if (key.collection() != kDefaultCollection) note_change_of(key.collection());
     after.drop(DocumentRef(table_.erase(slot)));
     return {RemoveStatus::removed, next_cas(cas, now), seqno_, change.revision, value_len};
   }
@@ -100,6 +103,7 @@ RemoveStatus VBucket::evict_key(DocKey key, uint64_t hash, uint32_t now_s) noexc
   Victims victims;
   Aftermath after;
   const base::MutexLock lock(mutex_);
+  if (!knows(key.collection())) return RemoveStatus::unknown_collection;
   const HashTable::Slot slot = find_live(key, hash, now_s, after);
   if (!slot) return after.unknown ? RemoveStatus::removed : RemoveStatus::not_found;
   Document* const document = slot.document();
