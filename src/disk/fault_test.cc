@@ -32,6 +32,37 @@ class FaultTest : public testing::Test {
   ShardFixture shard_;
 };
 
+// Whether a document is there is known without its value, when what is around it has been read.
+TEST_F(FaultTest, ABlobIsNotReadToKnowThatItIsThere) {
+  const std::string large(100'000, 'v');
+  const std::vector<DocumentKey> names = {
+      {1, "absent"}, {1, "large"}, {1, "removed"}, {1, "small"}, {1, "tiny"}};
+  const auto known = [&] {
+    std::string text;
+    for (const auto& answer : shard_->are_documents(names))
+      text += !answer ? '?' : *answer ? '1' : '0';
+    return text;
+  };
+  shard_.commit({document(1, "large", 1, large), document(1, "small", 2, "s"), deletion(1, "removed", 3, 1)});
+  EXPECT_EQ(known(), "01010");
+  shard_.close();
+  ASSERT_FALSE(files_with(shard_.path(), ".blob").empty());
+  shard_.open();
+  EXPECT_EQ(known(), "01010") << "read from disk";
+  EXPECT_EQ(shard_.value_of(1, "small"), "s");
+  files_->inject({.operation = FileOperation::read, .path_part = ".blob"});
+  EXPECT_TRUE(shard_.value_of(1, "large").starts_with("error: "));
+  EXPECT_EQ(known(), "01010") << "without the blob";
+  files_->heal();
+  // What is neither in memory nor can be read is an error, and no guess.
+  shard_.close();
+  shard_.options().resources = std::make_shared<Resources>(8 << 20, 1);
+  shard_.open();
+  files_->inject({.operation = FileOperation::read, .path_part = ".sst"});
+  EXPECT_EQ(known()[1], '?');
+  files_->heal();
+}
+
 TEST_F(FaultTest, APowerCutLosesNothingThatWasSynced) {
   for (int i = 1; i <= 50; ++i)
     ASSERT_TRUE(try_commit("key" + std::to_string(i), static_cast<uint64_t>(i)));

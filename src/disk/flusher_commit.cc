@@ -12,7 +12,7 @@ namespace bobbin::disk {
 
 namespace {
 
-// Keys that are looked up at once. Their values come along, so not many.
+// Keys that are looked up at once. The values of some come along, so not many.
 constexpr size_t kLookups = 64;
 
 }  // namespace
@@ -75,12 +75,11 @@ void Flusher::count_priors() {
   const std::span<const DocumentKey> names(group_.unknown);
   for (size_t begin = 0; begin < names.size(); begin += kLookups) {
     const size_t count = std::min(kLookups, names.size() - begin);
-    const auto found = shard_.get_many(names.subspan(begin, count));
+    const auto found = shard_.are_documents(names.subspan(begin, count));
     bool is_logged = false;
     for (size_t i = 0; i < count; ++i) {
       if (found[i]) {
-        const bool is_there = *found[i] && !is_tombstone((*found[i])->record().kind);
-        if (is_there) {
+        if (*found[i]) {
           store::PriorsFound& priors = group_.priors[group_.unknown_of[begin + i]];
           priors.add(names[begin + i].key.collection());
         }

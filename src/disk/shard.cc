@@ -4,6 +4,7 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/sst_file_reader.h>
 
+#include <cassert>
 #include <filesystem>
 #include <utility>
 
@@ -31,6 +32,7 @@ class SealOnError final : public rocksdb::EventListener {
 };
 
 Result<void> check(const ShardOptions& options) {
+  assert(options.blob_from_bytes > kRecordHeaderBytes);
   if (options.resources && options.vbuckets > 0 && options.vbuckets <= 65536) return {};
   return base::fail(
       Error{ErrorKind::config, options.path, options.path + ": a shard has 1 to 65536 vbuckets"});

@@ -44,6 +44,7 @@ struct ShardOptions {
   /// Null: tombstones stay.
   const base::Clock* clock = nullptr;
   uint32_t tombstone_age_s = 3 * 24 * 3600;
+  /// More than a tombstone has: what lies in a blob file is a document's.
   uint64_t blob_from_bytes = 4096;
   uint32_t background_jobs = 2;
   /// How much to keep of the commits that are in tables already; half of what the file system has free at
@@ -127,6 +128,10 @@ class Shard {
   /// One answer for each name, in their order.
   [[nodiscard]] std::vector<Result<std::optional<StoredRecord>>> get_many(
       std::span<const DocumentKey> names) const;
+
+  /// The same, of which only this is wanted: true for a document, false for a tombstone or nothing. Reads no
+  /// value from a blob file where the rest is in memory.
+  [[nodiscard]] std::vector<Result<bool>> are_documents(std::span<const DocumentKey> names) const;
 
   /// Documents and tombstones in the order of their stored keys: of one vbucket, or of all in their order.
   /// `after` is the last key that is not wanted. The view is that of this moment.
