@@ -106,6 +106,26 @@ test('users and groups are made, changed and dropped', async () => {
   await assert.rejects(users.dropUser('Administrator'));
 });
 
+test('documents of one name are apart in each collection, and go with it', async () => {
+  const bucket = cluster.bucket('default');
+  await bucket.collections().createScope('shop');
+  await bucket.collections().createCollection('carts', 'shop', { maxExpiry: 3600 });
+  const carts = bucket.scope('shop').collection('carts');
+  await bucket.defaultCollection().upsert('one', { in: 'the default collection' });
+  await carts.upsert('one', { in: 'carts', items: [] });
+  await carts.mutateIn('one', [couchbase.MutateInSpec.arrayAppend('items', 'tea')]);
+  assert.deepStrictEqual((await carts.get('one')).content, { in: 'carts', items: ['tea'] });
+  const { expiryTime } = await carts.get('one', { withExpiry: true });
+  assert.ok(expiryTime > Date.now() / 1000 && expiryTime <= Date.now() / 1000 + 3601);
+  await carts.binary().increment('n', 1, { initial: 5 });
+  assert.strictEqual((await bucket.defaultCollection().exists('n')).exists, false);
+  await bucket.collections().dropCollection('carts', 'shop');
+  await bucket.collections().createCollection('carts', 'shop');
+  await assert.rejects(carts.get('one'), couchbase.DocumentNotFoundError);
+  assert.deepStrictEqual((await bucket.defaultCollection().get('one')).content, { in: 'the default collection' });
+  await bucket.collections().dropScope('shop');
+});
+
 test('a wrong password is told so', async () => {
   assert.strictEqual((await get('/pools', { auth: 'Administrator:wrong' })).status, 401);
 });
