@@ -164,7 +164,8 @@ void handle_get_ex(Session& session, const BinaryCommand&, const BinaryRequest& 
   counters.cmd_get.add(1);
   (found ? counters.get_hits : counters.get_misses).add(1);
   if (!found) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
-  if (!session.has(wire::Feature::xattr) || !session.may(kSystemXattrRead))
+  if (!session.has(wire::Feature::xattr) ||
+      session.may_in(request.collection, kSystemXattrRead) != Verdict::granted)
     return answer_document(session, request.header, {}, std::move(found));
   answer_whole_document(session, request.header, std::move(found));
 }

@@ -218,7 +218,8 @@ void handle_return_meta(Session& session, const BinaryCommand& row, const Binary
       (request.header.datatype & wire::kDatatypeXattr) != 0)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   const Privileges needs = type == kDelete ? Privileges{serve::kDelete} : Privileges{kUpsert};
-  if (!session.may(needs)) return reply_binary_error(session, request.header, BinaryStatus::no_access);
+  if (session.may_in(request.collection, needs) != Verdict::granted)
+    return reply_binary_error(session, request.header, BinaryStatus::no_access);
   if (type == kDelete) return return_meta_of_removal(session, request);
   const uint32_t expiry = store::absolute_expiry(exptime, session.now());
   auto placed = place_value(session, key_of(request), flags, expiry, request.value_bytes, true, false);
