@@ -12,6 +12,6 @@ class ServedBucket;
 /// "uuid", "memory", "config", and "vbucket", "vbucket-details", "vbucket-seqno", "failovers", "hash", of all
 /// vbuckets or, with a number behind the name, of one. False if there is no such group, or vbucket. Any
 /// thread.
-bool report_engine_statistics(const ServedBucket& bucket, std::string_view group, const StatSink& sink);
+bool report_engine_statistics(const ServedBucket& served, std::string_view group, const StatSink& sink);
 
 }  // namespace bobbin::serve
