@@ -31,14 +31,30 @@ TEST(CommandTimesTest, AllOfABatchHaveItsTime) {
   const auto times = std::make_unique<CommandTimes>();
   for (const uint16_t command : {3, 3, 7, 3, 511})
     times->note(command);
-  times->settle(5'000);
+  times->settle(0, 5'000);
   EXPECT_EQ(times->of(3).steps[3].get(), 3U);
   EXPECT_EQ(times->of(3).sum_ns.get(), 15'000U);
   EXPECT_EQ(times->of(7).steps[3].get(), 1U);
   EXPECT_EQ(times->of(511).steps[3].get(), 1U);
   EXPECT_FALSE(times->has_noted());
-  times->settle(5'000);
+  times->settle(0, 5'000);
   EXPECT_EQ(count_of(*times, 3), 3U);
+}
+
+TEST(CommandTimesTest, TheClockIsLookedAtOnceInAWhile) {
+  const auto times = std::make_unique<CommandTimes>();
+  constexpr uint64_t kStart = 1'000'000'000;
+  EXPECT_FALSE(times->is_due(kStart)) << "there is nothing";
+  times->note(1);
+  EXPECT_TRUE(times->is_due(kStart));
+  times->settle(kStart, 1);
+  times->note(1);
+  EXPECT_FALSE(times->is_due(kStart + 99'999));
+  times->note(1);
+  EXPECT_TRUE(times->is_due(kStart + 100'000));
+  EXPECT_TRUE(times->is_due(kStart - 1)) << "the wall clock was set back";
+  times->settle(kStart + 100'000, 3'000);
+  EXPECT_EQ(times->of(1).steps[2].get(), 2U) << "none is lost";
 }
 
 TEST(CommandTimesTest, WhatRunsAgainCountsOnce) {
@@ -47,13 +63,13 @@ TEST(CommandTimesTest, WhatRunsAgainCountsOnce) {
   times->note(2);
   times->take_back();
   times->take_back();
-  times->settle(1);
+  times->settle(0, 1);
   EXPECT_EQ(count_of(*times, 1), 1U);
   EXPECT_EQ(count_of(*times, 2), 0U);
   times->note(2);
   times->note(2);
   times->take_back();
-  times->settle(1);
+  times->settle(0, 1);
   EXPECT_EQ(count_of(*times, 2), 1U);
 }
 
@@ -63,6 +79,7 @@ TEST(CommandTimesTest, ASessionNotesTheCommandsOfEveryProtocol) {
   const CommandTimes& times = server.engine().counters[0]->times;
   const auto text = server.connect();
   text->feed("get a\r\nget b\r\nmn\r\n");
+  server.clock().advance_s(1);
   const auto binary = server.connect();
   const std::string noop = std::string("\x80\x0a", 2) + std::string(22, '\0');
   binary->feed(noop + noop);

@@ -104,9 +104,9 @@ void Session::read_clock() {
 // Where a request waits for the disk, its time goes on.
 void Session::settle_times() {
   CommandTimes& times = counters_.times;
-  if (times.has_noted()) {
+  if (times.is_due(began_ns_)) {
     const uint64_t now_ns = engine_.clock.now().unix_ns;
-    times.settle(now_ns > began_ns_ ? now_ns - began_ns_ : 0);
+    times.settle(began_ns_, now_ns > began_ns_ ? now_ns - began_ns_ : 0);
   }
   if (!retrying()) began_ns_ = 0;
 }
