@@ -16,7 +16,8 @@ namespace bobbin::admin {
 /// when resume() is called.
 class TestHttp {
  public:
-  explicit TestHttp(net::Loop& loop) : loop_(loop), server_(loop, {.vbuckets = 4}) {
+  explicit TestHttp(net::Loop& loop, uint64_t quota_bytes = store::kDefaultQuotaBytes)
+      : loop_(loop), server_(loop, {.quota_bytes = quota_bytes, .vbuckets = 4}) {
     server_.node().data_port = 11210;
     server_.node().management_port = 8091;
   }

@@ -10,9 +10,10 @@ namespace {
 HttpResponse handle_list(const Call& call) {
   JsonWriter json;
   json.begin_array();
-  const std::shared_ptr<serve::ServedBucket>& bucket = call.engine().bucket;
-  const serve::Access access = access_of(call, bucket->name());
-  if (access.may_select() || access.may(serve::kReadServer)) write_bucket(json, call, *bucket);
+  for (const auto& bucket : call.engine().buckets.all()) {
+    const serve::Access access = access_of(call, bucket->name());
+    if (access.may_select() || access.may(serve::kReadServer)) write_bucket(json, call, *bucket);
+  }
   json.end();
   return json_answer(json.take());
 }

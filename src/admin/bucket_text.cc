@@ -33,8 +33,9 @@ double seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
-void write_controllers(JsonWriter& json, const std::string& base) {
+void write_controllers(JsonWriter& json, const std::string& base, bool can_flush) {
   json.key("controllers").begin_object();
+  if (can_flush) json.member("flush", base + "/controller/doFlush");
   json.member("compactAll", base + "/controller/compactBucket");
   json.end();
 }
@@ -54,11 +55,6 @@ void write_basic_stats(JsonWriter& json, const serve::ServedBucket& bucket) {
   json.member("vbActiveNumNonResident", stats.non_resident_items + stats.items_on_disk_only).end();
 }
 
-std::string_view eviction_name(const serve::ServedBucket& bucket) {
-  if (bucket.disk() == nullptr) return "nruEviction";
-  return bucket.bucket().eviction_policy() == store::EvictionPolicy::full ? "fullEviction" : "valueOnly";
-}
-
 }  // namespace
 
 net::Address place_of(const Call& call) {
@@ -75,7 +71,7 @@ net::Address managed_at(const Call& call) {
 }
 
 std::shared_ptr<serve::ServedBucket> find_bucket(const serve::Engine& engine, std::string_view name) {
-  return name == engine.bucket->name() ? engine.bucket : nullptr;
+  return engine.buckets.find(name);
 }
 
 std::string terse_text(const serve::Engine& engine, std::string_view name, net::Address place) {
@@ -126,9 +122,10 @@ void write_bucket(JsonWriter& json, const Call& call, const serve::ServedBucket&
   net::Address place = place_of(call);
   if (place.host.empty()) place.host = managed_at(call).host;
   const uint64_t quota = bucket.bucket().quota_bytes();
+  const serve::BucketSettings settings = bucket.settings();
   json.begin_object();
   json.member("name", bucket.name()).member("uuid", bucket.uuid());
-  json.member("bucketType", bucket.disk() == nullptr ? "ephemeral" : "membase");
+  json.member("bucketType", settings.type);
   json.member("storageBackend", bucket.disk() == nullptr ? "undefined" : "couchstore");
   json.member("authType", "sasl").member("nodeLocator", "vbucket");
   json.member("uri", base + "?bucket_uuid=" + bucket.uuid());
@@ -137,15 +134,16 @@ void write_bucket(JsonWriter& json, const Call& call, const serve::ServedBucket&
   json.member("bucketCapabilitiesVer", "").key("bucketCapabilities").raw(serve::bucket_capabilities());
   json.member("collectionsManifestUid", store::manifest_number(bucket.collections().manifest()->uid()));
   json.key("vBucketServerMap").raw(serve::vbucket_server_map(bucket, place));
-  write_controllers(json, base);
+  write_controllers(json, base, settings.flush_enabled);
   json.key("nodes").begin_array();
   write_node(json, call);
   json.end();
   json.key("quota").begin_object().member("ram", quota).member("rawRAM", quota).end();
   write_basic_stats(json, bucket);
-  json.member("replicaNumber", 0).member("replicaIndex", false).member("threadsNumber", 3);
-  json.member("evictionPolicy", eviction_name(bucket)).member("durabilityMinLevel", "none");
-  json.member("conflictResolutionType", "seqno").member("maxTTL", 0).member("compressionMode", "off");
+  json.member("replicaNumber", settings.replicas).member("replicaIndex", false).member("threadsNumber", 3);
+  json.member("evictionPolicy", settings.eviction).member("durabilityMinLevel", settings.durability_min);
+  json.member("conflictResolutionType", "seqno").member("maxTTL", 0);
+  json.member("compressionMode", settings.compression);
   json.member("autoCompactionSettings", false);
   json.end();
 }

@@ -32,17 +32,34 @@ HttpResponse handle_pools(const Call& call) {
   return json_answer(json.take());
 }
 
-void write_storage_totals(JsonWriter& json, const Call& call) {
-  const serve::ServedBucket& bucket = *call.engine().bucket;
-  const store::Statistics stats = bucket.bucket().statistics();
+struct Totals {
+  uint64_t quota_bytes = 0;
+  uint64_t used_bytes = 0;
+  uint64_t item_bytes = 0;
+  uint64_t disk_bytes = 0;
+};
+
+Totals totals_of(const serve::Engine& engine) {
+  Totals totals;
+  for (const auto& bucket : engine.buckets.all()) {
+    const store::Statistics stats = bucket->bucket().statistics();
+    totals.quota_bytes += stats.quota_bytes;
+    totals.used_bytes += stats.used_bytes;
+    totals.item_bytes += stats.item_bytes;
+    if (bucket->disk() != nullptr) totals.disk_bytes += bucket->disk()->statistics().shards.file_bytes;
+  }
+  return totals;
+}
+
+void write_storage_totals(JsonWriter& json, const Totals& totals) {
   json.key("storageTotals").begin_object();
   json.key("ram").begin_object();
-  json.member("total", stats.quota_bytes).member("quotaTotal", stats.quota_bytes);
-  json.member("quotaUsed", stats.quota_bytes).member("used", stats.used_bytes);
-  json.member("usedByData", stats.item_bytes).member("quotaUsedPerNode", stats.quota_bytes);
-  json.member("quotaTotalPerNode", stats.quota_bytes).end();
-  const uint64_t disk_bytes = bucket.disk() == nullptr ? 0 : bucket.disk()->statistics().shards.file_bytes;
-  json.key("hdd").begin_object().member("used", disk_bytes).member("usedByData", disk_bytes).end();
+  json.member("total", totals.quota_bytes).member("quotaTotal", totals.quota_bytes);
+  json.member("quotaUsed", totals.quota_bytes).member("used", totals.used_bytes);
+  json.member("usedByData", totals.item_bytes).member("quotaUsedPerNode", totals.quota_bytes);
+  json.member("quotaTotalPerNode", totals.quota_bytes).end();
+  json.key("hdd").begin_object();
+  json.member("used", totals.disk_bytes).member("usedByData", totals.disk_bytes).end();
   json.end();
 }
 
@@ -58,8 +75,9 @@ HttpResponse handle_pool(const Call& call) {
       .member("terseStreamingBucketsBase", "/pools/default/bs/");
   json.end();
   json.member("balanced", true).member("rebalanceStatus", "none");
-  json.member("memoryQuota", call.engine().bucket->bucket().quota_bytes() >> 20);
-  write_storage_totals(json, call);
+  const Totals totals = totals_of(call.engine());
+  json.member("memoryQuota", totals.quota_bytes >> 20);
+  write_storage_totals(json, totals);
   json.member("uri", "/pools/default").member("nodeStatusesUri", "/nodeStatuses");
   json.end();
   return json_answer(json.take());

@@ -25,9 +25,12 @@ constexpr Route kRoutes[] = {
 std::string not_ready(const serve::Engine& engine) {
   if (engine.front_end == nullptr || !engine.front_end->listener_counters().accepting.load())
     return "no further connection is accepted";
-  if (engine.bucket->disk() != nullptr && engine.bucket->disk()->failure())
-    return "bucket " + engine.bucket->name() + " cannot be written to disk";
-  return {};
+  std::string why;
+  engine.buckets.visit([&](const serve::ServedBucket& bucket) {
+    if (bucket.disk() != nullptr && bucket.disk()->failure())
+      why = "bucket " + bucket.name() + " cannot be written to disk";
+  });
+  return why;
 }
 
 std::span<const Route> health_routes() {

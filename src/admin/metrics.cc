@@ -1,6 +1,8 @@
 // GET /metrics, for Prometheus: names and units follow its rules (prometheus.io, "Metric and label naming").
 
 #include <array>
+#include <optional>
+#include <vector>
 
 #include "admin/bucket_text.h"
 #include "admin/health.h"
@@ -214,32 +216,64 @@ constexpr DiskRow kDiskRows[] = {
      &disk::PersistenceStatistics::fetches_pending},
 };
 
+/// The numbers of all buckets at one moment: those of a family stand together.
+struct BucketNumbers {
+  std::string label;
+  store::Statistics store;
+  uint64_t upload_bytes = 0;
+  std::optional<disk::PersistenceStatistics> disk = std::nullopt;
+  bool writable = true;
+};
+
+std::vector<BucketNumbers> bucket_numbers(const serve::Engine& engine) {
+  std::vector<BucketNumbers> all;
+  for (const auto& bucket : engine.buckets.all()) {
+    BucketNumbers numbers{MetricsText::label("bucket", bucket->name()), bucket->bucket().statistics(),
+                          bucket->uploads().used_bytes()};
+    if (bucket->disk() != nullptr) {
+      numbers.disk = bucket->disk()->statistics();
+      numbers.writable = !bucket->disk()->failure();
+    }
+    all.push_back(std::move(numbers));
+  }
+  return all;
+}
+
+void write_disk_rows(MetricsText& text, const std::vector<BucketNumbers>& buckets) {
+  const auto each = [&](const auto& tell) {
+    for (const BucketNumbers& bucket : buckets)
+      if (bucket.disk) tell(bucket);
+  };
+  for (const DiskRow& row : kDiskRows) {
+    text.family(row.name, row.kind, row.help);
+    each([&](const BucketNumbers& bucket) {
+      const uint64_t number = (*bucket.disk).*row.field;
+      if (row.unit == 1)
+        text.sample(bucket.label, number);
+      else
+        text.sample(bucket.label, static_cast<double>(number) / row.unit);
+    });
+  }
+  text.family("bobbin_disk_file_bytes", Kind::gauge, "Bytes of its files.");
+  each([&](const BucketNumbers& bucket) { text.sample(bucket.label, bucket.disk->shards.file_bytes); });
+  text.family("bobbin_disk_writable", Kind::gauge, "1, or 0 after a write that failed.");
+  each([&](const BucketNumbers& bucket) { text.sample(bucket.label, bucket.writable ? 1 : 0); });
+  text.family("bobbin_warmup_complete", Kind::gauge, "1 when all documents have been brought to memory.");
+  each([&](const BucketNumbers& bucket) { text.sample(bucket.label, bucket.disk->warmup.finished ? 1 : 0); });
+}
+
 void write_buckets(MetricsText& text, const serve::Engine& engine) {
-  const serve::ServedBucket& bucket = *engine.bucket;
-  const std::string label = MetricsText::label("bucket", bucket.name());
-  const store::Statistics statistics = bucket.bucket().statistics();
+  const std::vector<BucketNumbers> buckets = bucket_numbers(engine);
   for (const BucketRow& row : kBucketRows) {
     text.family(row.name, row.kind, row.help);
-    text.sample(label, statistics.*row.field);
+    for (const BucketNumbers& bucket : buckets)
+      text.sample(bucket.label, bucket.store.*row.field);
   }
   text.family("bobbin_bucket_upload_bytes", Kind::gauge,
               "Memory of values that have not arrived as a whole.");
-  text.sample(label, bucket.uploads().used_bytes());
-  if (bucket.disk() == nullptr) return;
-  const disk::PersistenceStatistics disk = bucket.disk()->statistics();
-  for (const DiskRow& row : kDiskRows) {
-    text.family(row.name, row.kind, row.help);
-    if (row.unit == 1)
-      text.sample(label, disk.*row.field);
-    else
-      text.sample(label, static_cast<double>(disk.*row.field) / row.unit);
-  }
-  text.family("bobbin_disk_file_bytes", Kind::gauge, "Bytes of its files.");
-  text.sample(label, disk.shards.file_bytes);
-  text.family("bobbin_disk_writable", Kind::gauge, "1, or 0 after a write that failed.");
-  text.sample(label, bucket.disk()->failure() ? 0 : 1);
-  text.family("bobbin_warmup_complete", Kind::gauge, "1 when all documents have been brought to memory.");
-  text.sample(label, disk.warmup.finished ? 1 : 0);
+  for (const BucketNumbers& bucket : buckets)
+    text.sample(bucket.label, bucket.upload_bytes);
+  write_disk_rows(text, buckets);
 }
 
 void write_logins(MetricsText& text, const Call& call) {

@@ -84,9 +84,10 @@ void for_each_route(const std::function<void(const Route&)>& visit);
 [[nodiscard]] std::span<const Route>
 cluster_routes();                                      ///< cluster_calls.cc: the server and its configuration
 [[nodiscard]] std::span<const Route> bucket_routes();  ///< bucket_calls.cc
-[[nodiscard]] std::span<const Route> collection_routes();  ///< collection_calls.cc
-[[nodiscard]] std::span<const Route> user_routes();        ///< user_calls.cc
-[[nodiscard]] std::span<const Route> health_routes();      ///< health_calls.cc: livez, readyz, metrics
+[[nodiscard]] std::span<const Route> bucket_change_routes();  ///< bucket_changes.cc
+[[nodiscard]] std::span<const Route> collection_routes();     ///< collection_calls.cc
+[[nodiscard]] std::span<const Route> user_routes();           ///< user_calls.cc
+[[nodiscard]] std::span<const Route> health_routes();         ///< health_calls.cc: livez, readyz, metrics
 
 // Answers.
 [[nodiscard]] inline HttpResponse json_answer(std::string body, int status = 200) {

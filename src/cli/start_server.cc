@@ -74,25 +74,64 @@ std::vector<serve::Setting> settings_of(const ServeConfig& config) {
   return settings;
 }
 
-disk::Result<std::unique_ptr<disk::Persistence>> open_disk(const ServeConfig& config,
+/// What one bucket has on disk, and how much memory it takes.
+struct DiskPlan {
+  std::string path;
+  size_t shards = 0;  ///< 0: those that are there
+  uint64_t quota_bytes = 0;
+  uint64_t disk_memory_bytes = 0;
+  uint64_t history_bytes = 0;  ///< for restoring moments between backups, which know the default bucket
+  store::EvictionPolicy eviction = store::EvictionPolicy::value;
+  bool durable_replies = false;
+};
+
+disk::Result<std::unique_ptr<disk::Persistence>> open_disk(const ServeConfig& config, const DiskPlan& plan,
                                                            const store::BucketOptions& bucket,
                                                            const std::shared_ptr<disk::Files>& files) {
   disk::PersistenceOptions options;
-  options.directory.path = config.data;
+  options.directory.path = plan.path;
   options.directory.files = files;
-  if (config.disk_shards != 0) options.directory.shards = static_cast<uint32_t>(config.disk_shards);
-  options.directory.memory_bytes = disk_memory(config);
-  options.directory.history_bytes = config.history_bytes;
+  if (plan.shards != 0) options.directory.shards = static_cast<uint32_t>(plan.shards);
+  options.directory.memory_bytes = plan.disk_memory_bytes;
+  options.directory.history_bytes = plan.history_bytes;
   options.bucket = bucket;
   options.bucket.type = store::BucketType::persistent;
-  options.bucket.eviction =
-      config.eviction == Eviction::full ? store::EvictionPolicy::full : store::EvictionPolicy::value;
-  options.bucket.quota_bytes = config.memory_bytes - disk_memory(config);
-  options.linger = config.durability == Durability::disk ? std::chrono::milliseconds(0) : config.flush_linger;
+  options.bucket.eviction = plan.eviction;
+  options.bucket.quota_bytes = plan.quota_bytes;
+  options.linger = plan.durable_replies ? std::chrono::milliseconds(0) : config.flush_linger;
   // What is dirty cannot be evicted: most of the memory must be able to go.
   options.max_dirty_bytes = std::min<uint64_t>(config.max_unsaved_bytes, options.bucket.quota_bytes / 4);
   options.readers = static_cast<uint32_t>(config.disk_readers);
   return disk::Persistence::open(std::move(options));
+}
+
+DiskPlan plan_of_default(const ServeConfig& config) {
+  DiskPlan plan{.path = config.data, .shards = config.disk_shards};
+  plan.disk_memory_bytes = disk_memory(config);
+  plan.history_bytes = config.history_bytes;
+  plan.quota_bytes = config.memory_bytes - disk_memory(config);
+  if (config.eviction == Eviction::full) plan.eviction = store::EvictionPolicy::full;
+  plan.durable_replies = config.durability == Durability::disk;
+  return plan;
+}
+
+/// The buckets besides the default one: of those that are on disk each has little of it for itself.
+serve::BucketsOptions buckets_of(const ServeConfig& config, const store::BucketOptions& cache,
+                                 const std::shared_ptr<disk::Files>& files) {
+  constexpr uint64_t kDiskMemoryBytes = 8 << 20;
+  serve::BucketsOptions options;
+  options.cache = cache;
+  if (!config.persistent) return options;
+  options.folder = config.data;
+  options.open_disk = [config, cache, files](const std::string& folder,
+                                             const serve::BucketSettings& settings) {
+    DiskPlan plan{.path = folder, .shards = 1, .quota_bytes = settings.quota_bytes};
+    plan.disk_memory_bytes = kDiskMemoryBytes;
+    if (settings.eviction == "fullEviction") plan.eviction = store::EvictionPolicy::full;
+    plan.durable_replies = settings.persists_replies();
+    return open_disk(config, plan, cache, files);
+  };
+  return options;
 }
 
 }  // namespace
@@ -154,8 +193,9 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   std::random_device random;
   options.bucket.cache.hash_seed = (uint64_t{random()} << 32) | random();
   options.settings = settings_of(config);
+  options.buckets = buckets_of(config, options.bucket.cache, files);
   if (config.persistent) {
-    auto disk = open_disk(config, options.bucket.cache, files);
+    auto disk = open_disk(config, plan_of_default(config), options.bucket.cache, files);
     if (!disk) return base::fail(StartError{disk.error().message, exit_code_of(disk.error().kind)});
     options.bucket.disk = std::move(*disk);
     options.control = control_path(config.data);

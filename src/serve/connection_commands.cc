@@ -59,18 +59,27 @@ void handle_error_map(Session& session, const BinaryCommand&, const BinaryReques
 }
 
 void handle_select_bucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  const std::shared_ptr<ServedBucket>& bucket = session.engine().bucket;
-  if (request.key != bucket->name())
-    return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
-  if (!session.may_select(*bucket))
+  if (session.has_held_replies())
+    return reply_binary_error(session, request.header, BinaryStatus::temporary_failure);
+  auto bucket = session.engine().buckets.enter(request.key, session.connection().spool());
+  if (bucket == nullptr) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  if (!session.may_select(*bucket)) {
+    const auto guests = bucket->guests();
+    const bool is_guest = bucket != session.engine().bucket;
+    bucket.reset();
+    if (is_guest) guests->leave();
     return reply_binary_error(session, request.header, BinaryStatus::no_access);
-  session.select();
+  }
+  session.select(std::move(bucket));
   answer_success(session, request.header);
 }
 
 void handle_list_buckets(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  const ServedBucket& bucket = *session.engine().bucket;
-  answer_value(session, request.header, session.may_select(bucket) ? bucket.name() : std::string_view());
+  std::string names;
+  session.engine().buckets.visit([&](const ServedBucket& bucket) {
+    if (session.may_select(bucket)) names += (names.empty() ? "" : " ") + bucket.name();
+  });
+  answer_value(session, request.header, names);
 }
 
 // The extras are the configuration that the client has: nothing is sent to who has the newest.

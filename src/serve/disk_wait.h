@@ -54,6 +54,8 @@ class DiskWait {
     fetch_failed_ = false;
     room_tries_ = 0;
   }
+  /// There are writes that are to be on disk before their replies leave, and may not be.
+  [[nodiscard]] bool has_written() const noexcept { return !written_.empty() || moment_written_; }
   /// The request that was just handled has to run again.
   [[nodiscard]] bool retrying() const noexcept { return retrying_; }
   /// The session has handled what it could: suspends the connection if something is to be waited for, and

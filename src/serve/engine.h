@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "net/front_end.h"
+#include "serve/buckets.h"
 #include "serve/cluster_config.h"
 #include "serve/counters.h"
 #include "serve/live_log.h"
@@ -32,6 +33,7 @@ struct Setting {
 struct Engine {
   /// What clients work on that select no bucket: those of memcached's protocols.
   const std::shared_ptr<ServedBucket>& bucket;
+  Buckets& buckets;
   const base::Clock& clock;
   LiveLog& log;
   const std::vector<std::unique_ptr<CommandCounters>>& counters;  ///< one for each loop

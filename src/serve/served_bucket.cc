@@ -22,14 +22,40 @@ ServedBucket::ServedBucket(ServedBucketOptions options, const base::Clock& clock
       cache_(disk_ == nullptr ? std::make_unique<store::Bucket>(options.cache) : nullptr),
       bucket_(disk_ == nullptr ? *cache_ : disk_->bucket()),
       durable_replies_(options.durable_replies),
+      always_durable_(options.durable_replies && !options.settings.persists_replies()),
+      observer_(options.observer),
       uploads_(bucket_.quota_bytes() / 2),
       collections_(bucket_, disk_.get(), clock),
       sweeper_(std::make_unique<store::Sweeper>(bucket_, clock)) {
   bucket_.set_eviction_observer(options.observer);
+  BucketSettings settings = std::move(options.settings);
+  settings.quota_bytes = bucket_.quota_bytes();
+  if (disk_ != nullptr) {
+    settings.eviction =
+        bucket_.eviction_policy() == store::EvictionPolicy::full ? "fullEviction" : "valueOnly";
+  } else if (settings.on_disk()) {
+    settings.type = "ephemeral";
+    settings.eviction = options.cache.evict ? "nruEviction" : "noEviction";
+  }
+  set_settings(std::move(settings));
 }
 
 ServedBucket::~ServedBucket() {
   end();
+  if (tell_destroyed_) tell_destroyed_();
+}
+
+BucketSettings ServedBucket::settings() const {
+  const base::MutexLock lock(mutex_);
+  return settings_;
+}
+
+void ServedBucket::set_settings(BucketSettings settings) {
+  settings.name = name_;
+  settings.uuid = uuid_;
+  durable_replies_.store(always_durable_ || settings.persists_replies(), std::memory_order_relaxed);
+  const base::MutexLock lock(mutex_);
+  settings_ = std::move(settings);
 }
 
 void ServedBucket::start() {

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "base/clock.h"
 #include "disk/persistence.h"
+#include "serve/bucket_guests.h"
+#include "serve/bucket_settings.h"
 #include "serve/collections.h"
 #include "serve/upload.h"
 #include "store/bucket.h"
@@ -23,6 +27,8 @@ struct ServedBucketOptions {
   std::unique_ptr<disk::Persistence> disk = {};  ///< opened and not started; null: a cache
   bool durable_replies = false;  ///< replies to writes wait until these are on disk; with `disk`
   store::EvictionObserver* observer = nullptr;  ///< lives longer
+  /// Besides name, uuid and quota, which are those of above.
+  BucketSettings settings = {};
 };
 
 /// A bucket with everything that works on it: its disk, its sweeper, and how much memory uploads may hold.
@@ -47,7 +53,18 @@ class ServedBucket {
   [[nodiscard]] store::Bucket& bucket() const noexcept { return bucket_; }
   /// Null in front of a cache.
   [[nodiscard]] disk::Persistence* disk() const noexcept { return disk_.get(); }
-  [[nodiscard]] bool durable_replies() const noexcept { return durable_replies_; }
+  /// Of who selects it from now on.
+  [[nodiscard]] bool durable_replies() const noexcept {
+    return durable_replies_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] store::EvictionObserver* observer() const noexcept { return observer_; }
+  [[nodiscard]] BucketSettings settings() const EXCLUDES(mutex_);
+  /// Name and uuid stay what they are.
+  void set_settings(BucketSettings settings) EXCLUDES(mutex_);
+  /// Those that have selected it, where it may be removed.
+  [[nodiscard]] const std::shared_ptr<BucketGuests>& guests() const noexcept { return guests_; }
+  /// Called once, by the thread that lets go of it last, when nothing of it is left.
+  void when_destroyed(std::function<void()> tell) { tell_destroyed_ = std::move(tell); }
   [[nodiscard]] Collections& collections() const noexcept { return collections_; }
   [[nodiscard]] UploadBudget& uploads() const noexcept { return uploads_; }
 
@@ -58,7 +75,13 @@ class ServedBucket {
   std::unique_ptr<disk::Persistence> disk_;
   const std::unique_ptr<store::Bucket> cache_;  // null with a disk, which has its own
   store::Bucket& bucket_;
-  const bool durable_replies_;
+  std::atomic<bool> durable_replies_;
+  const bool always_durable_;
+  store::EvictionObserver* const observer_;
+  const std::shared_ptr<BucketGuests> guests_ = std::make_shared<BucketGuests>();
+  std::function<void()> tell_destroyed_;
+  mutable base::Mutex mutex_;
+  BucketSettings settings_ GUARDED_BY(mutex_);
   mutable UploadBudget uploads_;
   mutable Collections collections_;
   std::unique_ptr<store::Sweeper> sweeper_;

@@ -43,8 +43,20 @@ Server::Server(ServerOptions&& options)
       logins_(*users_, audit_, clock_),
       log_(clock_),
       bucket_(std::make_shared<ServedBucket>(observed(std::move(options.bucket), log_), clock_)),
-      engine_{bucket_,     clock_, log_,    counters_, settings_, front_end_,
-              baseline_,   node_,  *users_, logins_,   audit_,    options.allow_anonymous,
+      buckets_(bucket_, std::move(options.buckets), clock_),
+      engine_{bucket_,
+              buckets_,
+              clock_,
+              log_,
+              counters_,
+              settings_,
+              front_end_,
+              baseline_,
+              node_,
+              *users_,
+              logins_,
+              audit_,
+              options.allow_anonymous,
               clock_.now()} {
   for (size_t i = 0; i < std::max<size_t>(options.front_end.threads, 1); ++i) {
     counters_.push_back(std::make_unique<CommandCounters>());
@@ -61,6 +73,8 @@ base::Result<std::unique_ptr<Server>, base::Error> Server::open(ServerOptions op
   const net::FrontEndOptions front_end = options.front_end;
   std::string control = options.control;
   std::unique_ptr<Server> server(new Server(std::move(options)));
+  if (const auto opened = server->buckets_.open(); !opened)
+    return base::fail(base::Error{opened.error().message});
   auto opened = net::FrontEnd::open(front_end, [server = server.get()](size_t loop) {
     return std::make_unique<Session>(server->engine_, *server->counters_[loop]);
   });
@@ -72,7 +86,7 @@ base::Result<std::unique_ptr<Server>, base::Error> Server::open(ServerOptions op
 }
 
 void Server::run() {
-  bucket_->start();
+  buckets_.start();
   if (disk() != nullptr && !control_path_.empty()) open_control_socket(control_path_);
   front_end_->run();
 }
@@ -96,14 +110,14 @@ void Server::end_control() {
 disk::Result<void> Server::close() {
   end_control();
   front_end_->stop();
-  return bucket_->close();
+  return buckets_.close();
 }
 
 // Those who wake connections end before the loops that own these.
 Server::~Server() {
   end_control();
   if (front_end_ != nullptr) front_end_->stop();
-  bucket_->end();
+  buckets_.end();
   front_end_.reset();
 }
 

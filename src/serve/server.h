@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "net/front_end.h"
 #include "serve/backup_job.h"
+#include "serve/buckets.h"
 #include "serve/engine.h"
 #include "serve/served_bucket.h"
 
@@ -15,7 +16,8 @@ namespace bobbin::serve {
 
 struct ServerOptions {
   net::FrontEndOptions front_end;
-  ServedBucketOptions bucket;
+  ServedBucketOptions bucket;  ///< the default one
+  BucketsOptions buckets;
   /// Where commands to the server itself come in, a path. Only with a disk; empty: nowhere.
   std::string control;
   Node node;
@@ -70,6 +72,7 @@ class Server {
   Logins logins_;
   LiveLog log_;
   const std::shared_ptr<ServedBucket> bucket_;
+  Buckets buckets_;
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   StatBaseline baseline_;
   std::unique_ptr<net::FrontEnd> front_end_;  // set before its threads run; destroyed first, see ~Server

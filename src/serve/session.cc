@@ -10,14 +10,14 @@ namespace bobbin::serve {
 
 void Session::on_open(net::Connection& connection) {
   connection_ = &connection;
-  if (served_->disk() != nullptr)
-    disk_ = std::make_unique<DiskWait>(*served_->disk(), connection, served_->durable_replies());
+  wait_for_disk_of_bucket();
   if (log().wants(kWatchConnections)) log().connection_opened(connection.status().peer, id());
 }
 
 void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
   upload_.reset();
   disk_.reset();
+  leave_bucket();
   if (watching_) log().remove_closed();
   if (!log().wants(kWatchConnections)) return;
   static constexpr std::string_view kReasons[] = {"normal",       "normal",  "error",
@@ -131,6 +131,40 @@ void Session::work_out_access() {
   access_ = access_to(*served_);
 }
 
+void Session::select(std::shared_ptr<ServedBucket> bucket) {
+  selected_ = true;
+  if (bucket == served_) {
+    if (is_guest_) bucket->guests()->leave();  // it has entered twice
+    return;
+  }
+  leave_bucket();
+  is_guest_ = bucket != engine_.bucket;
+  served_ = std::move(bucket);
+  access_generation_ = 0;
+  manifest_.reset();
+  wait_for_disk_of_bucket();
+}
+
+// Whoever removes the bucket waits for this: nothing of it may be held afterwards, so that it does not end
+// here.
+void Session::leave_bucket() {
+  upload_.reset();
+  suspended_.reset();
+  disk_.reset();
+  if (!std::exchange(is_guest_, false)) return;
+  const auto guests = served_->guests();
+  served_ = engine_.bucket;
+  access_generation_ = 0;
+  manifest_.reset();
+  guests->leave();
+}
+
+void Session::wait_for_disk_of_bucket() {
+  disk_.reset();
+  if (served_->disk() != nullptr)
+    disk_ = std::make_unique<DiskWait>(*served_->disk(), *connection_, served_->durable_replies());
+}
+
 void Session::read_manifest() {
   // In this order: the next call sees a change that comes in between.
   manifest_generation_ = served_->collections().generation();
@@ -231,7 +265,12 @@ void Session::on_landed(net::Connection&, size_t n) {
   if (disk_ != nullptr) disk_->settle();
 }
 
-void Session::on_resumed(net::Connection&) {
+void Session::on_resumed(net::Connection& connection) {
+  if (is_guest_ && served_->guests()->is_evicting()) {
+    leave_bucket();
+    quitting_ = true;
+    return connection.close_now(net::CloseReason::by_receiver);
+  }
   if (disk_ == nullptr || !disk_->resumed() || !upload_complete_) return;
   read_clock();
   finish_upload();

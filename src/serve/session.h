@@ -42,8 +42,10 @@ class Session final : public net::Receiver {
   /// HELLO: from here on this is a client of Couchbase's protocol, and has to select a bucket if it knows
   /// how to. What it had agreed on before is over.
   void greet(wire::FeatureSet features);
-  /// The client has selected the bucket that served() is: there is one.
-  void select() noexcept { selected_ = true; }
+  /// The client has selected a bucket, which this connection has entered (Buckets::enter).
+  void select(std::shared_ptr<ServedBucket> bucket);
+  /// Writes to the bucket wait for the disk, and their replies for these: another cannot be selected now.
+  [[nodiscard]] bool has_held_replies() const noexcept { return disk_ != nullptr && disk_->has_written(); }
   /// False: the client has to select one first.
   [[nodiscard]] bool has_bucket() const noexcept { return selected_; }
   /// What the user may do in the bucket that is selected, as users and roles are now.
@@ -169,6 +171,8 @@ class Session final : public net::Receiver {
   }
   void work_out_access();
   void read_manifest();
+  void leave_bucket();
+  void wait_for_disk_of_bucket();
   [[nodiscard]] Access access_to(const ServedBucket& bucket) const;
 
   struct Suspended {
@@ -195,6 +199,7 @@ class Session final : public net::Receiver {
   std::string_view following_;
   std::optional<wire::Dialect> dialect_;
   bool selected_ = true;
+  bool is_guest_ = false;  // of served_, which may be removed
   bool quitting_ = false;
   bool watching_ = false;
   bool upload_line_end_ = false;

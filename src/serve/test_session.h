@@ -136,6 +136,7 @@ class TestEngine {
   [[nodiscard]] const ServedBucket& served() const noexcept { return *served_; }
   [[nodiscard]] Collections& collections() const noexcept { return served_->collections(); }
   [[nodiscard]] Users& users() noexcept { return *users_; }
+  [[nodiscard]] Buckets& buckets() noexcept { return buckets_; }
   [[nodiscard]] Node& node() noexcept { return node_; }
 
   [[nodiscard]] std::map<std::string_view, uint64_t> counts() const {
@@ -167,6 +168,7 @@ class TestEngine {
   std::shared_ptr<ServedBucket> served_;
   store::Bucket& bucket_ = served_->bucket();
   LiveLog log_{clock_};
+  Buckets buckets_{served_, {.cache = {.vbuckets = 4}}, clock_};
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   std::vector<Setting> settings_;
   std::unique_ptr<net::FrontEnd> front_end_;
@@ -175,8 +177,8 @@ class TestEngine {
   AuditLog audit_{AuditOptions{.clock = &clock_}};
   Logins logins_{*users_, audit_, clock_};
   Node node_{.cluster_uuid = "c0ffee"};
-  const Engine engine_{served_, clock_,  log_,    counters_, settings_, front_end_,  baseline_,
-                       node_,   *users_, logins_, audit_,    false,     clock_.now()};
+  const Engine engine_{served_,   buckets_, clock_,  log_,    counters_, settings_, front_end_,
+                       baseline_, node_,    *users_, logins_, audit_,    false,     clock_.now()};
 };
 
 /// Replies without the statistics, which tell of the process and of the moment too.

@@ -126,12 +126,42 @@ test('documents of one name are apart in each collection, and go with it', async
   await bucket.collections().dropScope('shop');
 });
 
+test('buckets are made, used, changed, emptied and dropped', async () => {
+  for (const bucketType of [couchbase.BucketType.Couchbase, couchbase.BucketType.Ephemeral]) {
+    const buckets = cluster.buckets();
+    await buckets.createBucket({ name: 'second', ramQuotaMB: 100, bucketType, numReplicas: 0, flushEnabled: true });
+    await assert.rejects(
+      buckets.createBucket({ name: 'second', ramQuotaMB: 100, bucketType }), couchbase.BucketExistsError,
+    );
+    const settings = await buckets.getBucket('second');
+    assert.strictEqual(settings.bucketType, bucketType);
+    assert.strictEqual(settings.ramQuotaMB, 100);
+    assert.strictEqual(settings.flushEnabled, true);
+    assert.deepStrictEqual((await buckets.getAllBuckets()).map(({ name }) => name), ['default', 'second']);
+
+    const documents = cluster.bucket('second').defaultCollection();
+    await documents.upsert('k', bucketType);
+    assert.strictEqual((await documents.get('k')).content, bucketType);
+    assert.strictEqual((await cluster.bucket('default').defaultCollection().exists('k')).exists, false);
+    await buckets.flushBucket('second');
+    assert.strictEqual((await documents.exists('k')).exists, false);
+    await buckets.updateBucket({ ...settings, ramQuotaMB: 110, flushEnabled: false });
+    assert.strictEqual((await buckets.getBucket('second')).ramQuotaMB, 110);
+    await assert.rejects(buckets.flushBucket('second'), couchbase.BucketNotFlushableError);
+    await buckets.dropBucket('second');
+    await assert.rejects(buckets.getBucket('second'), couchbase.BucketNotFoundError);
+    await assert.rejects(buckets.dropBucket('second'), couchbase.BucketNotFoundError);
+    await cluster.close();
+    cluster = await couchbase.connect(url, { ...login, timeouts });
+  }
+});
+
 test('a wrong password is told so', async () => {
   assert.strictEqual((await get('/pools', { auth: 'Administrator:wrong' })).status, 401);
 });
 
 test('who watches can tell that it lives, and what it does', async () => {
-  await cluster.bucket('default').defaultCollection().upsert('watched', 1);
+  for (let i = 0; i < 20; ++i) await cluster.bucket('default').defaultCollection().upsert('watched', i);
   assert.strictEqual((await get('/livez')).status, 200);
   assert.strictEqual((await get('/readyz')).status, 200);
   const { status, headers, text } = await get('/metrics');

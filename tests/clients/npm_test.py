@@ -39,7 +39,8 @@ class NpmClients(unittest.TestCase):
 
     def run_couchbase(self, script, *, threads):
         with tempfile.TemporaryDirectory(prefix="bobbin-sdk-") as folder:
-            self.run_script(script, threads=threads, http=True, dev=True, data=os.path.join(folder, "data"))
+            data = os.path.join(folder, "data")
+            self.run_script(script, threads=threads, http=True, dev=True, memory="1G", data=data)
 
     def test_couchbase_one_thread(self):
         self.run_couchbase("couchbase_test.js", threads=1)

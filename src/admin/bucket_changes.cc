@@ -1,0 +1,180 @@
+// Buckets are made, changed, emptied and removed (docs.couchbase.com, "Buckets API").
+
+#include <charconv>
+#include <functional>
+
+#include "admin/bucket_text.h"
+#include "admin/config_streams.h"
+#include "admin/json_writer.h"
+#include "admin/route.h"
+#include "serve/buckets.h"
+
+namespace bobbin::admin {
+namespace {
+
+using serve::BucketError;
+using serve::BucketSettings;
+
+HttpResponse refuse(std::string_view field, std::string_view why) {
+  JsonWriter json;
+  json.begin_object().key("errors").begin_object().member(field, why).end();
+  json.key("summaries").begin_object().end().end();
+  return json_answer(json.take(), 400);
+}
+
+/// Writes down what was done, or why not, and makes the answer of it.
+HttpResponse tell(const Call& call, std::string_view action, const std::string& name,
+                  const serve::Buckets::Done& done, int status) {
+  const std::string_view detail = done ? std::string_view() : std::string_view(done.error().message);
+  call.engine().audit.admin({call.user, call.peer, action, name, done.has_value(), detail});
+  if (done) {
+    call.admin.streams.changed();
+    return json_answer("", status);
+  }
+  const BucketError& error = done.error();
+  switch (error.kind) {
+    case BucketError::Kind::missing:
+      return missing();
+    case BucketError::Kind::no_flush:
+      return json_answer(R"({"_":"Flush is disabled for the bucket"})", 400);
+    case BucketError::Kind::disk:
+      return text_answer(error.message + "\n", 500);
+    case BucketError::Kind::invalid:
+    case BucketError::Kind::exists:
+      break;
+  }
+  return refuse(error.field, error.message);
+}
+
+std::optional<uint64_t> number_of(const std::string& text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return number;
+}
+
+bool is_true(const std::string& text) {
+  return text == "1" || text == "true";
+}
+
+/// A field of the form: false when its value cannot be.
+struct Field {
+  std::string_view name;
+  std::string_view why;
+  bool (*read)(const std::string& text, BucketSettings& settings);
+};
+
+bool read_quota(const std::string& text, BucketSettings& settings) {
+  constexpr uint64_t kMostMiB = uint64_t{1} << 30;
+  const auto mib = number_of(text);
+  if (!mib || *mib > kMostMiB) return false;
+  settings.quota_bytes = *mib << 20;
+  return true;
+}
+
+bool read_replicas(const std::string& text, BucketSettings& settings) {
+  const auto replicas = number_of(text);
+  if (!replicas || *replicas > 3) return false;
+  settings.replicas = static_cast<uint32_t>(*replicas);
+  return true;
+}
+
+bool is_none(const std::string& text, BucketSettings&) {
+  return text.empty() || text == "0" || text == "false";
+}
+
+constexpr Field kFields[] = {
+    {"ramQuotaMB", "The RAM Quota must be a number of MiB", read_quota},
+    {"ramQuota", "The RAM Quota must be a number of MiB", read_quota},
+    {"replicaNumber", "Replica number must be 0 to 3", read_replicas},
+    {"flushEnabled", "",
+     [](const std::string& text, BucketSettings& settings) {
+       settings.flush_enabled = is_true(text);
+       return true;
+     }},
+    {"evictionPolicy", "",
+     [](const std::string& text, BucketSettings& settings) {
+       settings.eviction = text;
+       return true;
+     }},
+    {"compressionMode", "",
+     [](const std::string& text, BucketSettings& settings) {
+       settings.compression = text;
+       return true;
+     }},
+    {"durabilityMinLevel", "",
+     [](const std::string& text, BucketSettings& settings) {
+       settings.durability_min = text;
+       return true;
+     }},
+    // What is asked for and cannot be done is refused.
+    {"maxTTL", "Buckets have no longest time to live here; collections have", is_none},
+    {"conflictResolutionType", "Conflict resolution type must be 'seqno'",
+     [](const std::string& text, BucketSettings&) { return text == "seqno"; }},
+    {"historyRetentionCollectionDefault", "There is no history of changes here", is_none},
+    {"historyRetentionBytes", "There is no history of changes here", is_none},
+    {"historyRetentionSeconds", "There is no history of changes here", is_none},
+};
+
+/// What the form says, over what there is; otherwise the answer.
+std::optional<HttpResponse> read_form(const Form& form, BucketSettings& settings) {
+  for (const Field& field : kFields) {
+    const std::string* const text = form_value(form, field.name);
+    if (text != nullptr && !field.read(*text, settings)) return refuse(field.name, field.why);
+  }
+  return std::nullopt;
+}
+
+HttpResponse handle_create(const Call& call) {
+  const auto form = parse_form(call.request.body);
+  if (!form) return refuse("_", "The body is no form");
+  BucketSettings settings;
+  const std::string* const name = form_value(*form, "name");
+  if (name == nullptr) return refuse("name", "Bucket name needs to be specified");
+  settings.name = *name;
+  if (const std::string* type = form_value(*form, "bucketType")) settings.type = *type;
+  if (settings.type == "couchbase") settings.type = "membase";
+  if (settings.type == "ephemeral") settings.eviction = "noEviction";
+  if (settings.type == "memcached") settings.eviction = "nruEviction";
+  if (auto refused = read_form(*form, settings)) return std::move(*refused);
+  return tell(call, "create bucket", settings.name, call.engine().buckets.create(settings), 202);
+}
+
+HttpResponse handle_change(const Call& call) {
+  const auto form = parse_form(call.request.body);
+  if (!form) return refuse("_", "The body is no form");
+  BucketSettings settings;
+  {
+    // Not kept: whoever removes it waits for us.
+    const auto bucket = find_bucket(call.engine(), call.names[0]);
+    if (bucket == nullptr) return missing();
+    settings = bucket->settings();
+    if (bucket == call.engine().bucket) settings.quota_bytes = bucket->bucket().quota_bytes();
+  }
+  if (auto refused = read_form(*form, settings)) return std::move(*refused);
+  return tell(call, "change bucket", settings.name, call.engine().buckets.change(settings), 200);
+}
+
+HttpResponse handle_remove(const Call& call) {
+  return tell(call, "remove bucket", call.names[0], call.engine().buckets.remove(call.names[0]), 200);
+}
+
+HttpResponse handle_flush(const Call& call) {
+  return tell(call, "flush bucket", call.names[0], call.engine().buckets.flush(call.names[0]), 200);
+}
+
+constexpr Route kRoutes[] = {
+    {"POST", "/pools/default/buckets", Door::users, serve::kCreateBuckets, handle_create, true},
+    {"POST", "/pools/default/buckets/{bucket}", Door::bucket, serve::kManageBucket, handle_change, true},
+    {"DELETE", "/pools/default/buckets/{bucket}", Door::bucket, serve::kManageBucket, handle_remove, true},
+    {"POST", "/pools/default/buckets/{bucket}/controller/doFlush", Door::bucket, serve::kFlush, handle_flush,
+     true},
+};
+
+}  // namespace
+
+std::span<const Route> bucket_change_routes() {
+  return kRoutes;
+}
+
+}  // namespace bobbin::admin
