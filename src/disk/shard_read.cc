@@ -120,6 +120,8 @@ Result<std::vector<VBucketState>> Shard::states() const {
       return base::fail(impl_->undecodable("the state of a vbucket", impl_->rows));
     states.push_back(std::move(*state));
   }
+  // Before the next seek: it forgets what it has not seen.
+  if (!rows->status().ok()) return base::fail(impl_->error_of(rows->status()));
   const std::string collections(1, kCollectionPrefix);
   auto of = states.begin();
   for (rows->Seek(collections); rows->Valid() && rows->key().starts_with(collections); rows->Next()) {
