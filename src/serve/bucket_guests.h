@@ -1,11 +1,11 @@
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstddef>
+#include <cstdint>
 #include <mutex>
-#include <vector>
+#include <unordered_map>
+#include <utility>
 
 #include "net/spool.h"
 
@@ -16,22 +16,23 @@ namespace bobbin::serve {
 /// bucket before it says that it has left.
 class BucketGuests {
  public:
-  /// False: the bucket is being removed. The spool is resumed when the guest has to leave.
-  [[nodiscard]] bool enter(net::Spool spool) {
+  /// A number for leave(), never 0; or 0: the bucket is being removed. The spool is resumed when the guest
+  /// has to leave.
+  [[nodiscard]] uint64_t enter(net::Spool spool) {
     const std::lock_guard lock(mutex_);
-    if (is_evicting()) return false;
-    if (spools_.size() >= sweep_at_) {
-      std::erase_if(spools_, [](const net::Spool& guest) { return guest.closed(); });
-      sweep_at_ = std::max<size_t>(64, 2 * spools_.size());
-    }
-    spools_.push_back(std::move(spool));
-    ++count_;
-    return true;
+    if (is_evicting()) return 0;
+    spools_.emplace(++last_, std::move(spool));
+    return last_;
   }
   /// Having let go of the bucket.
-  void leave() {
+  void leave(uint64_t guest) {
     const std::lock_guard lock(mutex_);
-    if (--count_ == 0) left_.notify_all();
+    spools_.erase(guest);
+    if (spools_.empty()) left_.notify_all();
+  }
+  [[nodiscard]] size_t size() const {
+    const std::lock_guard lock(mutex_);
+    return spools_.size();
   }
   /// Cheap: what a guest asks when its spool was resumed.
   [[nodiscard]] bool is_evicting() const noexcept { return is_evicting_.load(std::memory_order_acquire); }
@@ -39,19 +40,17 @@ class BucketGuests {
   void evict() {
     std::unique_lock lock(mutex_);
     is_evicting_.store(true, std::memory_order_release);
-    for (net::Spool& guest : spools_)
-      guest.resume();
-    left_.wait(lock, [this] { return count_ == 0; });
-    spools_.clear();
+    for (auto& [number, spool] : spools_)
+      spool.resume();
+    left_.wait(lock, [this] { return spools_.empty(); });
   }
 
  private:
   std::atomic<bool> is_evicting_{false};
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable left_;
-  std::vector<net::Spool> spools_;  // with some that have closed
-  size_t sweep_at_ = 64;
-  size_t count_ = 0;
+  std::unordered_map<uint64_t, net::Spool> spools_;  // by number
+  uint64_t last_ = 0;
 };
 
 }  // namespace bobbin::serve

@@ -137,13 +137,16 @@ std::shared_ptr<ServedBucket> Buckets::find(std::string_view name) const {
   return found == buckets_.end() ? nullptr : *found;
 }
 
-std::shared_ptr<ServedBucket> Buckets::enter(std::string_view name, const net::Spool& spool) {
+Buckets::Entered Buckets::enter(std::string_view name, const net::Spool& spool) {
   // remove() takes a bucket off the list under this lock, and looks for guests after that.
   const base::MutexLock lock(mutex_);
   for (const auto& bucket : buckets_) {
-    if (bucket->name() == name) return bucket == first_ || bucket->guests()->enter(spool) ? bucket : nullptr;
+    if (bucket->name() != name) continue;
+    if (bucket == first_) return {bucket};
+    const uint64_t guest = bucket->guests()->enter(spool);
+    return guest != 0 ? Entered{bucket, guest} : Entered();
   }
-  return nullptr;
+  return {};
 }
 
 void Buckets::visit(const std::function<void(const ServedBucket&)>& visit) const {

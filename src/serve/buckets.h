@@ -68,10 +68,13 @@ class Buckets {
   // clients calls find() or all().
   /// Null when there is none of that name.
   [[nodiscard]] std::shared_ptr<ServedBucket> find(std::string_view name) const EXCLUDES(mutex_);
+  struct Entered {
+    std::shared_ptr<ServedBucket> bucket;  ///< null when there is none of that name
+    uint64_t guest = 0;                    ///< its number there; 0 in the default bucket
+  };
   /// As find(), for a connection that stays: `spool` is resumed when it has to go. It leaves by
   /// ServedBucket::guests, having let go of the bucket; the default one has no guests, because it stays.
-  [[nodiscard]] std::shared_ptr<ServedBucket> enter(std::string_view name, const net::Spool& spool)
-      EXCLUDES(mutex_);
+  [[nodiscard]] Entered enter(std::string_view name, const net::Spool& spool) EXCLUDES(mutex_);
   /// Calls `visit` for each, under a lock.
   void visit(const std::function<void(const ServedBucket&)>& visit) const EXCLUDES(mutex_);
   /// The default one, then the others by name.

@@ -239,5 +239,22 @@ TEST_F(GuestsTest, cannot_enter_what_is_not_there) {
   EXPECT_EQ(connection->replies().substr(24 + 6, 2), std::string("\0\1", 2));
 }
 
+// What a guest leaves behind goes with it, however often it comes back.
+TEST_F(BucketsTest, AGuestThatHasLeftIsNotRemembered) {
+  const auto buckets = make();
+  ASSERT_TRUE(buckets->create(in_memory("b")));
+  net::Loop loop{net::Limits{}};
+  TestEngine server(loop);
+  const auto client = server.connect();
+  for (int i = 0; i < 3; ++i) {
+    const Buckets::Entered entered = buckets->enter("b", client->spool());
+    ASSERT_NE(entered.guest, 0U);
+    entered.bucket->guests()->leave(entered.guest);
+  }
+  EXPECT_EQ(buckets->find("b")->guests()->size(), 0U);
+  EXPECT_EQ(buckets->enter("none", client->spool()).bucket, nullptr);
+  EXPECT_TRUE(buckets->remove("b"));
+}
+
 }  // namespace
 }  // namespace bobbin::serve

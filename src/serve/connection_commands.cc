@@ -61,30 +61,27 @@ void handle_error_map(Session& session, const BinaryCommand&, const BinaryReques
 void handle_select_bucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   if (session.has_held_replies())
     return reply_binary_error(session, request.header, BinaryStatus::temporary_failure);
-  auto bucket = session.engine().buckets.enter(request.key, session.connection().spool());
-  if (bucket == nullptr) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
-  if (!session.may_select(*bucket)) {
-    const auto guests = bucket->guests();
-    const bool is_guest = bucket != session.engine().bucket;
-    bucket.reset();
-    if (is_guest) guests->leave();
+  // Before it is told whether there is such a bucket.
+  if (!session.may_select(request.key))
     return reply_binary_error(session, request.header, BinaryStatus::no_access);
-  }
-  session.select(std::move(bucket));
+  auto entered = session.engine().buckets.enter(request.key, session.connection().spool());
+  if (entered.bucket == nullptr)
+    return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  session.select(std::move(entered));
   answer_success(session, request.header);
 }
 
 void handle_list_buckets(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   std::string names;
   session.engine().buckets.visit([&](const ServedBucket& bucket) {
-    if (session.may_select(bucket)) names += (names.empty() ? "" : " ") + bucket.name();
+    if (session.may_select(bucket.name())) names += (names.empty() ? "" : " ") + bucket.name();
   });
   answer_value(session, request.header, names);
 }
 
 // The extras are the configuration that the client has: nothing is sent to who has the newest.
 void handle_cluster_config(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  const bool of_bucket = session.has_bucket() && session.may_select(session.served());
+  const bool of_bucket = session.has_bucket() && session.may_select_here();
   if (!request.extras.empty()) {
     const auto epoch = static_cast<int64_t>(wire::load_big_endian<uint64_t>(request.extras.data()));
     const auto revision = static_cast<int64_t>(wire::load_big_endian<uint64_t>(request.extras.data() + 8));

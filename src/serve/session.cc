@@ -111,8 +111,12 @@ void Session::settle_times() {
   if (!retrying()) began_ns_ = 0;
 }
 
+bool Session::has_every_right() const {
+  return user_.empty() && (engine_.allow_anonymous || engine_.users.empty());
+}
+
 Access Session::access_to(const ServedBucket& bucket) const {
-  if (user_.empty() && (engine_.allow_anonymous || engine_.users.empty())) return Access::unlimited();
+  if (has_every_right()) return Access::unlimited();
   const auto manifest = bucket.collections().manifest();
   const auto id_of = [](const auto* found) {
     return found == nullptr ? std::nullopt : std::optional<uint32_t>(found->id);
@@ -131,15 +135,15 @@ void Session::work_out_access() {
   access_ = access_to(*served_);
 }
 
-void Session::select(std::shared_ptr<ServedBucket> bucket) {
+void Session::select(Buckets::Entered entered) {
   selected_ = true;
-  if (bucket == served_) {
-    if (is_guest_) bucket->guests()->leave();  // it has entered twice
+  if (entered.bucket == served_) {
+    if (entered.guest != 0) served_->guests()->leave(entered.guest);  // it has entered twice
     return;
   }
   leave_bucket();
-  is_guest_ = bucket != engine_.bucket;
-  served_ = std::move(bucket);
+  guest_ = entered.guest;
+  served_ = std::move(entered.bucket);
   access_generation_ = 0;
   manifest_.reset();
   wait_for_disk_of_bucket();
@@ -151,12 +155,13 @@ void Session::leave_bucket() {
   upload_.reset();
   suspended_.reset();
   disk_.reset();
-  if (!std::exchange(is_guest_, false)) return;
+  const uint64_t guest = std::exchange(guest_, 0);
+  if (guest == 0) return;
   const auto guests = served_->guests();
   served_ = engine_.bucket;
   access_generation_ = 0;
   manifest_.reset();
-  guests->leave();
+  guests->leave(guest);
 }
 
 void Session::wait_for_disk_of_bucket() {
@@ -171,8 +176,13 @@ void Session::read_manifest() {
   manifest_ = served_->collections().manifest();
 }
 
-bool Session::may_select(const ServedBucket& bucket) const {
-  return access_to(bucket).may_select();
+bool Session::may_select(std::string_view bucket) const {
+  if (has_every_right()) return true;
+  // A role for one collection is enough, whether or not the collection is there.
+  const CollectionIds ids{
+      .scope = [](std::string_view) { return std::optional<uint32_t>(0); },
+      .collection = [](std::string_view, std::string_view) { return std::optional<uint32_t>(0); }};
+  return engine_.users.access(user_, bucket, ids).may_select();
 }
 
 void Session::log_in(std::string user) {
@@ -266,7 +276,7 @@ void Session::on_landed(net::Connection&, size_t n) {
 }
 
 void Session::on_resumed(net::Connection& connection) {
-  if (is_guest_ && served_->guests()->is_evicting()) {
+  if (guest_ != 0 && served_->guests()->is_evicting()) {
     leave_bucket();
     quitting_ = true;
     return connection.close_now(net::CloseReason::by_receiver);

@@ -8,6 +8,7 @@
 
 #include "net/connection.h"
 #include "net/receiver.h"
+#include "serve/buckets.h"
 #include "serve/client.h"
 #include "serve/disk_wait.h"
 #include "serve/engine.h"
@@ -43,7 +44,7 @@ class Session final : public net::Receiver {
   /// how to. What it had agreed on before is over.
   void greet(wire::FeatureSet features);
   /// The client has selected a bucket, which this connection has entered (Buckets::enter).
-  void select(std::shared_ptr<ServedBucket> bucket);
+  void select(Buckets::Entered entered);
   /// Writes to the bucket wait for the disk, and their replies for these: another cannot be selected now.
   [[nodiscard]] bool has_held_replies() const noexcept { return disk_ != nullptr && disk_->has_written(); }
   /// False: the client has to select one first.
@@ -67,7 +68,13 @@ class Session final : public net::Receiver {
     if (found == nullptr) return Verdict::hidden;
     return everywhere ? Verdict::granted : access_.may(needs, found->scope, found->id);
   }
-  [[nodiscard]] bool may_select(const ServedBucket& bucket) const;
+  /// A bucket of this name, whether or not there is one.
+  [[nodiscard]] bool may_select(std::string_view bucket) const;
+  /// The one that is selected: something in it is allowed.
+  [[nodiscard]] bool may_select_here() {
+    renew_access();
+    return access_.may_select();
+  }
   /// A login was right. Whoever was logged in before is no longer.
   void log_in(std::string user);
   void log_out();
@@ -173,6 +180,7 @@ class Session final : public net::Receiver {
   void read_manifest();
   void leave_bucket();
   void wait_for_disk_of_bucket();
+  [[nodiscard]] bool has_every_right() const;
   [[nodiscard]] Access access_to(const ServedBucket& bucket) const;
 
   struct Suspended {
@@ -199,7 +207,7 @@ class Session final : public net::Receiver {
   std::string_view following_;
   std::optional<wire::Dialect> dialect_;
   bool selected_ = true;
-  bool is_guest_ = false;  // of served_, which may be removed
+  uint64_t guest_ = 0;  // of served_, where it may be removed (Buckets::Entered)
   bool quitting_ = false;
   bool watching_ = false;
   bool upload_line_end_ = false;
