@@ -201,7 +201,8 @@ constexpr BinaryCommand store_row(BinaryOpcode opcode, std::string_view name, wi
   return stores;
 }
 constexpr BinaryCommand counter_row(BinaryOpcode opcode, std::string_view name) {
-  BinaryCommand counter = writes(row(opcode, name, shapes::kArithmetic, handle_arithmetic));
+  // Its answer is the number, so it reads.
+  BinaryCommand counter = writes(row(opcode, name, shapes::kArithmetic, handle_arithmetic), kRead | kUpsert);
   counter.keeps_expiry = true;  // its expiry is for a counter that it makes
   return counter;
 }

@@ -64,6 +64,8 @@ BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& re
   if (!may_send_datatype(session, row, request.header.datatype)) return BinaryStatus::invalid_arguments;
   if (!row.needs_bucket) return BinaryStatus::success;
   if (!session.has_bucket()) return BinaryStatus::no_bucket;
+  // Not the configuration either, which NOT_MY_VBUCKET carries.
+  if (!session.may_select_here()) return BinaryStatus::no_access;
   if (request.header.vbucket_or_status >= session.bucket().vbucket_count())
     return BinaryStatus::not_my_vbucket;
   if (row.key != KeyKind::document) return BinaryStatus::success;

@@ -316,6 +316,31 @@ TEST_F(LoginTest, RolesSayWhatAUserMay) {
       BinaryStatus::no_access);
 }
 
+TEST_F(LoginTest, NothingIsToldOfABucketThatTheUserMayNotSelect) {
+  add_user("stranger", "data_reader[other]");
+  hello({Feature::collections});  // a client that does not select buckets
+  EXPECT_EQ(log_in("stranger", "secret"), BinaryStatus::success);
+  for (const BinaryOpcode opcode : {BinaryOpcode::get_all_vb_seqnos, BinaryOpcode::get_failover_log,
+                                    BinaryOpcode::collections_get_manifest, BinaryOpcode::get_vbucket})
+    EXPECT_EQ(status({.opcode = opcode}), BinaryStatus::no_access) << static_cast<int>(opcode);
+  const Reply elsewhere = ask({.opcode = BinaryOpcode::get, .key = "\0k"s, .vbucket = 0xffff});
+  EXPECT_EQ(elsewhere.status, BinaryStatus::no_access);
+  EXPECT_EQ(elsewhere.value.find("default"), std::string::npos);
+  for (const char* name : {"default", "none"})
+    EXPECT_EQ(status({.opcode = BinaryOpcode::select_bucket, .key = name}), BinaryStatus::no_access) << name;
+  EXPECT_EQ(status({.opcode = BinaryOpcode::select_bucket, .key = "other"}), BinaryStatus::key_not_found);
+}
+
+TEST_F(LoginTest, WhoMayOnlyWriteReadsNoCounters) {
+  add_user("writer", "data_writer[default]");
+  hello({});
+  EXPECT_EQ(log_in("writer", "secret"), BinaryStatus::success);
+  const std::string none(8, '\0');
+  EXPECT_EQ(
+      status({.opcode = BinaryOpcode::increment, .key = "n", .extras = none + none + "\xff\xff\xff\xff"}),
+      BinaryStatus::no_access);
+}
+
 TEST_F(LoginTest, TheTextProtocolIsClosedWhereThereAreUsers) {
   add_user("app", "admin");
   connect_again();
