@@ -121,8 +121,12 @@ void handle_random_key(Session& session, const BinaryCommand&, const BinaryReque
     return reply_binary_error(session, request.header, BinaryStatus::unknown_collection);
   uint64_t mixed = (session.now().unix_ns ^ session.counters().cmd_get.get() << 40) * 0xbf58476d1ce4e5b9;
   mixed ^= mixed >> 29;
-  const auto seen = session.bucket().any(mixed, collection, session.now());
-  if (!seen) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
+  bool gave_up = false;
+  const auto seen = session.bucket().any(mixed, collection, session.now(), gave_up);
+  if (!seen) {
+    return reply_binary_error(session, request.header,
+                              gave_up ? BinaryStatus::temporary_failure : BinaryStatus::key_not_found);
+  }
   const std::string name(seen->doc->key());
   auto found =
       session.bucket().fetch(seen->doc->doc_key(), {.cannot_win = true, .no_bump = true}, session.now());

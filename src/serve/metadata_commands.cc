@@ -105,8 +105,7 @@ void handle_all_seqnos(Session& session, const BinaryCommand&, const BinaryReque
     for (uint32_t vbucket = 0; vbucket < bucket.vbucket_count(); ++vbucket) {
       const auto number = static_cast<uint16_t>(vbucket);
       append_number(value, number);
-      append_number(value, collection ? bucket.collection_statistics(number)[*collection].high_seqno
-                                      : bucket.high_seqno(number));
+      append_number(value, collection ? bucket.high_seqno(number, *collection) : bucket.high_seqno(number));
     }
   }
   answer_value(session, request.header, value);

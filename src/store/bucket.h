@@ -102,8 +102,9 @@ class Bucket {
   void for_each(const std::function<bool(const Peeked&)>& visit, base::Now now);
 
   /// A live document of a collection, which one depends on `random`; with its value if it can be had without
-  /// the disk, and nothing if there is none. Looks at few documents where most are of that collection.
-  [[nodiscard]] std::optional<Peeked> any(uint64_t random, CollectionId collection, base::Now now);
+  /// the disk, and nothing if there is none, or if `gave_up`: some thousands were looked at, none of them it.
+  [[nodiscard]] std::optional<Peeked> any(uint64_t random, CollectionId collection, base::Now now,
+                                          bool& gave_up);
   /// The first `limit` names of a vbucket's documents from `start` on, in the order of bytes, of a
   /// collection. Goes through all documents in memory. Nothing when the disk may have others.
   [[nodiscard]] std::optional<std::vector<std::string>> names(uint16_t vbucket, DocKey start, size_t limit,
@@ -204,6 +205,8 @@ class Bucket {
   /// Wakes all flushers, also those that linger.
   void hurry_flushers() noexcept;
   [[nodiscard]] uint64_t high_seqno(uint16_t vbucket) const noexcept;
+  /// Of the last change of a collection; 0 when the vbucket does not know it.
+  [[nodiscard]] uint64_t high_seqno(uint16_t vbucket, CollectionId collection) const noexcept;
   [[nodiscard]] uint64_t persisted_seqno(uint16_t vbucket) const noexcept;
   /// The branches of the vbucket's history, the newest first, one at least. A cache has no history: a branch
   /// that no other start has.

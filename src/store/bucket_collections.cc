@@ -56,6 +56,10 @@ bool Bucket::sweep_dropped(uint32_t documents) {
   return dropped_vbucket_ < options_.vbuckets;
 }
 
+uint64_t Bucket::high_seqno(uint16_t vbucket, CollectionId collection) const noexcept {
+  return vbuckets_[vbucket].high_seqno_of(collection);
+}
+
 std::map<CollectionId, CollectionStatistics> Bucket::collection_statistics(
     std::optional<uint16_t> vbucket) const {
   std::map<CollectionId, CollectionStatistics> sums;

@@ -7,6 +7,13 @@
 
 namespace bobbin::store {
 
+namespace {
+
+// Documents, and places where there are none, that a search for any document looks at: it is on a loop.
+constexpr size_t kMostLookedAt = 4096;
+
+}  // namespace
+
 StoreResult Bucket::store_foreign(Draft& draft, const ForeignChange& change, base::Now now) {
   flush_if_due(now.unix_s());
   const Key at = locate(draft.doc_key());
@@ -21,18 +28,23 @@ RemoveResult Bucket::remove_foreign(DocKey key, const ForeignChange& change, bas
   return at.vbucket.remove_foreign(key, at.hash, change, options_.conflicts, now);
 }
 
-std::optional<Peeked> Bucket::any(uint64_t random, CollectionId collection, base::Now now) {
+std::optional<Peeked> Bucket::any(uint64_t random, CollectionId collection, base::Now now, bool& gave_up) {
   flush_if_due(now.unix_s());
+  gave_up = false;
+  size_t looked_at = 0;
   std::vector<Peeked> found;
   std::optional<Peeked> shell;
   for (uint32_t i = 0; i < options_.vbuckets; ++i) {
     VBucket& vbucket = vbuckets_[(random + i) % options_.vbuckets];
-    if (vbucket.items_hint() == 0) continue;
+    if (vbucket.items_hint() == 0 || !vbucket.has_documents_of(collection)) continue;
     // From somewhere in the middle, and then from the start: a bucket of the table may be empty.
     for (uint32_t cursor : {static_cast<uint32_t>(random >> 32) % HashTable::kEnd, uint32_t{0}}) {
       while (cursor != HashTable::kEnd) {
         found.clear();
         vbucket.walk(cursor, now.unix_s(), found);
+        looked_at += found.size() + 1;
+        gave_up = looked_at > kMostLookedAt;
+        if (gave_up) return shell;
         for (size_t j = 0; j < found.size(); ++j) {
           Peeked& seen = found[(random + j) % found.size()];
           if (!seen.doc || seen.doc->collection() != collection) continue;

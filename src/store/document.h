@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -107,7 +108,8 @@ class Document {
   [[nodiscard]] bool is_shell() const noexcept { return revision_and_account_ >= kNonResident; }
   [[nodiscard]] bool is_absent() const noexcept { return (revision_and_account_ & kAbsent) != 0; }
   void set_revision(uint64_t revision) noexcept {
-    revision_and_account_ = (revision_and_account_ & ~kRevisionMask) | (revision & kRevisionMask);
+    // One that somebody else gave it may be the highest: it must not begin anew, and lose to what is older.
+    revision_and_account_ = (revision_and_account_ & ~kRevisionMask) | std::min(revision, kRevisionMask);
   }
 
   [[nodiscard]] size_t attribute_bytes() const noexcept {

@@ -97,7 +97,9 @@ TEST_F(ForeignByTime, TheLaterChangeStays) {
 }
 
 TEST_F(ForeignTest, AnyDocumentAndTheNamesOfAVbucket) {
-  EXPECT_FALSE(bucket().any(5, kDefaultCollection, now()));
+  bool gave_up = true;
+  EXPECT_FALSE(bucket().any(5, kDefaultCollection, now(), gave_up));
+  EXPECT_FALSE(gave_up);
   std::set<std::string> all;
   for (int i = 0; i < 100; ++i) {
     set(numbered("k", i), "v");
@@ -105,7 +107,7 @@ TEST_F(ForeignTest, AnyDocumentAndTheNamesOfAVbucket) {
   }
   for (uint64_t i = 0; i < 50; ++i)
     EXPECT_TRUE(all.contains(
-        std::string(bucket().any(i * 0x123456789abcdef, kDefaultCollection, now())->doc->key())));
+        std::string(bucket().any(i * 0x123456789abcdef, kDefaultCollection, now(), gave_up)->doc->key())));
   std::set<std::string> named;
   for (uint16_t vbucket = 0; vbucket < 16; ++vbucket) {
     const auto names = bucket().names(vbucket, DocKey(kDefaultCollection, "k"), 1000, now());
@@ -119,7 +121,14 @@ TEST_F(ForeignTest, AnyDocumentAndTheNamesOfAVbucket) {
     EXPECT_EQ(bucket().names(vbucket, second, 1, now())->front(), second.name());
   }
   EXPECT_EQ(named, all);
-  EXPECT_FALSE(bucket().any(5, 8, now()));
+  EXPECT_FALSE(bucket().any(5, 8, now(), gave_up));
+}
+
+TEST_F(ForeignTest, TheHighestRevisionStaysTheHighest) {
+  constexpr uint64_t kHighest = (uint64_t{1} << 48) - 1;
+  EXPECT_EQ(store({.cas = 5, .revision = kHighest}), StoreStatus::stored);
+  EXPECT_EQ(set("k", "later").revision, kHighest);
+  EXPECT_EQ(store({.cas = 6, .revision = 7}), StoreStatus::exists);
 }
 
 }  // namespace

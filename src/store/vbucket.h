@@ -232,6 +232,9 @@ class alignas(64) VBucket {
   /// Nothing as long as the collection is there, or not all that was dropped is so on disk; otherwise a seqno
   /// that is above those of its documents.
   [[nodiscard]] std::optional<uint64_t> dropped_seqno_on_disk(CollectionId id) const noexcept;
+  [[nodiscard]] uint64_t high_seqno_of(CollectionId collection) const noexcept;
+  /// Documents of it that are in the table, none of them shells for certain.
+  [[nodiscard]] bool has_documents_of(CollectionId collection) const noexcept;
   void add_collections_to(std::map<CollectionId, CollectionStatistics>& sums) const;
 
   // Of persistent buckets; vbucket_persist.cc.

@@ -279,6 +279,26 @@ std::optional<uint64_t> VBucket::dropped_seqno_on_disk(CollectionId id) const no
   return persistent_->dropped_seqno;
 }
 
+uint64_t VBucket::high_seqno_of(CollectionId collection) const noexcept {
+  const base::MutexLock lock(mutex_);
+  if (collection == kDefaultCollection) return seqno_;
+  const CollectionCount* const count = collections_ == nullptr ? nullptr : collections_->find(collection);
+  return count == nullptr ? 0 : count->high_seqno;
+}
+
+bool VBucket::has_documents_of(CollectionId collection) const noexcept {
+  const base::MutexLock lock(mutex_);
+  if (collection != kDefaultCollection) {
+    const CollectionCount* const count = collections_ == nullptr ? nullptr : collections_->find(collection);
+    return count != nullptr && count->items != 0;
+  }
+  if (collections_ == nullptr) return items() != 0;
+  uint64_t others = 0;
+  for (const CollectionCount& count : collections_->counts)
+    others += count.items;
+  return items() > others;
+}
+
 void VBucket::add_collections_to(std::map<CollectionId, CollectionStatistics>& sums) const {
   const base::MutexLock lock(mutex_);
   CollectionStatistics& rest = sums[kDefaultCollection];

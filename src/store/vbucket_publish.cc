@@ -27,7 +27,7 @@ bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::option
   Document& document = *draft.document_;
   const Document* const replaced = old ? old.document() : nullptr;
   const uint64_t old_revision = old ? old.document()->revision() : 0;
-  document.revision_and_account_ |= (old_revision + 1) & Document::kRevisionMask;
+  document.set_revision(old_revision + 1);
   document.last_access_ = now.unix_s();
   if (old) {
     // A write is a use, too, but not one that a reader made.
