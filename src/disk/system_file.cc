@@ -90,6 +90,10 @@ Result<std::optional<std::string>> read_file(const std::string& path) {
 
 Result<void> replace_file(const std::string& path, std::string_view bytes, unsigned mode) {
   const std::string beside = path + ".new";
+  const std::string before = path + ".old";
+  // Opened before anything changes: with no descriptor left, nothing has.
+  const OpenFile folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.get() < 0) return base::fail(system_error(errno, folder_of(path), "open it"));
   // What an interrupted call left has the permissions that it was made with.
   if (::unlink(beside.c_str()) != 0 && errno != ENOENT)
     return base::fail(system_error(errno, beside, "remove it"));
@@ -100,9 +104,21 @@ Result<void> replace_file(const std::string& path, std::string_view bytes, unsig
     if (!write_all(file.get(), bytes)) return base::fail(system_error(errno, beside, "write it"));
     if (::fsync(file.get()) != 0) return base::fail(system_error(errno, beside, "sync it"));
   }
-  if (::rename(beside.c_str(), path.c_str()) != 0)
-    return base::fail(system_error(errno, path, "rename a file to it"));
-  return sync_folder(folder_of(path));
+  // What is there now comes back where the new one cannot be made to last: who is told of an error goes on as
+  // if nothing had happened.
+  ::unlink(before.c_str());
+  const bool is_kept = ::link(path.c_str(), before.c_str()) == 0;
+  const bool is_first = !is_kept && errno == ENOENT;
+  Result<void> done;
+  if (::rename(beside.c_str(), path.c_str()) != 0) {
+    done = base::fail(system_error(errno, path, "rename a file to it"));
+  } else if (::fsync(folder.get()) != 0) {
+    done = base::fail(system_error(errno, folder_of(path), "sync it"));
+    if (is_kept) (void)!::rename(before.c_str(), path.c_str());
+    if (is_first) ::unlink(path.c_str());
+  }
+  if (is_kept) ::unlink(before.c_str());
+  return done;
 }
 
 void give_to_owner_of_folder(int file, const std::string& path) {
