@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "admin/json_writer.h"
+#include "net/address.h"
 #include "serve/logins.h"
 
 namespace bobbin::admin {
@@ -23,7 +24,11 @@ std::string_view host_of(std::string_view authority) {
 }
 
 bool is_loopback_name(std::string_view host) {
-  return host == "localhost" || host == "[::1]" || host.starts_with("127.");
+  // Digits and dots to its end: a name such as 127.0.0.1.example leads wherever its owner wants, and is not
+  // looked up here.
+  if (host == "localhost" || host == "[::1]") return true;
+  return host.find_first_not_of("0123456789.") == std::string_view::npos &&
+         net::is_loopback({std::string(host), 0, {}});
 }
 
 /// Browsers send changes to wherever any page tells them to, with the name of that page as Origin. One of

@@ -125,6 +125,12 @@ TEST_F(UserCallsTest, PagesOfOtherHostsChangeNothing) {
     EXPECT_THAT(open.send("PUT", u_, form, "Origin: " + std::string(origin) + "\r\n"),
                 StartsWith("HTTP/1.1 403 "))
         << origin;
+  EXPECT_THAT(open.ask("PUT " + u_ +
+                       " HTTP/1.1\r\nHost: 127.0.0.1.evil:8091\r\nOrigin: http://127.0.0.1.evil:8091\r\n"
+                       "Content-Length: 22\r\n\r\n" +
+                       form),
+              StartsWith("HTTP/1.1 403 "))
+      << "a name that only begins like the loopback address";
   EXPECT_TRUE(open.server().users().empty());
   EXPECT_THAT(send("PUT", u_, form), StartsWith("HTTP/1.1 200 "));
   EXPECT_THAT(http_.send("DELETE", u_, "", admin_ + "Origin: http://b\r\n"), StartsWith("HTTP/1.1 200 "))
