@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace bobbin::cli {
 namespace {
@@ -92,6 +93,8 @@ void BenchConnection::send_window(uint64_t now_ns) {
 void BenchConnection::write(const BenchRequest& request, std::span<const uint32_t> keys) {
   const BenchWriter& writer = *worker_.plan().writer;
   net::Output& out = connection_->out();
+  // With the first request, so that what is answered to it comes while one is in flight.
+  if (!std::exchange(greeted_, true)) out.append(writer.greeting());
   if (!request.is_set) {
     char* const begin = out.reserve(writer.max_get_bytes(keys.size()));
     out.commit(static_cast<size_t>(writer.write_get(begin, keys) - begin));

@@ -46,6 +46,7 @@ class BenchConnection final : public net::Receiver {
   net::Connection* connection_ = nullptr;  // from on_open to on_closed
   const std::unique_ptr<BenchReader> reader_;
   BenchError why_closed_ = BenchError::disconnected;
+  bool greeted_ = false;
 
   // A ring of requests and their keys. The positions only grow, and wrap around; done_ to sent_ are in
   // flight.

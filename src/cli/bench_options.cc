@@ -113,7 +113,7 @@ Parsed parse_value_size(std::string_view text, BenchOptions& options) {
 
 Parsed parse_protocol(std::string_view text, BenchOptions& options) {
   const auto protocol = parse_bench_protocol(text);
-  if (!protocol) return wrong("--protocol", text, "text, meta, binary or redis");
+  if (!protocol) return wrong("--protocol", text, "text, meta, binary, mcbp or redis");
   options.protocol = *protocol;
   return {};
 }
@@ -147,7 +147,9 @@ CommandLine bench_line() {
       "checked: a value of the wrong length is an error. Ends with 3 if there were errors or the server "
       "cannot be reached. Ctrl-C ends the measurement early.";
   line.flags = {
-      {"--protocol", 'p', "NAME", "text, meta or binary; redis speaks GET, MGET and SET to a Redis server",
+      {"--protocol", 'p', "NAME",
+       "text, meta or binary; mcbp is Couchbase's, on the bucket default; redis speaks GET, MGET and SET to "
+       "a Redis server",
        "Load", "default text"},
       {"--connections", 'c', "N", "Connections open at once", "Load", "default 50"},
       {"--in-flight", 'i', "N", "Requests that a connection sends ahead of their answers", "Load",

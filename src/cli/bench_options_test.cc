@@ -79,7 +79,8 @@ TEST(BenchOptions, ANumberOfRequestsTakesThePlaceOfTheTime) {
 }
 
 TEST(BenchOptions, WhatIsWrongIsNamed) {
-  EXPECT_EQ(error_of({"--protocol", "http"}), "--protocol: \"http\" is not text, meta, binary or redis");
+  EXPECT_EQ(error_of({"--protocol", "http"}),
+            "--protocol: \"http\" is not text, meta, binary, mcbp or redis");
   for (const char* text : {"1", "0:0", "a:b", "1:2:3", ":", "-1:1"})
     EXPECT_THAT(error_of({"--ratio", text}), HasSubstr("--ratio: ")) << text;
   for (const char* text : {"zipfy", "zipf:", "zipf:x", "zipf:-1", "zipf:1x", "gauss", ""})

@@ -9,7 +9,7 @@
 namespace bobbin::cli {
 namespace {
 
-constexpr std::array<std::string_view, 4> kProtocolNames = {"text", "meta", "binary", "redis"};
+constexpr std::array<std::string_view, 5> kProtocolNames = {"text", "meta", "binary", "mcbp", "redis"};
 constexpr std::array<std::string_view, kBenchErrors> kErrorNames = {"refused", "wrong_size", "malformed",
                                                                     "disconnected", "timed_out"};
 
@@ -123,6 +123,8 @@ std::unique_ptr<BenchWriter> make_bench_writer(BenchProtocol protocol, const Ben
       return make_meta_writer(keys);
     case BenchProtocol::binary:
       return make_binary_writer(keys);
+    case BenchProtocol::mcbp:
+      return make_mcbp_writer(keys);
     case BenchProtocol::redis:
       return make_redis_writer(keys);
   }
@@ -137,6 +139,7 @@ std::unique_ptr<BenchReader> make_bench_reader(BenchProtocol protocol, const Ben
     case BenchProtocol::meta:
       return make_meta_reader(keys, sizes);
     case BenchProtocol::binary:
+    case BenchProtocol::mcbp:
       return make_binary_reader(sizes);
     case BenchProtocol::redis:
       return make_redis_reader(keys, sizes);

@@ -16,9 +16,9 @@
 
 namespace bobbin::cli {
 
-enum class BenchProtocol : uint8_t { text, meta, binary, redis };
+enum class BenchProtocol : uint8_t { text, meta, binary, mcbp, redis };
 
-/// "text", "meta", "binary", "redis"; none for another text.
+/// "text", "meta", "binary", "mcbp", "redis"; none for another text.
 std::optional<BenchProtocol> parse_bench_protocol(std::string_view text);
 std::string_view bench_protocol_name(BenchProtocol protocol);
 
@@ -55,6 +55,9 @@ struct BenchAsked {
 class BenchWriter {
  public:
   virtual ~BenchWriter() = default;
+
+  /// What a connection says before its first request. The reader takes what is answered to it for no reply.
+  [[nodiscard]] virtual std::string_view greeting() const noexcept { return {}; }
 
   /// Room that write_get needs for `keys` keys, and write_set_head for one.
   [[nodiscard]] virtual size_t max_get_bytes(size_t keys) const noexcept = 0;

@@ -1,9 +1,10 @@
 // The binary protocol as a load generator speaks it: get, getq with noop behind them for several keys, and
-// set.
+// set. And MCBP, Couchbase's, which is the same behind a greeting, with a collection in front of each key.
 
 #include "cli/bench_dialects.h"
 #include "wire/binary_header.h"
 #include "wire/binary_reply.h"
+#include "wire/feature.h"
 
 namespace bobbin::cli {
 namespace {
@@ -17,23 +18,45 @@ constexpr uint8_t number_of(BinaryOpcode opcode) {
   return static_cast<uint8_t>(opcode);
 }
 
+/// What an SDK asks for and has an effect on replies to gets and sets, and the bucket that it opens.
+std::string mcbp_greeting() {
+  using enum wire::Feature;
+  std::string asked;
+  for (const wire::Feature feature :
+       {json, xerror, select_bucket, mutation_seqno, tracing, alt_request, collections})
+    asked += {'\0', static_cast<char>(feature)};
+  const auto frame = [](BinaryOpcode opcode, std::string_view key, std::string_view value) {
+    BinaryHeader header;
+    header.opcode = number_of(opcode);
+    header.key_bytes = static_cast<uint16_t>(key.size());
+    header.body_bytes = static_cast<uint32_t>(key.size() + value.size());
+    std::string bytes(kBinaryHeaderBytes, '\0');
+    wire::encode_header(bytes.data(), header);
+    return bytes.append(key).append(value);
+  };
+  return frame(BinaryOpcode::hello, "bobbin bench", asked) +
+         frame(BinaryOpcode::select_bucket, "default", {});
+}
+
 class BinaryWriter final : public BenchWriter {
  public:
-  explicit BinaryWriter(const BenchKeys& keys) : keys_(keys) {}
+  BinaryWriter(const BenchKeys& keys, bool is_mcbp)
+      : keys_(keys), is_mcbp_(is_mcbp), greeting_(is_mcbp ? mcbp_greeting() : std::string()) {}
 
   [[nodiscard]] size_t max_get_bytes(size_t keys) const noexcept override {
-    return keys * (kBinaryHeaderBytes + keys_.key_bytes()) + kBinaryHeaderBytes;
+    return keys * (kBinaryHeaderBytes + key_bytes()) + kBinaryHeaderBytes;
   }
   [[nodiscard]] size_t max_set_head_bytes() const noexcept override {
-    return kBinaryHeaderBytes + kStoreExtrasBytes + keys_.key_bytes();
+    return kBinaryHeaderBytes + kStoreExtrasBytes + key_bytes();
   }
+  [[nodiscard]] std::string_view greeting() const noexcept override { return greeting_; }
   char* write_get(char* out, std::span<const uint32_t> keys) const noexcept override {
     BinaryHeader header;
     header.opcode = number_of(keys.size() == 1 ? BinaryOpcode::get : BinaryOpcode::getq);
-    header.key_bytes = static_cast<uint16_t>(keys_.key_bytes());
+    header.key_bytes = static_cast<uint16_t>(key_bytes());
     header.body_bytes = header.key_bytes;
     for (const uint32_t key : keys) {
-      out = keys_.write(wire::encode_header(out, header), key);
+      out = write_key(wire::encode_header(out, header), key);
       ++header.opaque;
     }
     if (keys.size() == 1) return out;
@@ -44,18 +67,27 @@ class BinaryWriter final : public BenchWriter {
   char* write_set_head(char* out, uint32_t key, uint32_t value_bytes) const noexcept override {
     BinaryHeader header;
     header.opcode = number_of(BinaryOpcode::set);
-    header.key_bytes = static_cast<uint16_t>(keys_.key_bytes());
+    header.key_bytes = static_cast<uint16_t>(key_bytes());
     header.extras_bytes = kStoreExtrasBytes;
     header.body_bytes = kStoreExtrasBytes + header.key_bytes + value_bytes;
     out = wire::encode_header(out, header);
     out = wire::store_big_endian(out, uint64_t{0});  // client flags and expiry
-    return keys_.write(out, key);
+    return write_key(out, key);
   }
   [[nodiscard]] std::string_view set_tail() const noexcept override { return {}; }
 
  private:
   static constexpr uint8_t kStoreExtrasBytes = 8;
+
+  [[nodiscard]] size_t key_bytes() const noexcept { return keys_.key_bytes() + (is_mcbp_ ? 1 : 0); }
+  char* write_key(char* out, uint32_t key) const noexcept {
+    if (is_mcbp_) *out++ = '\0';  // the default collection
+    return keys_.write(out, key);
+  }
+
   const BenchKeys& keys_;
+  const bool is_mcbp_;
+  const std::string greeting_;
 };
 
 class BinaryReader final : public BenchReader {
@@ -85,8 +117,13 @@ class BinaryReader final : public BenchReader {
  private:
   // False if it cannot be a part of the reply. Sets last_.
   bool on_header(const BinaryHeader& header, const BenchAsked& asked, BenchReplies& replies) {
-    const uint32_t head_bytes = uint32_t{header.extras_bytes} + header.key_bytes;
-    if (header.magic != wire::kBinaryReplyMagic || head_bytes > header.body_bytes) return false;
+    const uint32_t head_bytes = header.before_value();
+    if (header.magic != wire::kBinaryReplyMagic && header.magic != wire::kFlexibleReplyMagic) return false;
+    if (head_bytes > header.body_bytes) return false;
+    last_ = false;
+    if (header.opcode == number_of(BinaryOpcode::hello) ||
+        header.opcode == number_of(BinaryOpcode::select_bucket))
+      return header.vbucket_or_status == 0;
     const bool several = asked.keys.size() > 1;
     const auto status = static_cast<BinaryStatus>(header.vbucket_or_status);
     last_ = !several || header.opcode == number_of(BinaryOpcode::noop);
@@ -127,7 +164,11 @@ class BinaryReader final : public BenchReader {
 }  // namespace
 
 std::unique_ptr<BenchWriter> make_binary_writer(const BenchKeys& keys) {
-  return std::make_unique<BinaryWriter>(keys);
+  return std::make_unique<BinaryWriter>(keys, false);
+}
+
+std::unique_ptr<BenchWriter> make_mcbp_writer(const BenchKeys& keys) {
+  return std::make_unique<BinaryWriter>(keys, true);
 }
 
 std::unique_ptr<BenchReader> make_binary_reader(const BenchValueSizes& sizes) {

@@ -111,7 +111,7 @@ std::string frame(unsigned opcode, unsigned status, unsigned opaque, const std::
 }
 
 TEST(BenchProtocol, NamesReadBack) {
-  for (const char* name : {"text", "meta", "binary", "redis"})
+  for (const char* name : {"text", "meta", "binary", "mcbp", "redis"})
     EXPECT_EQ(bench_protocol_name(*parse_bench_protocol(name)), name);
   EXPECT_FALSE(parse_bench_protocol("http"));
 }
@@ -235,6 +235,35 @@ TEST(BenchBinary, WhatIsNoReplyIsBroken) {
   std::string too_long_extras = frame(0, 0, 0, flags, "");
   too_long_extras[4] = 5;
   EXPECT_TRUE(broken({7}, too_long_extras));
+}
+
+TEST(BenchMcbp, ARequestNamesTheDefaultCollection) {
+  const std::string key_header = bytes({0, 9, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0});
+  const std::string cas(8, '\0');
+  EXPECT_EQ(get_of(BenchProtocol::mcbp, {7}),
+            bytes({0x80, 0}) + key_header + bytes({0}) + cas + bytes({0}) + "key-0007");
+  EXPECT_EQ(set_of(BenchProtocol::mcbp, 12, "abc"),
+            bytes({0x80, 1, 0, 9, 8, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 0}) + cas + std::string(8, '\0') +
+                bytes({0}) + "key-0012abc");
+  EXPECT_TRUE(make_bench_writer(BenchProtocol::mcbp, kKeys)->greeting().starts_with("\x80\x1f"));
+  EXPECT_EQ(make_bench_writer(BenchProtocol::binary, kKeys)->greeting(), "");
+}
+
+TEST(BenchMcbp, RepliesMayHaveFramingExtras) {
+  const std::string flags(4, '\0');
+  std::string timed = frame(0, 0, 0, flags, "12345");
+  timed[0] = '\x18';
+  timed[2] = 3;    // framing extras: how long the server took
+  timed[11] = 12;  // bytes of the body
+  timed.insert(24, bytes({2, 0, 9}));
+  const Told told = read_all_ways(BenchProtocol::mcbp, {{false, {7}}, {true, {8}}},
+                                  frame(0x1f, 0, 0, "", bytes({0, 18})) + frame(0x89, 0, 0, "", "") + timed +
+                                      frame(1, 0, 0, std::string(16, '\1'), ""));
+  EXPECT_EQ(told.replies, 2u);
+  EXPECT_FALSE(told.broken);
+  EXPECT_EQ(told.counts.hits, 1u);
+  EXPECT_EQ(told.errors(BenchError::wrong_size), 0u);
+  EXPECT_TRUE(read_all_ways(BenchProtocol::mcbp, {{false, {7}}}, frame(0x89, 1, 0, "", "")).broken);
 }
 
 TEST(BenchRedis, Requests) {
