@@ -31,7 +31,8 @@ CommandLine backup_line() {
   line.usage = "backup --to FOLDER [options]";
   line.summary = "Copies a data directory into a folder of backups, also while a server has it.";
   line.details =
-      "Everything that was acknowledged before the command is in the backup. Files that an earlier backup "
+      "Everything of the bucket default that was acknowledged before the command is in the backup. Files "
+      "that an earlier backup "
       "has are not copied again. Checksums are compared as files are copied. The folder keeps the backups "
       "of one data directory; remove a folder backup-N to drop that one.\n\n"
       "Ends with 0 if the backup is on disk, 2 if the folder has something else in it, 4 if data is damaged, "

@@ -142,7 +142,7 @@ constexpr Known kKnown[] = {
     {0xb6, "get_random_key"},
     {0xb7, "seqno_persistence", "in a persistent bucket; a cache was asked"},
     {0xb8, "get_keys"},
-    {0xb9, "collections_set_manifest"},
+    {0xb9, "collections_set_manifest", "in a cache, which was asked; for a persistent bucket by HTTP"},
     {0xba, "collections_get_manifest"},
     {0xbb, "collections_get_id"},
     {0xbc, "collections_get_scope_id"},
