@@ -24,6 +24,23 @@ Result<std::optional<StoredRecord>> stored(const Shard::Impl& shard, const Statu
   return std::optional<StoredRecord>(StoredRecord(bytes.ToString()));
 }
 
+/// Several keys that are looked up at once, and what each has.
+struct Lookup {
+  std::vector<PinnableSlice> bytes;
+  std::vector<Status> statuses;
+
+  Lookup(const Shard::Impl& shard, const rocksdb::ReadOptions& options, std::span<const DocumentKey> names)
+      : bytes(names.size()), statuses(names.size()) {
+    std::vector<std::string> keys(names.size());
+    std::vector<Slice> slices(names.size());
+    for (size_t i = 0; i < names.size(); ++i) {
+      append_document_key(keys[i], names[i].vbucket, names[i].key);
+      slices[i] = keys[i];
+    }
+    shard.db->MultiGet(options, shard.docs, names.size(), slices.data(), bytes.data(), statuses.data());
+  }
+};
+
 /// Of a read that was to stay in memory: what the key has is known, and it lies in a blob file. RocksDB says
 /// so in its message only; where it should say it otherwise one day, the value is read.
 bool lies_in_blob(const Status& status) {
@@ -41,44 +58,28 @@ Result<std::optional<StoredRecord>> Shard::get(uint16_t vbucket, store::DocKey k
 }
 
 std::vector<Result<std::optional<StoredRecord>>> Shard::get_many(std::span<const DocumentKey> names) const {
-  std::vector<std::string> keys(names.size());
-  std::vector<Slice> slices(names.size());
-  for (size_t i = 0; i < names.size(); ++i) {
-    append_document_key(keys[i], names[i].vbucket, names[i].key);
-    slices[i] = keys[i];
-  }
-  std::vector<PinnableSlice> bytes(names.size());
-  std::vector<Status> statuses(names.size());
-  impl_->db->MultiGet({}, impl_->docs, names.size(), slices.data(), bytes.data(), statuses.data());
+  const Lookup found(*impl_, {}, names);
   std::vector<Result<std::optional<StoredRecord>>> answers;
   answers.reserve(names.size());
   for (size_t i = 0; i < names.size(); ++i)
-    answers.push_back(stored(*impl_, statuses[i], bytes[i]));
+    answers.push_back(stored(*impl_, found.statuses[i], found.bytes[i]));
   return answers;
 }
 
 std::vector<Result<bool>> Shard::are_documents(std::span<const DocumentKey> names) const {
-  std::vector<std::string> keys(names.size());
-  std::vector<Slice> slices(names.size());
-  for (size_t i = 0; i < names.size(); ++i) {
-    append_document_key(keys[i], names[i].vbucket, names[i].key);
-    slices[i] = keys[i];
-  }
-  std::vector<PinnableSlice> bytes(names.size());
-  std::vector<Status> statuses(names.size());
   rocksdb::ReadOptions cached;
   cached.read_tier = rocksdb::kBlockCacheTier;
-  impl_->db->MultiGet(cached, impl_->docs, names.size(), slices.data(), bytes.data(), statuses.data());
+  const Lookup near(*impl_, cached, names);
   std::vector<Result<bool>> answers(names.size(), false);
   std::vector<DocumentKey> unknown;
   std::vector<size_t> unknown_at;
   for (size_t i = 0; i < names.size(); ++i) {
-    const auto record = statuses[i].ok() ? decode_record(view(bytes[i])) : std::nullopt;
+    const auto record = near.statuses[i].ok() ? decode_record(view(near.bytes[i])) : std::nullopt;
     if (record) {
       answers[i] = !is_tombstone(record->kind);
-    } else if (lies_in_blob(statuses[i])) {
+    } else if (lies_in_blob(near.statuses[i])) {
       answers[i] = true;
-    } else if (!statuses[i].IsNotFound()) {
+    } else if (!near.statuses[i].IsNotFound()) {
       unknown.push_back(names[i]);
       unknown_at.push_back(i);
     }
