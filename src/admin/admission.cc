@@ -83,11 +83,7 @@ serve::Access access_of(const Call& call, std::string_view bucket) {
     const bool is_open = engine.allow_anonymous || engine.users.empty();
     return is_open ? serve::Access::unlimited() : serve::Access();
   }
-  // A role for one collection is enough to see the bucket, whether or not the collection is there.
-  const serve::CollectionIds ids{
-      .scope = [](std::string_view) { return std::optional<uint32_t>(0); },
-      .collection = [](std::string_view, std::string_view) { return std::optional<uint32_t>(0); }};
-  return engine.users.access(call.user, bucket, ids);
+  return engine.users.access(call.user, bucket, serve::CollectionIds::of_any_name());
 }
 
 std::optional<HttpResponse> admit(Call& call, const Route*& route) {

@@ -4,6 +4,11 @@ namespace bobbin::serve {
 
 static_assert(kManageCollections == 1U << 12 && kServerStats == 1U << 13, "Access::kOfBuckets");
 
+CollectionIds CollectionIds::of_any_name() {
+  return {.scope = [](std::string_view) { return std::optional<uint32_t>(0); },
+          .collection = [](std::string_view, std::string_view) { return std::optional<uint32_t>(0); }};
+}
+
 Access::Access(const std::vector<Role>& roles, std::string_view bucket, const CollectionIds& ids)
     : everywhere_(server_privileges(roles)) {
   for (const Role& role : roles) {

@@ -19,6 +19,10 @@ enum class Verdict : uint8_t { granted, refused, hidden };
 struct CollectionIds {
   std::function<std::optional<uint32_t>(std::string_view scope)> scope;
   std::function<std::optional<uint32_t>(std::string_view scope, std::string_view collection)> collection;
+
+  /// As if every name were there: for what may be known of a bucket by a role for one of its collections,
+  /// whether or not the collection is there.
+  [[nodiscard]] static CollectionIds of_any_name();
 };
 
 /// What one user may do in one bucket: its roles, worked out once, so that a request costs one comparison

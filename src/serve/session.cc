@@ -178,11 +178,7 @@ void Session::read_manifest() {
 
 bool Session::may_select(std::string_view bucket) const {
   if (has_every_right()) return true;
-  // A role for one collection is enough, whether or not the collection is there.
-  const CollectionIds ids{
-      .scope = [](std::string_view) { return std::optional<uint32_t>(0); },
-      .collection = [](std::string_view, std::string_view) { return std::optional<uint32_t>(0); }};
-  return engine_.users.access(user_, bucket, ids).may_select();
+  return engine_.users.access(user_, bucket, CollectionIds::of_any_name()).may_select();
 }
 
 void Session::log_in(std::string user) {
