@@ -53,6 +53,7 @@ struct ServeConfig {
   size_t history_bytes = size_t{64} << 20;
 
   size_t threads = 0;  ///< 0: one per core
+  size_t feed_threads = 2;
   net::Limits limits;
 
   base::LogLevel log_level = base::LogLevel::info;

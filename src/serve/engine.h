@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "feed/pool.h"
 #include "net/front_end.h"
 #include "serve/buckets.h"
 #include "serve/cluster_config.h"
@@ -34,6 +35,8 @@ struct Engine {
   /// What clients work on that select no bucket: those of memcached's protocols.
   const std::shared_ptr<ServedBucket>& bucket;
   Buckets& buckets;
+  /// Ends after the loops and before the sessions.
+  const std::unique_ptr<feed::Pool>& feeds;
   const base::Clock& clock;
   LiveLog& log;
   const std::vector<std::unique_ptr<CommandCounters>>& counters;  ///< one for each loop

@@ -44,19 +44,9 @@ Server::Server(ServerOptions&& options)
       log_(clock_),
       bucket_(std::make_shared<ServedBucket>(observed(std::move(options.bucket), log_), clock_)),
       buckets_(bucket_, std::move(options.buckets), clock_),
-      engine_{bucket_,
-              buckets_,
-              clock_,
-              log_,
-              counters_,
-              settings_,
-              front_end_,
-              baseline_,
-              node_,
-              *users_,
-              logins_,
-              audit_,
-              options.allow_anonymous,
+      feeds_(std::make_unique<feed::Pool>(options.feed_threads)),
+      engine_{bucket_,     buckets_,  feeds_, clock_,  log_,    counters_, settings_,
+              front_end_,  baseline_, node_,  *users_, logins_, audit_,    options.allow_anonymous,
               clock_.now()} {
   for (size_t i = 0; i < std::max<size_t>(options.front_end.threads, 1); ++i) {
     counters_.push_back(std::make_unique<CommandCounters>());
@@ -107,16 +97,22 @@ void Server::end_control() {
   control_.reset();
 }
 
+// Steps of feeds read buckets and append to spools.
+void Server::stop_serving() {
+  if (front_end_ != nullptr) front_end_->stop();
+  feeds_.reset();
+}
+
 disk::Result<void> Server::close() {
   end_control();
-  front_end_->stop();
+  stop_serving();
   return buckets_.close();
 }
 
 // Those who wake connections end before the loops that own these.
 Server::~Server() {
   end_control();
-  if (front_end_ != nullptr) front_end_->stop();
+  stop_serving();
   buckets_.end();
   front_end_.reset();
 }

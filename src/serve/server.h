@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "feed/pool.h"
 #include "net/front_end.h"
 #include "serve/backup_job.h"
 #include "serve/buckets.h"
@@ -18,6 +19,7 @@ struct ServerOptions {
   net::FrontEndOptions front_end;
   ServedBucketOptions bucket;  ///< the default one
   BucketsOptions buckets;
+  size_t feed_threads = 2;  ///< of range scans and change streams
   /// Where commands to the server itself come in, a path. Only with a disk; empty: nowhere.
   std::string control;
   Node node;
@@ -60,6 +62,8 @@ class Server {
  private:
   void open_control_socket(const std::string& path);
   void end_control();
+  /// Sessions have their last words before the threads of buckets end.
+  void stop_serving();
 
   explicit Server(ServerOptions&& options);
 
@@ -73,6 +77,7 @@ class Server {
   LiveLog log_;
   const std::shared_ptr<ServedBucket> bucket_;
   Buckets buckets_;
+  std::unique_ptr<feed::Pool> feeds_;  // null once they have ended
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   StatBaseline baseline_;
   std::unique_ptr<net::FrontEnd> front_end_;  // set before its threads run; destroyed first, see ~Server

@@ -1,0 +1,174 @@
+#include "feed/pool.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <queue>
+#include <unordered_map>
+#include <utility>
+
+namespace bobbin::feed {
+
+/// What a pool's threads share, and what tasks know of their pool.
+class RunQueue {
+ public:
+  void spawn(const std::shared_ptr<Task>& task) EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    if (closed_) return;
+    tasks_.emplace(task.get(), task);
+    make_runnable(*task);
+  }
+
+  void wake(Task& task) EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    if (closed_) return;
+    if (task.state_ == Task::State::running) {
+      task.state_ = Task::State::woken;
+    } else if (task.state_ == Task::State::asleep) {
+      make_runnable(task);
+    }
+  }
+
+  /// A thread of the pool; returns when the queue is closed.
+  void run() EXCLUDES(mutex_) {
+    while (const std::shared_ptr<Task> task = take()) {
+      const Next next = task->step();
+      // What a task that is done holds is let go of here, outside of the lock.
+      const std::shared_ptr<Task> ended = settle(*task, next);
+    }
+  }
+
+  void close() EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+  }
+
+  /// After the threads have ended. The tasks, which go when the caller lets go of them.
+  [[nodiscard]] std::unordered_map<Task*, std::shared_ptr<Task>> take_all() EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    runnable_.clear();
+    alarms_ = {};
+    return std::exchange(tasks_, {});
+  }
+
+  [[nodiscard]] size_t tasks() const EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    return tasks_.size();
+  }
+
+ private:
+  struct Alarm {
+    Next::Time time;
+    uint64_t number;  // only the last one that a task has set counts
+    std::weak_ptr<Task> task;
+    bool operator>(const Alarm& other) const noexcept { return time > other.time; }
+  };
+
+  void make_runnable(Task& task) REQUIRES(mutex_) {
+    task.state_ = Task::State::queued;
+    task.alarm_ = 0;
+    runnable_.push_back(&task);
+    changed_.notify_one();
+  }
+
+  [[nodiscard]] std::shared_ptr<Task> take() EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    while (true) {
+      if (closed_) return nullptr;
+      if (!alarms_.empty()) ring_alarms();
+      if (!runnable_.empty()) break;
+      if (alarms_.empty()) {
+        changed_.wait(mutex_);
+      } else {
+        changed_.wait_until(mutex_, alarms_.top().time);
+      }
+    }
+    Task* const task = runnable_.front();
+    runnable_.pop_front();
+    task->state_ = Task::State::running;
+    return tasks_.at(task);
+  }
+
+  void ring_alarms() REQUIRES(mutex_) {
+    const Next::Time now = std::chrono::steady_clock::now();
+    while (!alarms_.empty() && alarms_.top().time <= now) {
+      const std::shared_ptr<Task> task = alarms_.top().task.lock();
+      const uint64_t number = alarms_.top().number;
+      alarms_.pop();
+      if (task != nullptr && task->alarm_ == number && task->state_ == Task::State::asleep)
+        make_runnable(*task);
+    }
+  }
+
+  [[nodiscard]] std::shared_ptr<Task> settle(Task& task, const Next& next) EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    if (next.kind_ == Next::Kind::done) {
+      task.state_ = Task::State::done;
+      const auto found = tasks_.find(&task);
+      if (found == tasks_.end()) return nullptr;
+      std::shared_ptr<Task> ended = std::move(found->second);
+      tasks_.erase(found);
+      return ended;
+    }
+    if (next.kind_ == Next::Kind::again || task.state_ == Task::State::woken) {
+      make_runnable(task);
+      return nullptr;
+    }
+    task.state_ = Task::State::asleep;
+    if (next.kind_ == Next::Kind::wait_until) {
+      task.alarm_ = ++last_alarm_;
+      alarms_.push({next.time_, task.alarm_, task.weak_from_this()});
+      // The threads that sleep may sleep too long for this one.
+      changed_.notify_one();
+    }
+    return nullptr;
+  }
+
+  mutable base::Mutex mutex_;
+  std::condition_variable_any changed_;
+  std::unordered_map<Task*, std::shared_ptr<Task>> tasks_ GUARDED_BY(mutex_);
+  std::deque<Task*> runnable_ GUARDED_BY(mutex_);
+  std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_ GUARDED_BY(mutex_);
+  uint64_t last_alarm_ GUARDED_BY(mutex_) = 0;
+  bool closed_ GUARDED_BY(mutex_) = false;
+
+  friend class Pool;
+  static void attach(const std::shared_ptr<RunQueue>& queue, Task& task) { task.queue_ = queue; }
+};
+
+void Task::wake() noexcept {
+  if (queue_ != nullptr) queue_->wake(*this);
+}
+
+std::function<void()> waker_of(const std::shared_ptr<Task>& task) {
+  return [weak = std::weak_ptr<Task>(task)] {
+    if (const std::shared_ptr<Task> alive = weak.lock()) alive->wake();
+  };
+}
+
+Pool::Pool(size_t threads) : queue_(std::make_shared<RunQueue>()) {
+  const size_t count = std::max<size_t>(threads, 1);
+  for (size_t i = 0; i < count; ++i) {
+    threads_.emplace_back([queue = queue_] { queue->run(); });
+  }
+}
+
+Pool::~Pool() {
+  queue_->close();
+  for (std::thread& thread : threads_)
+    thread.join();
+  for (const auto& [address, task] : queue_->take_all())
+    task->abandoned();
+}
+
+void Pool::spawn(const std::shared_ptr<Task>& task) {
+  RunQueue::attach(queue_, *task);
+  queue_->spawn(task);
+}
+
+size_t Pool::tasks() const {
+  return queue_->tasks();
+}
+
+}  // namespace bobbin::feed
