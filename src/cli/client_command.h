@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "cli/arguments.h"
+#include "cli/mcbp_client.h"
 #include "cli/meta_client.h"
 
 namespace bobbin::cli {
@@ -32,6 +33,12 @@ base::Result<net::Address, base::Error> server_address(const Arguments& argument
 
 /// Connects to server_address().
 base::Result<MetaClient, base::Error> connect_client(const Arguments& arguments);
+
+/// --user, --password, --bucket, for those that speak Couchbase's protocol.
+void add_bucket_flags(CommandLine& line);
+
+/// Where and how to connect by that: add `features`. The password is the flag's, or that of BOBBIN_PASSWORD.
+base::Result<McbpOptions, base::Error> mcbp_options(const Arguments& arguments);
 
 /// Prints "bobbin: message" to standard error, and returns `code`.
 int complain(std::string_view message, int code);
