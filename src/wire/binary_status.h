@@ -17,6 +17,8 @@ enum class BinaryStatus : uint16_t {
   not_my_vbucket = 0x0007,  ///< the body is a cluster configuration
   no_bucket = 0x0008,       ///< none is selected
   locked = 0x0009,
+  stream_not_found = 0x000a,
+  opaque_not_matching = 0x000b,
   not_locked = 0x000e,
   auth_stale = 0x001f,
   auth_error = 0x0020,
@@ -34,6 +36,7 @@ enum class BinaryStatus : uint16_t {
   xattr_invalid = 0x0087,
   unknown_collection = 0x0088,
   unknown_scope = 0x008c,
+  stream_id_invalid = 0x008d,
   durability_invalid_level = 0x00a0,
   durability_impossible = 0x00a1,
   sync_write_in_progress = 0x00a2,
