@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -181,10 +182,21 @@ def space(programs, contestant):
     return {"ratio": statistics.median(sizes[-5:]) / (items * SPACE_ITEM_BYTES), "bytes": sizes[-1], "items": items}
 
 
+def random_gets(programs, _contestant):
+    with data_folder() as folder:
+        command = [programs.disk_gets, f"dir={folder}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode != 0:
+        raise Failed(f"disk_gets ended with {done.returncode}: {done.stderr[-500:]}")
+    found = re.fullmatch(r"RocksDB (\d+), Bobbin (\d+) thousand gets/s: ([\d.]+);.*", done.stdout.strip())
+    return {"ratio": float(found[3]), "rocksdb_k_per_s": int(found[1]), "bobbin_k_per_s": int(found[2])}
+
+
 SPECIAL = {
     "gets-flushing": gets_while_flushing,
     "warmup": warmup,
     "first-answer": first_answer,
     "first-answer-killed": first_answer_killed,
     "space": space,
+    "random-gets": random_gets,
 }

@@ -250,6 +250,15 @@ SCENARIOS = (
         rounds=1,
     ),
     Scenario(
+        "data-random-gets",
+        "random gets on a bucket ten times its memory, over what RocksDB alone gives from as many threads",
+        "ratio",
+        (_DATA,),
+        (Mark("ratio", None, at_least=0.8, of="bobbin-data"),),
+        special="random-gets",
+        rounds=1,
+    ),
+    Scenario(
         "data-first-answer",
         "1 million items: start to the first read's answer after a clean end",
         "start_ms",

@@ -25,6 +25,7 @@ class Programs:
     def __init__(self, build, bobbin=None, memcached=None, redis=None):
         self.bobbin = bobbin or os.path.join(build, "bobbin")
         self.ceiling = os.path.join(build, "bench", "ceiling")
+        self.disk_gets = os.path.join(build, "bench", "disk_gets")
         self.memcached = memcached or shutil.which("memcached") or "/usr/bin/memcached"
         self.redis = redis or shutil.which("redis-server") or "/usr/bin/redis-server"
 
