@@ -163,7 +163,8 @@ bool Fetcher::is_wanted(store::DocKey key) const {
 }
 
 void Fetcher::read(std::span<const store::DocKey> keys) {
-  if (keys.size() == 1 && !is_wanted(keys.front())) return finish(keys.front(), {}, false);
+  std::vector<Arrival> arrivals(keys.size());
+  if (keys.size() == 1 && !is_wanted(keys.front())) return finish(keys, arrivals);
   std::vector<DocumentKey> names;
   std::vector<store::LoadTicket> tickets;
   for (const store::DocKey key : keys) {
@@ -178,12 +179,12 @@ void Fetcher::read(std::span<const store::DocKey> keys) {
   else
     found = shard.get_many(names);
   for (size_t i = 0; i < keys.size(); ++i) {
-    bool failed = false;
-    store::Loaded loaded = load(keys[i], found[i], tickets[i], failed);
-    if (loaded.status == store::LoadStatus::read_again)
-      loaded = read_again(names[i].vbucket, keys[i], failed);
-    finish(keys[i], std::move(loaded), failed);
+    Arrival& arrival = arrivals[i];
+    arrival.loaded = load(keys[i], found[i], tickets[i], arrival.failed);
+    if (arrival.loaded.status == store::LoadStatus::read_again)
+      arrival.loaded = read_again(names[i].vbucket, keys[i], arrival.failed);
   }
+  finish(keys, arrivals);
 }
 
 store::Loaded Fetcher::read_again(uint16_t vbucket, store::DocKey key, bool& failed) {
@@ -222,17 +223,22 @@ store::Loaded Fetcher::load(store::DocKey key, const Result<std::optional<Stored
   return loaded;
 }
 
-void Fetcher::finish(store::DocKey key, store::Loaded loaded, bool failed) {
-  Wanted::node_type done;
+void Fetcher::finish(std::span<const store::DocKey> keys, std::span<Arrival> arrivals) {
+  std::vector<Wanted::node_type> done;
+  done.reserve(keys.size());
   {
     const base::MutexLock lock(mutex_);
-    done = wanted_.extract(key.stored());
+    for (const store::DocKey key : keys)
+      done.push_back(wanted_.extract(key.stored()));
   }
-  Waiters& waiters = done.mapped();
-  if (failed) failures_.fetch_add(1, std::memory_order_relaxed);
-  for (size_t i = 1; i < waiters.size(); ++i)
-    waiters[i].wait->arrived(waiters[i].place, loaded.pin.share(), failed);
-  waiters.front().wait->arrived(waiters.front().place, std::move(loaded.pin), failed);
+  for (size_t k = 0; k < done.size(); ++k) {
+    Waiters& waiters = done[k].mapped();
+    Arrival& arrival = arrivals[k];
+    if (arrival.failed) failures_.fetch_add(1, std::memory_order_relaxed);
+    for (size_t i = 1; i < waiters.size(); ++i)
+      waiters[i].wait->arrived(waiters[i].place, arrival.loaded.pin.share(), arrival.failed);
+    waiters.front().wait->arrived(waiters.front().place, std::move(arrival.loaded.pin), arrival.failed);
+  }
 }
 
 void Fetcher::log_failure(const std::string& message) {

@@ -57,6 +57,11 @@ class Fetcher {
     size_t place = 0;
   };
   using Waiters = std::vector<Waiter>;
+  /// What became of a key that was looked up.
+  struct Arrival {
+    store::Loaded loaded;
+    bool failed = false;
+  };
   /// By stored key.
   using Wanted = std::unordered_map<std::string, Waiters>;
 
@@ -71,7 +76,9 @@ class Fetcher {
   /// Gives what the shard has to the bucket; an error is logged.
   [[nodiscard]] store::Loaded load(store::DocKey key, const Result<std::optional<StoredRecord>>& found,
                                    store::LoadTicket ticket, bool& failed);
-  void finish(store::DocKey key, store::Loaded loaded, bool failed);
+  /// Takes the keys, which must be in the map, out of it: at once, because all readers and all who ask meet
+  /// at its lock. Tells who waits.
+  void finish(std::span<const store::DocKey> keys, std::span<Arrival> arrivals);
   void log_failure(const std::string& message);
 
   store::Bucket& bucket_;
