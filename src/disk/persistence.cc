@@ -101,12 +101,16 @@ void Persistence::Impl::make_threads() {
   flusher.linger = options.linger;
   flusher.commit_bytes = options.commit_bytes;
   flusher.hurry_above_bytes = options.max_dirty_bytes / 2;
+  const auto plan = std::make_shared<WarmupPlan>(read_warm_set(directory->path()), directory->shards());
   for (uint32_t i = 0; i < directory->shards(); ++i) {
     flusher.shard = i;
     flushers.push_back(std::make_unique<Flusher>(*bucket, directory->shard(i), *clock, flusher));
-    warmups.push_back(std::make_unique<Warmup>(*bucket, directory->shard(i), *clock, i, directory->shards()));
+    warmups.push_back(
+        std::make_unique<Warmup>(*bucket, directory->shard(i), *clock, i, directory->shards(), plan));
   }
   fetcher = std::make_unique<Fetcher>(*bucket, *directory, *clock, options.readers);
+  warm_set_writer =
+      std::make_unique<WarmSetWriter>(*bucket, directory->path(), *clock, options.warm_set_period);
 }
 
 void Persistence::start() {
@@ -122,6 +126,7 @@ void Persistence::start() {
   impl_->fetcher->start();
   for (const auto& warmup : impl_->warmups)
     warmup->start();
+  if (!failure()) impl_->warm_set_writer->start();
   impl_->started.store(true);
 }
 
@@ -131,6 +136,7 @@ Result<void> Persistence::close() {
   for (const auto& warmup : impl_->warmups)
     warmup->stop();
   impl_->fetcher->stop();
+  impl_->warm_set_writer->finish();
   std::optional<Error> first;
   for (const auto& flusher : impl_->flushers)
     flusher->stop();

@@ -31,6 +31,8 @@ struct PersistenceOptions {
   uint64_t max_dirty_bytes = 64 << 20;
   /// Threads that read the disk for those who wait.
   uint32_t readers = 4;
+  /// How often it is written down what is in use, where that is not all: see WarmSet.
+  std::chrono::milliseconds warm_set_period = std::chrono::minutes(10);
   const base::Clock* clock = nullptr;
 };
 

@@ -7,6 +7,7 @@
 #include "disk/fetcher.h"
 #include "disk/flusher.h"
 #include "disk/persistence.h"
+#include "disk/warm_set.h"
 #include "disk/warmup.h"
 
 namespace bobbin::disk {
@@ -23,6 +24,7 @@ struct Persistence::Impl {
   std::vector<std::unique_ptr<Flusher>> flushers;
   std::unique_ptr<Fetcher> fetcher;
   std::vector<std::unique_ptr<Warmup>> warmups;
+  std::unique_ptr<WarmSetWriter> warm_set_writer;
 
   uint64_t items_at_start = 0;
   std::atomic<bool> started{false};

@@ -22,15 +22,19 @@ constexpr uint64_t kStepBytes = 256 << 10;
 // Documents of one reader: it keeps the files of its moment, and tickets grow old.
 constexpr uint64_t kDocumentsPerReader = 4'000'000;
 constexpr int kNiceness = 10;
+// Between looks at how far the other shards are.
+constexpr std::chrono::milliseconds kPause{2};
 
 }  // namespace
 
 Warmup::Warmup(store::Bucket& bucket, const Shard& shard, const base::Clock& clock, uint32_t number,
-               uint32_t shards)
+               uint32_t shards, std::shared_ptr<WarmupPlan> plan)
     : bucket_(bucket),
       shard_(shard),
       clock_(clock),
+      number_(number),
       shards_(shards),
+      plan_(std::move(plan)),
       next_(number),
       tickets_(bucket.vbucket_count()),
       now_(clock.now()) {}
@@ -80,7 +84,12 @@ bool Warmup::is_step(uint64_t value_bytes) noexcept {
 
 bool Warmup::is_full(uint64_t value_bytes) {
   has_room_ = bucket_.used_bytes() + value_bytes < bucket_.quota_bytes() / 100 * kLowWaterPercent;
-  return !has_room_ && bucket_.eviction_policy() == store::EvictionPolicy::full;
+  // With value eviction, keys come whether or not there is room.
+  return !has_room_ && (evicts_in_full() || pass_ == Pass::rest);
+}
+
+bool Warmup::evicts_in_full() const noexcept {
+  return bucket_.eviction_policy() == store::EvictionPolicy::full;
 }
 
 void Warmup::take_tickets() {
@@ -89,6 +98,7 @@ void Warmup::take_tickets() {
 }
 
 void Warmup::finish(uint32_t vbucket, bool complete) {
+  if (!finishes_) return;
   bucket_.finish_warmup(static_cast<uint16_t>(vbucket), complete);
   vbuckets_done_.fetch_add(1, std::memory_order_relaxed);
 }
@@ -101,6 +111,41 @@ void Warmup::finish_until(uint32_t vbucket, bool complete) {
 void Warmup::run() {
   // Who waits for an answer goes first. (On Linux this is of the thread; where it fails, so be it.)
   setpriority(PRIO_PROCESS, 0, kNiceness);
+  if (plan_->warm.empty())
+    walk_all(Pass::all);
+  else
+    walk_in_two();
+  plan_.reset();
+  publish_numbers();
+  took_us_.store(std::max<uint64_t>(since_begun_us(), 1), std::memory_order_relaxed);
+  finished_.store(!stopping_.load(std::memory_order_relaxed), std::memory_order_release);
+}
+
+void Warmup::walk_in_two() {
+  const Walked walked = walk_all(Pass::warm);
+  plan_->shards_left.fetch_sub(1, std::memory_order_acq_rel);
+  if (walked == Walked::to_the_end) wait_for_the_other_shards();
+  if (stopping_.load(std::memory_order_relaxed)) return;
+  if (walked == Walked::to_the_end) {
+    walk_all(Pass::rest);
+  } else if (evicts_in_full()) {
+    next_ = number_;
+    finishes_ = true;
+    finish_until(bucket_.vbucket_count(), false);
+  }
+}
+
+void Warmup::wait_for_the_other_shards() {
+  while (plan_->shards_left.load(std::memory_order_acquire) != 0 &&
+         !stopping_.load(std::memory_order_relaxed))
+    std::this_thread::sleep_for(kPause);
+}
+
+Warmup::Walked Warmup::walk_all(Pass pass) {
+  pass_ = pass;
+  next_ = number_;
+  // With value eviction a vbucket is known when all its keys are, whichever have their values.
+  finishes_ = pass == Pass::all || (pass == Pass::warm) != evicts_in_full();
   Walked walked = Walked::to_a_rest;
   while (walked == Walked::to_a_rest)
     walked = walk();
@@ -109,9 +154,7 @@ void Warmup::run() {
   } else if (walked != Walked::stopped) {
     finish_until(bucket_.vbucket_count(), walked == Walked::to_the_end);
   }
-  publish_numbers();
-  took_us_.store(std::max<uint64_t>(since_begun_us(), 1), std::memory_order_relaxed);
-  finished_.store(!stopping_.load(std::memory_order_relaxed), std::memory_order_release);
+  return walked;
 }
 
 Warmup::Walked Warmup::walk() {
@@ -171,17 +214,33 @@ Warmup::Walked Warmup::walk_one(uint16_t vbucket) {
   }
 }
 
+bool Warmup::is_wanted(bool is_warm) const noexcept {
+  switch (pass_) {
+    case Pass::all:
+      return true;
+    case Pass::warm:
+      return is_warm || !evicts_in_full();
+    case Pass::rest:
+      return !is_warm;
+  }
+  return true;
+}
+
 void Warmup::load(const KeyReader& reader) {
   const Record& record = reader.record();
   if (is_tombstone(record.kind)) return;
   const uint16_t vbucket = reader.vbucket();
-  const bool with_value = has_room_ || bucket_.eviction_policy() == store::EvictionPolicy::full;
-  const store::LoadedRecord loaded = loaded_of(record, with_value);
+  const bool is_warm = pass_ != Pass::all && plan_->warm.contains(vbucket, reader.key());
+  if (!is_wanted(is_warm)) return;
+  const bool with_value = evicts_in_full() || (has_room_ && (is_warm || pass_ != Pass::warm));
+  store::LoadedRecord loaded = loaded_of(record, with_value);
+  // Else what nobody asks for between two restarts would be as good as the rest after the second.
+  if (is_warm) loaded.frequency = 1;
   const store::LoadStatus status =
       bucket_.load(reader.key(), &loaded, tickets_[vbucket], store::LoadPurpose::warmup, now_).status;
   // What somebody has changed and evicted meanwhile is not worth another read: only full eviction takes
   // documents out, and then the table has not everything anyway.
-  ++items_;
+  if (pass_ != Pass::rest || evicts_in_full()) ++items_;
   if (with_value && status == store::LoadStatus::installed) ++values_;
 }
 

@@ -6,11 +6,13 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "disk/reader.h"
 #include "disk/shard.h"
+#include "disk/warm_set.h"
 #include "store/bucket.h"
 
 namespace bobbin::disk {
@@ -24,15 +26,27 @@ struct WarmupNumbers {
   bool failed = false;
 };
 
+/// What the warmups of a bucket's shards share.
+struct WarmupPlan {
+  WarmupPlan(WarmSet set, uint32_t shards) : warm(std::move(set)), shards_left(shards) {}
+
+  const WarmSet warm;
+  /// Shards that are not done with their part of it. The rest comes after that, or a shard's rest would take
+  /// the room of another's warm documents.
+  std::atomic<uint32_t> shards_left;
+};
+
 /// Brings what a shard has into memory, once, after a start: metadata and value of a document come from the
 /// same record, so one walk in key order does both. With value eviction every key comes, and values as long
-/// as there is room for them; with full eviction documents, as long as there is room.
+/// as there is room for them; with full eviction documents, as long as there is room. Where there was more
+/// than memory holds, a first walk brings what was in use, and a second fills up what room is left.
 ///
 /// One thread starts and ends it; the rest is for any thread.
 class Warmup {
  public:
+  /// `plan` is shared with the other shards' warmups; the last that is done with it frees it.
   Warmup(store::Bucket& bucket, const Shard& shard, const base::Clock& clock, uint32_t number,
-         uint32_t shards);
+         uint32_t shards, std::shared_ptr<WarmupPlan> plan);
   /// As stop().
   ~Warmup();
   Warmup(const Warmup&) = delete;
@@ -46,13 +60,21 @@ class Warmup {
  private:
   enum class Walked : uint8_t { to_the_end, to_a_rest, full, stopped, damaged };
 
+  enum class Pass : uint8_t { all, warm, rest };
+
   void run();
+  void walk_in_two();
+  Walked walk_all(Pass pass);
+  void wait_for_the_other_shards();
   /// Loads from `next_` on, as far as one reader is to go.
   [[nodiscard]] Walked walk();
   /// Loads what can be read of each vbucket from `next_` on, each with a reader of its own.
   void walk_one_by_one();
   [[nodiscard]] Walked walk_one(uint16_t vbucket);
   void load(const KeyReader& reader);
+  /// Whether this pass has anything to do with the document.
+  [[nodiscard]] bool is_wanted(bool is_warm) const noexcept;
+  [[nodiscard]] bool evicts_in_full() const noexcept;
   void take_tickets();
   /// Finishes vbuckets before this one.
   void finish_until(uint32_t vbucket, bool complete);
@@ -68,9 +90,14 @@ class Warmup {
   store::Bucket& bucket_;
   const Shard& shard_;
   const base::Clock& clock_;
+  const uint32_t number_;
   const uint32_t shards_;
 
   // The thread's.
+  std::shared_ptr<WarmupPlan> plan_;
+  Pass pass_ = Pass::all;
+  /// Whether this pass is the one after which a vbucket is as warm as it gets.
+  bool finishes_ = true;
   /// The first vbucket of the shard that is not finished.
   uint32_t next_;
   /// By vbucket.

@@ -111,6 +111,7 @@ Loaded Bucket::load(DocKey key, const LoadedRecord* record, LoadTicket ticket, L
     document.expiry_ = record->expiry;
     document.datatype_ = record->datatype;
     document.last_access_ = now.unix_s();
+    document.frequency_ = record->frequency & 3U;
     if (record->stale) document.state_ |= Document::kStale;
     if (record->token_sent) document.state_ |= Document::kTokenSent;
   }

@@ -129,6 +129,8 @@ struct LoadedRecord {
   uint8_t datatype = 0;
   bool stale = false;
   bool token_sent = false;
+  /// What eviction makes of it: 0 to 3, see Document.
+  uint8_t frequency = 0;
   /// None: only the metadata are to be loaded (value eviction only).
   std::optional<std::string_view> value = std::nullopt;
   /// The value's length; counts only without `value`.
