@@ -25,6 +25,7 @@
 namespace bobbin::store {
 
 class VBucket;
+class News;
 struct SharedPersistence;
 struct Victims;
 
@@ -237,8 +238,25 @@ class Bucket {
   /// Another reader of a vbucket's changes, from here on. It pins what it has not taken, until it lags by
   /// more than BucketOptions::cursor_lag_bytes: then take_changes answers `lost`.
   [[nodiscard]] ChangeLog::CursorId open_cursor(uint16_t vbucket, std::string_view name);
+  /// The same for who has all up to `seqno`. The cursor begins there, or, where the log does not go back so
+  /// far, where the log begins: the disk has what lies between as soon as `from` is persisted. Where that are
+  /// more than `reach` seqnos, no cursor is opened: it would pin too much until they are read.
+  [[nodiscard]] AttachedCursor attach_cursor(uint16_t vbucket, std::string_view name, uint64_t seqno,
+                                             uint64_t reach = UINT64_MAX);
   void close_cursor(uint16_t vbucket, ChangeLog::CursorId cursor);
   [[nodiscard]] TakenChanges take_changes(uint16_t vbucket, ChangeLog::CursorId cursor);
+  /// From here on the reader is told of changes in the vbuckets that it follows: of the first after each
+  /// attach_cursor or take_changes of anybody.
+  void add_reader(std::shared_ptr<News> news);
+  /// Its waker is not called any more.
+  void remove_reader(const News& news);
+  /// Of a persistent bucket, at one moment.
+  [[nodiscard]] StreamFacts stream_facts(uint16_t vbucket) const;
+  /// The scopes and collections that the vbucket has announced, with their names: nothing else of the state
+  /// is filled in.
+  [[nodiscard]] VBucketState announced_collections(uint16_t vbucket) const;
+  /// What readers of changes pin beyond what is not on disk.
+  [[nodiscard]] uint64_t cursor_lag_bytes() const noexcept;
 
  private:
   static constexpr uint32_t kNoFlush = UINT32_MAX;

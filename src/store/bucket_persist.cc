@@ -6,6 +6,7 @@
 
 #include "store/bucket.h"
 #include "store/key_hash.h"
+#include "store/news.h"
 #include "store/vbucket_persist.h"
 
 namespace bobbin::store {
@@ -146,6 +147,31 @@ std::optional<uint64_t> Bucket::seqno_on_disk(uint16_t vbucket, DocKey key) cons
 
 ChangeLog::CursorId Bucket::open_cursor(uint16_t vbucket, std::string_view name) {
   return vbuckets_[vbucket].open_cursor(name);
+}
+
+AttachedCursor Bucket::attach_cursor(uint16_t vbucket, std::string_view name, uint64_t seqno,
+                                     uint64_t reach) {
+  return vbuckets_[vbucket].attach_cursor(name, seqno, reach);
+}
+
+void Bucket::add_reader(std::shared_ptr<News> news) {
+  persistence_->news.add(std::move(news));
+}
+
+void Bucket::remove_reader(const News& news) {
+  persistence_->news.remove(news);
+}
+
+StreamFacts Bucket::stream_facts(uint16_t vbucket) const {
+  return vbuckets_[vbucket].stream_facts();
+}
+
+VBucketState Bucket::announced_collections(uint16_t vbucket) const {
+  return vbuckets_[vbucket].announced_collections();
+}
+
+uint64_t Bucket::cursor_lag_bytes() const noexcept {
+  return persistence_ == nullptr ? 0 : persistence_->lag.bytes();
 }
 
 void Bucket::close_cursor(uint16_t vbucket, ChangeLog::CursorId cursor) {

@@ -38,8 +38,9 @@ struct BucketOptions {
   ConflictResolution conflicts = ConflictResolution::revision;
   /// Flushers of a persistent bucket: vbucket v belongs to number v modulo this.
   uint32_t flush_shards = 1;
-  /// What other readers of a vbucket's changes than its flusher may pin before the slowest is dropped.
-  uint64_t cursor_lag_bytes = 1024 * 1024;
+  /// What other readers of a vbucket's changes than its flusher may pin before the slowest is dropped; those
+  /// of all vbuckets together an eighth of the quota.
+  uint64_t cursor_lag_bytes = 8 * 1024 * 1024;
   /// Documents, drafts, tables and what flushes cut off, together.
   uint64_t quota_bytes = kDefaultQuotaBytes;
   /// Longest value, at most kLargestMaxValueBytes.

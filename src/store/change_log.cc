@@ -24,6 +24,24 @@ ChangeChunks::~ChangeChunks() {
   }
 }
 
+std::optional<Change> ChangeChunks::next(Place& place) const noexcept {
+  for (; place.chunk < chunks_.size(); ++place.chunk, place.entry = 0) {
+    const Chunk& chunk = *chunks_[place.chunk];
+    while (place.entry < chunk.count) {
+      const Entry& entry = chunk.entries[place.entry++];
+      if (static_cast<ChangeKind>(entry.kind) != ChangeKind::none) return show(entry);
+    }
+  }
+  return std::nullopt;
+}
+
+DocumentRef ChangeChunks::share(const Change& change) noexcept {
+  if (change.doc == nullptr) return {};
+  auto* const document = const_cast<Document*>(change.doc);
+  document->reference();
+  return DocumentRef(document);
+}
+
 ChangeChunks::Chunk* ChangeChunks::new_chunk() const noexcept {
   void* memory = allocate_bytes(sizeof(Chunk));
   if (memory == nullptr) return nullptr;
@@ -160,6 +178,7 @@ ChangeChunks ChangeLog::drop_all() noexcept {
   std::swap(all, log_);
   log_.free_chunk(std::exchange(spare_, nullptr));
   entries_ = emptied_ = pinned_bytes_ = open_items_ = open_bytes_ = 0;
+  (void)note_lag();
   return all;
 }
 
@@ -184,6 +203,7 @@ ChangeChunks ChangeLog::close_cursor(CursorId cursor) noexcept {
   std::erase_if(cursors_, [cursor](const Cursor& one) { return one.id == cursor; });
   ChangeChunks freed(log_.account_);
   trim(freed);
+  (void)note_lag();
   return freed;
 }
 
@@ -238,8 +258,19 @@ void ChangeLog::trim(ChangeChunks& out) noexcept {
   if (chunks.empty()) log_.free_chunk(std::exchange(spare_, nullptr));
 }
 
+bool CursorLag::update(uint64_t before, uint64_t now) noexcept {
+  // Unsigned: a difference below zero wraps around, and back.
+  const uint64_t all = bytes_.fetch_add(now - before, std::memory_order_relaxed) + (now - before);
+  return now > limit_bytes_ || (now != 0 && all > account_.quota_bytes() / 8);
+}
+
+bool ChangeLog::note_lag() noexcept {
+  const uint64_t before = std::exchange(lagging_bytes_, pinned_bytes_ - open_bytes_);
+  return lag_.update(before, lagging_bytes_);
+}
+
 void ChangeLog::drop_laggards(ChangeChunks& out) noexcept {
-  while (pinned_bytes_ - open_bytes_ > lag_limit_bytes_) {
+  while (note_lag()) {
     Cursor* slowest = nullptr;
     for (Cursor& cursor : cursors_) {
       if (cursor.lost || cursor.position >= position_) continue;
@@ -265,6 +296,7 @@ TakenChanges ChangeLog::take(CursorId cursor, uint64_t high) {
     if (!copy_after(at->position, taken)) return nothing_for_lack_of_memory(at->position);
     at->position = high;
     trim(taken.trimmed);
+    (void)note_lag();
     return taken;
   }
   taken.from = position_ + 1;

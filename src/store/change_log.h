@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,6 +63,16 @@ class ChangeChunks {
   template <typename Visit>
   void for_each(Visit&& visit) const;
 
+  /// Where a walk in pieces is.
+  struct Place {
+    size_t chunk = 0;
+    uint32_t entry = 0;
+  };
+  /// The next change from `place` on; nothing at the end.
+  [[nodiscard]] std::optional<Change> next(Place& place) const noexcept;
+  /// One more reference to the document of a change that these chunks have shown.
+  [[nodiscard]] static DocumentRef share(const Change& change) noexcept;
+
  private:
   friend class ChangeLog;
 
@@ -119,6 +131,23 @@ struct TakenChanges {
   ChangeChunks trimmed;
 };
 
+/// What readers of changes that lag behind their flushers may pin, of one vbucket and of all. Any thread.
+class CursorLag {
+ public:
+  /// `limit_bytes` is one vbucket's; all together may pin an eighth of the quota.
+  CursorLag(const MemoryAccount& account, uint64_t limit_bytes) noexcept
+      : account_(account), limit_bytes_(limit_bytes) {}
+
+  /// What a vbucket's readers pin has changed. True: it is too much.
+  bool update(uint64_t before, uint64_t now) noexcept;
+  [[nodiscard]] uint64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  const MemoryAccount& account_;
+  const uint64_t limit_bytes_;
+  std::atomic<uint64_t> bytes_{0};
+};
+
 /// The changes of one vbucket that somebody still has to read, in the order of their seqnos.
 ///
 /// A cursor is a reader's position. The persistence cursor is there from the beginning and is never dropped.
@@ -137,11 +166,13 @@ class ChangeLog {
   static constexpr uint8_t kTokenSent = 2;
   static constexpr uint8_t kPriorUnknown = 4;
 
-  ChangeLog(MemoryAccount& account, uint64_t lag_limit_bytes) noexcept
-      : lag_limit_bytes_(lag_limit_bytes), log_(&account) {}
+  ChangeLog(MemoryAccount& account, CursorLag& lag) noexcept : lag_(lag), log_(&account) {}
   ChangeLog(const ChangeLog&) = delete;
   ChangeLog& operator=(const ChangeLog&) = delete;
-  ~ChangeLog() { log_.free_chunk(spare_); }
+  ~ChangeLog() {
+    (void)lag_.update(lagging_bytes_, 0);
+    log_.free_chunk(spare_);
+  }
 
   /// Makes the next append possible; false when there is no memory.
   [[nodiscard]] bool reserve() noexcept;
@@ -162,8 +193,10 @@ class ChangeLog {
   /// Takes everything out: a flush supersedes it all.
   [[nodiscard]] ChangeChunks drop_all() noexcept;
 
+  /// Every change with a higher seqno is in the log, or superseded by one that is.
+  [[nodiscard]] uint64_t complete_after() const noexcept { return lowest_position(); }
   /// A reader that wants what comes after `seqno`, which must not lie before what the log still has for sure:
-  /// use the vbucket's high seqno.
+  /// use the vbucket's high seqno, or complete_after().
   [[nodiscard]] CursorId open_cursor(std::string_view name, uint64_t seqno);
   /// Returns what only this cursor has pinned.
   [[nodiscard]] ChangeChunks close_cursor(CursorId cursor) noexcept;
@@ -202,12 +235,16 @@ class ChangeLog {
   [[nodiscard]] static TakenChanges nothing_for_lack_of_memory(uint64_t position);
   /// Moves the chunks that every cursor has passed to `out`.
   void trim(ChangeChunks& out) noexcept;
-  /// Drops the slowest cursors until what only they pin is within the limit.
+  /// Drops the slowest cursors until what only they pin is within the limits.
   void drop_laggards(ChangeChunks& out) noexcept;
   [[nodiscard]] uint64_t lowest_position() const noexcept;
   [[nodiscard]] bool only_persistence() const noexcept;
 
-  const uint64_t lag_limit_bytes_;
+  /// Tells the limits what only cursors pin; true when it is too much.
+  bool note_lag() noexcept;
+
+  CursorLag& lag_;
+  uint64_t lagging_bytes_ = 0;
   ChangeChunks log_;
   Chunk* spare_ = nullptr;
   std::vector<Cursor> cursors_;

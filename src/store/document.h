@@ -211,6 +211,7 @@ class DocumentRef {
 
  private:
   friend class Aftermath;
+  friend class ChangeChunks;
   friend class ChangeLog;
   friend class EventDocuments;
   friend class Draft;

@@ -20,6 +20,27 @@ struct FailoverEntry {
   friend bool operator==(const FailoverEntry&, const FailoverEntry&) = default;
 };
 
+/// What decides whether a reader of changes may go on where it is.
+struct StreamFacts {
+  uint64_t high_seqno = 0;
+  uint64_t persisted_seqno = 0;
+  /// Of the last flush: who has seen less, and not nothing, has what is no longer there.
+  uint64_t flush_seqno = 0;
+  /// The newest first, one at least.
+  std::vector<FailoverEntry> failover;
+};
+
+/// A reader's way into the changes of a vbucket: see Bucket::attach_cursor.
+struct AttachedCursor {
+  /// Nothing: it is too far to where the log begins.
+  std::optional<ChangeLog::CursorId> cursor;
+  /// The cursor gives what comes after it.
+  uint64_t from = 0;
+  /// Up to here changes may be on disk only, or on their way there.
+  uint64_t log_begin = 0;
+  uint64_t high_seqno = 0;
+};
+
 /// What has to survive of a scope or collection that a vbucket has announced. `created_seqno`: of the event
 /// that did; 0: it is still to come. The names are there so that a manifest can be made of these.
 struct ScopeState {

@@ -95,6 +95,10 @@ class Aftermath {
     more_ = true;
     ring_ = persistent;
   }
+  void tell_news(PersistentState* persistent) noexcept {
+    more_ = true;
+    news_ = persistent;
+  }
 
   /// An expired document was removed.
   bool expired = false;
@@ -109,6 +113,7 @@ class Aftermath {
   bool more_ = false;
   DocumentRef second_;
   PersistentState* ring_ = nullptr;
+  PersistentState* news_ = nullptr;
 };
 
 /// How a rewritten document takes over from the one it was built on.
@@ -257,10 +262,14 @@ class alignas(64) VBucket {
   /// One step of removing the placeholders of a vbucket that does not need them; true when there may be more.
   bool drop_placeholders(uint32_t& cursor, Victims& victims) noexcept;
   [[nodiscard]] ChangeLog::CursorId open_cursor(std::string_view name);
+  [[nodiscard]] AttachedCursor attach_cursor(std::string_view name, uint64_t seqno, uint64_t reach);
   void close_cursor(ChangeLog::CursorId cursor) noexcept;
   [[nodiscard]] TakenChanges take(ChangeLog::CursorId cursor);
   [[nodiscard]] uint64_t high_seqno() const noexcept;
   [[nodiscard]] uint64_t persisted_seqno() const noexcept;
+  [[nodiscard]] StreamFacts stream_facts() const;
+  /// Of what it has announced; only `scopes` and `collections` are filled in.
+  [[nodiscard]] VBucketState announced_collections() const;
   /// The newest first, one at least; empty in a cache.
   [[nodiscard]] std::vector<FailoverEntry> failover_log() const;
   /// Of the newest branch; 0 in a cache.

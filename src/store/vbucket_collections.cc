@@ -85,19 +85,31 @@ void VBucketCollections::restore(const VBucketState& state) {
   }
 }
 
+void VBucketCollections::append(VBucketState& state, const ScopeEvent& scope) const {
+  const Scope* const known = table == nullptr ? nullptr : table->manifest().scope(scope.id);
+  state.scopes.push_back({scope.id, scope.created_seqno, known == nullptr ? std::string() : known->name});
+}
+
+void VBucketCollections::append(VBucketState& state, const CollectionCount& count) const {
+  const Collection* const known = table == nullptr ? nullptr : table->manifest().collection(count.id);
+  state.collections.push_back({count.id, count.scope, count.max_ttl_s, count.created_seqno, count.high_seqno,
+                               count.all_items(), known == nullptr ? std::string() : known->name});
+}
+
 void VBucketCollections::take_changed(VBucketState& state) {
   for (ScopeEvent& scope : scopes) {
-    if (!std::exchange(scope.changed, false)) continue;
-    const Scope* const known = table == nullptr ? nullptr : table->manifest().scope(scope.id);
-    state.scopes.push_back({scope.id, scope.created_seqno, known == nullptr ? std::string() : known->name});
+    if (std::exchange(scope.changed, false)) append(state, scope);
   }
   for (CollectionCount& count : counts) {
-    if (!std::exchange(count.changed, false)) continue;
-    const Collection* const known = table == nullptr ? nullptr : table->manifest().collection(count.id);
-    state.collections.push_back({count.id, count.scope, count.max_ttl_s, count.created_seqno,
-                                 count.high_seqno, count.all_items(),
-                                 known == nullptr ? std::string() : known->name});
+    if (std::exchange(count.changed, false)) append(state, count);
   }
+}
+
+void VBucketCollections::append_all(VBucketState& state) const {
+  for (const ScopeEvent& scope : scopes)
+    if (scope.created_seqno != 0) append(state, scope);
+  for (const CollectionCount& count : counts)
+    if (count.created_seqno != 0) append(state, count);
 }
 
 // --- counting ---

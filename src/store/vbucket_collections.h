@@ -66,6 +66,12 @@ struct VBucketCollections {
   void restore(const VBucketState& state);
   /// Adds what has changed since the last call.
   void take_changed(VBucketState& state);
+  /// Adds all that was announced.
+  void append_all(VBucketState& state) const;
+
+ private:
+  void append(VBucketState& state, const ScopeEvent& scope) const;
+  void append(VBucketState& state, const CollectionCount& count) const;
 };
 
 }  // namespace bobbin::store

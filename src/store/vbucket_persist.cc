@@ -26,6 +26,7 @@ constexpr size_t kFailoverEntries = 25;
 
 void Aftermath::settle() noexcept {
   if (ring_ != nullptr) ring_->shared.dirty.ring(ring_->vbucket);
+  if (news_ != nullptr) news_->shared.news.tell(static_cast<uint16_t>(news_->vbucket));
 }
 
 void VBucket::make_persistent(std::unique_ptr<PersistentState> state, base::Now now) {
@@ -170,6 +171,10 @@ void VBucket::append_change(ChangeKind kind, Document* document, uint64_t seqno,
   persistent_->add_dirty(ChangeLog::bytes_of(document));
   persistent_->log.append(kind, document, seqno, cas, marks);
   mark_dirty(after);
+  if (persistent_->news_wanted) [[unlikely]] {
+    persistent_->news_wanted = false;
+    after.tell_news(persistent_.get());
+  }
 }
 
 bool VBucket::supersede(const Document& document, Aftermath& after) noexcept {
@@ -279,6 +284,20 @@ ChangeLog::CursorId VBucket::open_cursor(std::string_view name) {
   return persistent_->log.open_cursor(name, seqno_);
 }
 
+AttachedCursor VBucket::attach_cursor(std::string_view name, uint64_t seqno, uint64_t reach) {
+  const base::MutexLock lock(mutex_);
+  PersistentState& mine = *persistent_;
+  AttachedCursor attached;
+  assert(seqno <= seqno_);
+  attached.log_begin = std::min(mine.log.complete_after(), seqno_);
+  attached.high_seqno = seqno_;
+  attached.from = std::max(seqno, attached.log_begin);
+  if (attached.from > seqno && attached.from - seqno > reach) return attached;
+  attached.cursor = mine.log.open_cursor(name, attached.from);
+  mine.news_wanted = true;
+  return attached;
+}
+
 void VBucket::close_cursor(ChangeLog::CursorId cursor) noexcept {
   ChangeChunks freed;
   const base::MutexLock lock(mutex_);
@@ -288,7 +307,21 @@ void VBucket::close_cursor(ChangeLog::CursorId cursor) noexcept {
 TakenChanges VBucket::take(ChangeLog::CursorId cursor) {
   assert(cursor != ChangeLog::kPersistence);
   const base::MutexLock lock(mutex_);
+  persistent_->news_wanted = true;
   return persistent_->log.take(cursor, seqno_);
+}
+
+StreamFacts VBucket::stream_facts() const {
+  const base::MutexLock lock(mutex_);
+  const PersistentState& mine = *persistent_;
+  return {seqno_, mine.persisted_seqno, mine.flush_seqno, mine.failover};
+}
+
+VBucketState VBucket::announced_collections() const {
+  VBucketState state;
+  const base::MutexLock lock(mutex_);
+  if (collections_ != nullptr) collections_->append_all(state);
+  return state;
 }
 
 uint64_t VBucket::high_seqno() const noexcept {

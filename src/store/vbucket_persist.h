@@ -8,6 +8,7 @@
 #include "store/bucket_types.h"
 #include "store/change_log.h"
 #include "store/dirty_set.h"
+#include "store/news.h"
 #include "store/persistence_types.h"
 #include "store/vbucket.h"
 
@@ -18,7 +19,7 @@ struct SharedPersistence {
   SharedPersistence(const BucketOptions& options, MemoryAccount& memory)
       : policy(options.eviction),
         account(memory),
-        lag_limit_bytes(options.cursor_lag_bytes),
+        lag(memory, options.cursor_lag_bytes),
         dirty(options.vbuckets, options.flush_shards),
         uuid_state(options.hash_seed) {}
 
@@ -34,8 +35,9 @@ struct SharedPersistence {
 
   const EvictionPolicy policy;
   MemoryAccount& account;
-  const uint64_t lag_limit_bytes;
+  CursorLag lag;
   DirtySet dirty;
+  NewsBoard news;
   std::atomic<uint64_t> uuid_state;
   /// Not on disk yet: in the logs and with the flushers.
   alignas(64) std::atomic<uint64_t> dirty_bytes{0};
@@ -50,7 +52,7 @@ struct PersistentState {
   static constexpr uint64_t kUnlimited = UINT64_MAX;
 
   PersistentState(SharedPersistence& all, uint32_t number)
-      : shared(all), vbucket(number), log(all.account, all.lag_limit_bytes) {}
+      : shared(all), vbucket(number), log(all.account, all.lag) {}
 
   /// Whether a change with the next seqno may be made.
   [[nodiscard]] bool admits(uint64_t high_seqno) noexcept {
@@ -106,6 +108,8 @@ struct PersistentState {
   bool warming = false;
   /// The bit in the dirty set is set, or its taker is on the way here.
   bool marked = true;
+  /// Somebody has read the log, and is to be told of the next change.
+  bool news_wanted = false;
 
   /// In the log and with the flusher.
   uint64_t dirty_items = 0;
