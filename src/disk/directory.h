@@ -65,6 +65,9 @@ class Directory {
   [[nodiscard]] const Shard& shard(uint32_t number) const noexcept { return *shards_[number]; }
   [[nodiscard]] uint32_t shard_number(uint16_t vbucket) const noexcept { return vbucket % shards(); }
   [[nodiscard]] Shard& shard_of(uint16_t vbucket) noexcept { return shard(shard_number(vbucket)); }
+  [[nodiscard]] const Shard& shard_of(uint16_t vbucket) const noexcept {
+    return shard(shard_number(vbucket));
+  }
   [[nodiscard]] const Resources& resources() const noexcept { return *resources_; }
   /// The sum over the shards.
   [[nodiscard]] ShardStatistics statistics() const;

@@ -70,6 +70,9 @@ uint16_t KeyReader::vbucket() const noexcept {
 store::DocKey KeyReader::key() const noexcept {
   return impl_->name.key;
 }
+std::string_view KeyReader::stored_key() const noexcept {
+  return view(impl_->documents->key()).substr(2);
+}
 const Record& KeyReader::record() const noexcept {
   return impl_->record;
 }
@@ -105,6 +108,37 @@ std::unique_ptr<KeyReader> Shard::read_keys(std::optional<uint16_t> vbucket,
   return std::make_unique<KeyReader>(std::move(impl));
 }
 
+namespace {
+
+/// The seqno that a vbucket's index ends with. The iterator is somewhere else afterwards.
+uint64_t last_seqno_of(rocksdb::Iterator& index, uint16_t vbucket) {
+  std::string key;
+  append_seqno_key(key, vbucket, kMaxSeqno);
+  index.SeekForPrev(key);
+  if (!index.Valid()) return 0;
+  const auto name = decode_seqno_key(view(index.key()));
+  return name && name->vbucket == vbucket ? name->seqno : 0;
+}
+
+}  // namespace
+
+Result<KeysUntil> Shard::read_keys_until(uint16_t vbucket) const {
+  rocksdb::ReadOptions ahead = walking();
+  ahead.readahead_size = kReadaheadBytes;
+  std::vector<rocksdb::Iterator*> both;
+  const rocksdb::Status status = impl_->db->NewIterators(ahead, {impl_->seqnos, impl_->docs}, &both);
+  if (!status.ok()) return base::fail(impl_->error_of(status));
+  const std::unique_ptr<rocksdb::Iterator> index(both[0]);
+  auto impl = std::make_unique<KeyReader::Impl>(KeyReader::Impl{
+      *impl_, std::unique_ptr<rocksdb::Iterator>(both[1]), vbucket_prefix(vbucket), true, {}, {}});
+  KeysUntil keys;
+  keys.last_seqno = last_seqno_of(*index, vbucket);
+  if (!index->status().ok()) return base::fail(impl_->error_of(index->status()));
+  impl->documents->Seek(impl->prefix);
+  keys.reader = std::make_unique<KeyReader>(std::move(impl));
+  return keys;
+}
+
 struct SeqnoReader::Impl {
   const Shard::Impl& shard;
   // Both of one moment.
@@ -112,6 +146,7 @@ struct SeqnoReader::Impl {
   std::unique_ptr<rocksdb::Iterator> documents;
   uint16_t vbucket;
   uint64_t to;
+  uint64_t last_seqno = 0;
 
   [[nodiscard]] Result<std::vector<SeqnoItem>> read_index(size_t items, size_t bytes);
   /// Fills in what is still current, marks the rest by an empty key; answers in the order of `run`.
@@ -123,6 +158,10 @@ struct SeqnoReader::Impl {
 SeqnoReader::SeqnoReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SeqnoReader::~SeqnoReader() = default;
 
+uint64_t SeqnoReader::last_seqno() const noexcept {
+  return impl_->last_seqno;
+}
+
 std::unique_ptr<SeqnoReader> Shard::read_seqnos(uint16_t vbucket, uint64_t from, uint64_t to) const {
   std::vector<rocksdb::Iterator*> both;
   const rocksdb::Status status = impl_->db->NewIterators(walking(), {impl_->seqnos, impl_->docs}, &both);
@@ -130,9 +169,13 @@ std::unique_ptr<SeqnoReader> Shard::read_seqnos(uint16_t vbucket, uint64_t from,
   auto impl = std::make_unique<SeqnoReader::Impl>(
       SeqnoReader::Impl{*impl_, std::unique_ptr<rocksdb::Iterator>(both[0]),
                         std::unique_ptr<rocksdb::Iterator>(both[1]), vbucket, std::min(to, kMaxSeqno)});
-  std::string key;
-  append_seqno_key(key, vbucket, from);
-  impl->index->Seek(key);
+  impl->last_seqno = last_seqno_of(*impl->index, vbucket);
+  // An error stays with the iterator unless it seeks once more: next_run has to find it.
+  if (impl->index->status().ok()) {
+    std::string key;
+    append_seqno_key(key, vbucket, from);
+    impl->index->Seek(key);
+  }
   return std::make_unique<SeqnoReader>(std::move(impl));
 }
 

@@ -47,10 +47,18 @@ class KeyReader {
   /// Of the last next() that was true, until the following one.
   [[nodiscard]] uint16_t vbucket() const noexcept;
   [[nodiscard]] store::DocKey key() const noexcept;
+  /// The same as it is kept.
+  [[nodiscard]] std::string_view stored_key() const noexcept;
   [[nodiscard]] const Record& record() const noexcept;
 
  private:
   std::unique_ptr<Impl> impl_;
+};
+
+/// The documents of a vbucket, with the seqno of the last change that it had at that moment (0: none).
+struct KeysUntil {
+  std::unique_ptr<KeyReader> reader;
+  uint64_t last_seqno = 0;
 };
 
 /// What happened to one key; or a flush or an event (`stored_key` is empty, record() has nothing).
@@ -76,6 +84,8 @@ class SeqnoReader {
 
   /// Up to `items` items and about `bytes` bytes, at least one item; empty only at the end.
   [[nodiscard]] Result<std::vector<SeqnoItem>> next_run(size_t items, size_t bytes);
+  /// Of the last change that the vbucket had at the moment of the reader, wherever that ends; 0: it has none.
+  [[nodiscard]] uint64_t last_seqno() const noexcept;
 
  private:
   std::unique_ptr<Impl> impl_;

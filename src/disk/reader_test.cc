@@ -55,6 +55,30 @@ TEST(SeqnoReader, LeavesOutWhatWasSuperseded) {
   EXPECT_EQ(shard.history(2), "set:1:z=other");
 }
 
+TEST(KeyReader, TellsWithWhichSeqnoItsMomentEnds) {
+  ShardFixture shard;
+  shard.open();
+  EXPECT_EQ(shard->read_keys_until(1)->last_seqno, 0U);
+  shard.commit({document(1, "z", 1, ""), document(1, "a", 2, ""), document(2, "x", 9, "")});
+  auto keys = shard->read_keys_until(1);
+  shard.commit({document(1, "b", 3, "")});
+  ASSERT_TRUE(keys);
+  EXPECT_EQ(keys->last_seqno, 2U);
+  EXPECT_EQ(keys_of(*keys->reader), "1:a 1:z");
+  EXPECT_EQ(shard->read_keys_until(0)->last_seqno, 0U);
+}
+
+TEST(SeqnoReader, TellsTheLastSeqnoOfItsMomentWhereverItEnds) {
+  ShardFixture shard;
+  shard.open();
+  shard.commit({document(1, "a", 1, ""), document(1, "b", 2, "")});
+  const auto reader = shard->read_seqnos(1, 1, 1);
+  shard.commit({document(1, "c", 3, "")});
+  EXPECT_EQ(reader->last_seqno(), 2U);
+  EXPECT_EQ(reader->next_run(10, 1000)->size(), 1U);
+  EXPECT_EQ(shard->read_seqnos(0, 0, kMaxSeqno)->last_seqno(), 0U);
+}
+
 TEST(SeqnoReader, StopsAtItsEnd) {
   ShardFixture shard;
   shard.open();

@@ -139,6 +139,8 @@ class Shard {
                                                      std::optional<store::DocKey> after = std::nullopt) const;
   /// The same for this vbucket and all behind it.
   [[nodiscard]] std::unique_ptr<KeyReader> read_keys_from(uint16_t first_vbucket) const;
+  /// The documents and tombstones of a vbucket with what its index ends with, both of this moment.
+  [[nodiscard]] Result<KeysUntil> read_keys_until(uint16_t vbucket) const;
   /// What the vbucket's index has from `from` to `to`, both included, as it is at this moment.
   [[nodiscard]] std::unique_ptr<SeqnoReader> read_seqnos(uint16_t vbucket, uint64_t from, uint64_t to) const;
 
