@@ -55,5 +55,6 @@ int set_command(int argc, char** argv);
 int del_command(int argc, char** argv);
 int stat_command(int argc, char** argv);
 int log_command(int argc, char** argv);
+int watch_command(int argc, char** argv);
 
 }  // namespace bobbin::cli

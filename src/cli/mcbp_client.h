@@ -90,6 +90,9 @@ class McbpClient {
   /// The scopes and collections of the bucket, as JSON (store/manifest.h).
   base::Result<std::string, base::Error> manifest();
 
+  /// For who goes on by itself: no reply is on its way.
+  [[nodiscard]] net::BlockingStream take_stream() && { return std::move(stream_); }
+
   /// For the calls after this one; 0 waits for ever.
   void set_timeout(std::chrono::milliseconds timeout) { stream_.set_timeout(timeout); }
 

@@ -191,6 +191,24 @@ base::Result<void, base::Error> BlockingStream::read_exact(std::span<char> out) 
   return {};
 }
 
+base::Result<bool, base::Error> BlockingStream::wait_readable(std::chrono::milliseconds patience) {
+  if (state_->unread.size() > state_->unread_at || state_->ended) return true;
+  std::optional<error_code> outcome;
+  state_->socket.async_wait(Protocol::socket::wait_read, [&outcome](error_code error) { outcome = error; });
+  state_->context.restart();
+  state_->context.run_for(patience);
+  if (!outcome) {
+    error_code ignored;
+    state_->socket.cancel(ignored);
+    state_->context.restart();
+    state_->context.run();
+    // It may have become readable just then.
+    return outcome && !*outcome;
+  }
+  if (*outcome) return base::fail(state_->error("cannot receive", *outcome));
+  return true;
+}
+
 void BlockingStream::close() {
   error_code ignored;
   state_->socket.close(ignored);

@@ -41,6 +41,10 @@ class BlockingStream {
   /// At least one byte, at most out.size(); 0 at the end of the stream.
   base::Result<size_t, base::Error> read_some(std::span<char> out);
 
+  /// Waits until there is something to read, or the peer has ended; false when `patience` has passed before
+  /// that. The timeout of the other calls does not matter, and the stream stays of use.
+  base::Result<bool, base::Error> wait_readable(std::chrono::milliseconds patience);
+
   /// Whether read_line would find a whole line without waiting.
   [[nodiscard]] bool has_line() const;
 

@@ -117,6 +117,27 @@ TEST(BlockingStream, ManyLinesOfOneSegmentAreHadWithoutWaiting) {
   stream->close();
 }
 
+TEST(BlockingStream, SaysWhetherThereIsSomethingToRead) {
+  TcpServer server(kAnyPort, [](TcpSocket& socket) {
+    std::string asked(2, '\0');
+    asio::read(socket, asio::buffer(asked));
+    send(socket, "one\r\ntwo");
+  });
+  auto stream = dial(server);
+  ASSERT_TRUE(stream) << stream.error().message;
+  EXPECT_FALSE(stream->wait_readable(0ms).value());
+  EXPECT_FALSE(stream->wait_readable(1ms).value());
+  ASSERT_TRUE(stream->write_all("go"));
+  EXPECT_TRUE(stream->wait_readable(10s).value());
+  EXPECT_EQ(stream->read_line().value(), "one");
+  EXPECT_TRUE(stream->wait_readable(0ms).value());
+  std::string rest(3, '\0');
+  ASSERT_TRUE(stream->read_exact(rest));
+  // The end of the stream is something to read as well.
+  EXPECT_TRUE(stream->wait_readable(10s).value());
+  EXPECT_EQ(stream->read_some(rest).value(), 0U);
+}
+
 TEST(BlockingStream, ALineWithoutEndIsAnError) {
   TcpServer server(kAnyPort, [](TcpSocket& socket) {
     send(socket, std::string(100'000, 'x'));
