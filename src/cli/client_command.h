@@ -56,5 +56,6 @@ int del_command(int argc, char** argv);
 int stat_command(int argc, char** argv);
 int log_command(int argc, char** argv);
 int watch_command(int argc, char** argv);
+int copy_command(int argc, char** argv);
 
 }  // namespace bobbin::cli

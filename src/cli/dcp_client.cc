@@ -6,6 +6,8 @@
 #include <array>
 #include <cstring>
 
+#include "wire/dcp_filter.h"
+
 namespace bobbin::cli {
 namespace {
 
@@ -52,6 +54,20 @@ Result<bool> control(McbpClient& client, std::string_view key, std::string_view 
 
 }  // namespace
 
+Result<std::string> stream_filter(McbpClient& client, const std::string& path) {
+  wire::DcpFilter filter;
+  if (path.empty()) return std::string();
+  const bool is_collection = path.find('.') != std::string::npos;
+  const auto id = is_collection ? client.collection_id(path) : client.scope_id(path);
+  if (!id) return base::fail(id.error());
+  if (is_collection) {
+    filter.collections = std::vector<uint32_t>{*id};
+  } else {
+    filter.scope = *id;
+  }
+  return wire::dcp_filter_text(filter);
+}
+
 DcpClient::DcpClient(net::BlockingStream stream, const DcpClientOptions& options)
     : stream_(std::move(stream)),
       buffer_bytes_(options.buffer_bytes),
@@ -72,6 +88,9 @@ Result<DcpClient> DcpClient::open(McbpClient client, const DcpClientOptions& opt
     if (const auto taken = control(client, "enable_expiry_opcode", "true"); !taken)
       return base::fail(taken.error());
   }
+  // Bobbin's own: otherwise nobody is told that a collection's max TTL has changed.
+  if (const auto taken = control(client, "bobbin_collection_changes", "true"); !taken)
+    return base::fail(taken.error());
   DcpClient made(std::move(client).take_stream(), options);
   // Who does not send no-ops cannot be told from who has nothing to say.
   if (!*noop || !*every) made.silence_ = std::chrono::milliseconds::max();
@@ -174,7 +193,7 @@ Result<std::optional<DcpArrival>> DcpClient::read_frame(std::string_view frame) 
     if (auto sent = stream_.write_all({reply.data(), reply.size()}); !sent) return base::fail(sent.error());
     return std::nullopt;
   }
-  return DcpArrival{.vbucket = request.header.vbucket_or_status, .what = std::move(*message)};
+  return DcpArrival{.vbucket = request.header.vbucket_or_status, .what = *message};
 }
 
 Result<std::optional<DcpArrival>> DcpClient::next(std::chrono::milliseconds patience) {

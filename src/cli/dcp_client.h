@@ -24,6 +24,10 @@ struct DcpClientOptions {
   std::chrono::milliseconds timeout{10'000};  ///< of each answer before streams begin, and of each write
 };
 
+/// The filter of a stream request for a part of the bucket: "" for all of it, "scope", or "scope.collection".
+[[nodiscard]] base::Result<std::string, base::Error> stream_filter(McbpClient& client,
+                                                                   const std::string& path);
+
 /// A stream was accepted, or was not.
 struct DcpStreamReply {
   wire::BinaryStatus status = wire::BinaryStatus::success;

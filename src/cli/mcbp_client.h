@@ -69,6 +69,8 @@ class McbpClient {
 
   // For those who keep several requests on their way.
   base::Result<void, base::Error> send(const McbpRequest& request);
+  /// Whole frames, as they are.
+  base::Result<void, base::Error> send_frames(std::string_view frames) { return stream_.write_all(frames); }
   /// The next frame, whatever it answers; `frame` keeps its memory.
   base::Result<void, base::Error> receive(McbpFrame& frame);
 

@@ -63,11 +63,7 @@ base::Result<WatchOptions, base::Error> watch_options(const Arguments& arguments
   if (!server) return base::fail(std::move(server.error()));
   WatchOptions options;
   options.server = std::move(*server);
-  if (!arguments.positionals().empty()) {
-    const std::string& path = arguments.positionals()[0];
-    const bool is_collection = path.find('.') != std::string::npos;
-    (is_collection ? options.collection : options.scope) = path;
-  }
+  if (!arguments.positionals().empty()) options.what = arguments.positionals()[0];
   options.prefix = arguments.last("--prefix");
   options.from = arguments.has("--from-start") ? WatchFrom::start : WatchFrom::now;
   options.until_now = arguments.has("--until-now");

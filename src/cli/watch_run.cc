@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <thread>
 
-#include "wire/dcp_filter.h"
-
 namespace bobbin::cli {
 namespace {
 
@@ -31,8 +29,7 @@ base::Result<void, base::Error> Watch::load() {
   auto file = load_position(options_.position_path);
   if (!file) return base::fail(std::move(file.error()));
   if (file->positions.empty()) return {};
-  const std::string what = options_.collection.empty() ? options_.scope : options_.collection;
-  if (file->bucket != options_.server.bucket || file->what != what)
+  if (file->bucket != options_.server.bucket || file->what != options_.what)
     return base::fail(base::Error{fmt::format("{}: this is the position of another watch (bucket {}, {})",
                                               options_.position_path, file->bucket,
                                               file->what.empty() ? "all of it" : file->what)});
@@ -45,17 +42,9 @@ base::Result<void, base::Error> Watch::find_filter(McbpClient& client) {
   const auto manifest = client.manifest();
   if (!manifest) return base::fail(manifest.error());
   if (!names_.read(*manifest)) return base::fail(base::Error{"the server's manifest cannot be read"});
-  wire::DcpFilter filter;
-  if (!options_.collection.empty()) {
-    const auto id = client.collection_id(options_.collection);
-    if (!id) return base::fail(id.error());
-    filter.collections = std::vector<uint32_t>{*id};
-  } else if (!options_.scope.empty()) {
-    const auto id = client.scope_id(options_.scope);
-    if (!id) return base::fail(id.error());
-    filter.scope = *id;
-  }
-  filter_ = wire::dcp_filter_text(filter);
+  auto filter = stream_filter(client, options_.what);
+  if (!filter) return base::fail(std::move(filter.error()));
+  filter_ = std::move(*filter);
   return {};
 }
 
@@ -224,8 +213,7 @@ Watch::Step Watch::settle() {
   if (unflushed_ && !around_.flush()) return WatchEnd::nobody_reads;
   unflushed_ = false;
   if (!unsaved_ || options_.position_path.empty()) return std::nullopt;
-  const std::string what = options_.collection.empty() ? options_.scope : options_.collection;
-  auto saved = save_position(options_.position_path, {options_.server.bucket, what, positions_});
+  auto saved = save_position(options_.position_path, {options_.server.bucket, options_.what, positions_});
   if (!saved) return base::fail(std::move(saved.error()));
   unsaved_ = false;
   saved_ = steady_clock::now();

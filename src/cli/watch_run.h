@@ -23,9 +23,8 @@ enum class WatchFrom : uint8_t { now, start };
 
 struct WatchOptions {
   McbpOptions server;
-  std::string scope;       ///< with an empty collection: all of the scope's
-  std::string collection;  ///< "scope.collection"; both empty: the whole bucket
-  std::string prefix;      ///< of keys; the server does not know of it
+  std::string what;    ///< as stream_filter() takes it
+  std::string prefix;  ///< of keys; the server does not know of it
   WatchFrom from = WatchFrom::now;
   bool until_now = false;       ///< end with what was there at the start
   uint64_t limit = UINT64_MAX;  ///< of changes

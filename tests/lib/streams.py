@@ -8,7 +8,7 @@ from collections import namedtuple
 from lib.server import PATIENCE_S
 
 _HEADER = struct.Struct(">BBHBBHIIQ")
-HELLO, SELECT_BUCKET, ALL_SEQNOS, FAILOVER_LOG = 0x1F, 0x89, 0x48, 0x96
+HELLO, SELECT_BUCKET, ALL_SEQNOS, FAILOVER_LOG, STAT = 0x1F, 0x89, 0x48, 0x96, 0x10
 MANIFEST, COLLECTION_ID, SCOPE_ID = 0xBA, 0xBB, 0xBC
 OPEN, STREAM_REQUEST, STREAM_END, MARKER, MUTATION, DELETION = 0x50, 0x53, 0x55, 0x56, 0x57, 0x58
 EXPIRATION, NOOP, BUFFER_ACK, CONTROL, SYSTEM_EVENT, SEQNO_ADVANCED = 0x59, 0x5C, 0x5D, 0x5E, 0x5F, 0x64
@@ -55,7 +55,8 @@ def stream_end(vbucket, reason=0):
 class Producer:
     """Listens on loopback; accept() gives the next connection."""
 
-    def __init__(self, test, seqnos=(0, 0), uuid=0xFEED, manifest=None):
+    def __init__(self, test, seqnos=(0, 0), uuid=0xFEED, manifest=None, items=0):
+        self.items = items
         self.seqnos = list(seqnos)
         self.uuid = uuid
         self.manifest = manifest or PLAIN_MANIFEST
@@ -127,6 +128,10 @@ class ProducerConnection:
             self._reply(request, value=b"".join(struct.pack(">HQ", *pair) for pair in enumerate(self.producer.seqnos)))
         elif request.opcode == FAILOVER_LOG:
             self._reply(request, value=struct.pack(">QQ", self.producer.uuid, 0))
+        elif request.opcode == STAT:
+            items = str(self.producer.items).encode()
+            self.send(frame(STAT, b"", b"curr_items", items, opaque=request.opaque, magic=0x81))
+            self._reply(request)
         elif request.opcode == CONTROL:
             self.controls[request.key.decode()] = request.value.decode()
             self._reply(request)
@@ -141,6 +146,14 @@ class ProducerConnection:
         else:
             self._reply(request)
         return None
+
+    def serve_to_end(self):
+        """Answers until the client closes the connection."""
+        try:
+            while True:
+                self.step()
+        except (EOFError, ConnectionError):
+            pass
 
     def stream_requests(self, count):
         """The next ones, by vbucket."""
