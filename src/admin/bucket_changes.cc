@@ -3,6 +3,7 @@
 #include <charconv>
 #include <functional>
 
+#include "admin/bucket_form.h"
 #include "admin/bucket_text.h"
 #include "admin/config_streams.h"
 #include "admin/json_writer.h"
@@ -116,28 +117,22 @@ constexpr Field kFields[] = {
     {"historyRetentionSeconds", "There is no history of changes here", is_none},
 };
 
-/// What the form says, over what there is; otherwise the answer.
-std::optional<HttpResponse> read_form(const Form& form, BucketSettings& settings) {
+/// What the form says, over what there is; otherwise what cannot be.
+base::Result<void, serve::BucketTrouble> read_form(const Form& form, BucketSettings& settings) {
   for (const Field& field : kFields) {
     const std::string* const text = form_value(form, field.name);
-    if (text != nullptr && !field.read(*text, settings)) return refuse(field.name, field.why);
+    if (text != nullptr && !field.read(*text, settings))
+      return base::fail(serve::BucketTrouble{std::string(field.name), std::string(field.why)});
   }
-  return std::nullopt;
+  return {};
 }
 
 HttpResponse handle_create(const Call& call) {
   const auto form = parse_form(call.request.body);
   if (!form) return refuse("_", "The body is no form");
-  BucketSettings settings;
-  const std::string* const name = form_value(*form, "name");
-  if (name == nullptr) return refuse("name", "Bucket name needs to be specified");
-  settings.name = *name;
-  if (const std::string* type = form_value(*form, "bucketType")) settings.type = *type;
-  if (settings.type == "couchbase") settings.type = "membase";
-  if (settings.type == "ephemeral") settings.eviction = "noEviction";
-  if (settings.type == "memcached") settings.eviction = "nruEviction";
-  if (auto refused = read_form(*form, settings)) return std::move(*refused);
-  return tell(call, "create bucket", settings.name, call.engine().buckets.create(settings), 202);
+  const auto settings = read_new_bucket(*form);
+  if (!settings) return refuse(settings.error().field, settings.error().why);
+  return tell(call, "create bucket", settings->name, call.engine().buckets.create(*settings), 202);
 }
 
 HttpResponse handle_change(const Call& call) {
@@ -151,7 +146,8 @@ HttpResponse handle_change(const Call& call) {
     settings = bucket->settings();
     if (bucket == call.engine().bucket) settings.quota_bytes = bucket->bucket().quota_bytes();
   }
-  if (auto refused = read_form(*form, settings)) return std::move(*refused);
+  if (const auto read = read_form(*form, settings); !read)
+    return refuse(read.error().field, read.error().why);
   return tell(call, "change bucket", settings.name, call.engine().buckets.change(settings), 200);
 }
 
@@ -172,6 +168,26 @@ constexpr Route kRoutes[] = {
 };
 
 }  // namespace
+
+base::Result<BucketSettings, serve::BucketTrouble> read_new_bucket(const Form& form) {
+  BucketSettings settings;
+  const std::string* const name = form_value(form, "name");
+  if (name == nullptr) return base::fail(serve::BucketTrouble{"name", "Bucket name needs to be specified"});
+  settings.name = *name;
+  if (const std::string* type = form_value(form, "bucketType")) settings.type = *type;
+  if (settings.type == "couchbase") settings.type = "membase";
+  if (settings.type == "ephemeral") settings.eviction = "noEviction";
+  if (settings.type == "memcached") settings.eviction = "nruEviction";
+  if (auto read = read_form(form, settings); !read) return base::fail(std::move(read.error()));
+  return settings;
+}
+
+std::vector<std::string> new_bucket_fields() {
+  std::vector<std::string> names = {"name", "bucketType"};
+  for (const Field& field : kFields)
+    names.emplace_back(field.name);
+  return names;
+}
 
 std::span<const Route> bucket_change_routes() {
   return kRoutes;

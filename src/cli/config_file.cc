@@ -30,8 +30,12 @@ std::string_view kind_name(toml::node_type type) {
   }
 }
 
+std::vector<FileEntry> to_entries(const toml::table& table);
+
 FileValue to_value(const toml::node& node) {
   FileValue value{FileValueKind::other, std::string(kind_name(node.type())), node.source().begin.line};
+  if (const toml::table* table = node.as_table())
+    value.members = std::make_shared<const std::vector<FileEntry>>(to_entries(*table));
   if (const auto* text = node.as_string()) {
     value.kind = FileValueKind::text;
     value.text = text->get();
@@ -57,7 +61,29 @@ FileEntry to_entry(std::string_view key, size_t line, const toml::node& node) {
   return entry;
 }
 
+std::vector<FileEntry> to_entries(const toml::table& table) {
+  std::vector<FileEntry> entries;
+  for (const auto& [key, node] : table)
+    entries.push_back(to_entry(key.str(), key.source().begin.line, node));
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const FileEntry& a, const FileEntry& b) { return a.line < b.line; });
+  return entries;
+}
+
 }  // namespace
+
+std::string found_kind(const FileValue& value) {
+  switch (value.kind) {
+    case FileValueKind::integer:
+      return "the number " + value.text;
+    case FileValueKind::text:
+      return "the text \"" + value.text + "\"";
+    case FileValueKind::boolean:
+    case FileValueKind::other:
+      break;
+  }
+  return value.text;
+}
 
 base::Result<std::vector<FileEntry>, base::Error> parse_config_text(std::string_view text,
                                                                     const std::string& name) {
@@ -69,12 +95,7 @@ base::Result<std::vector<FileEntry>, base::Error> parse_config_text(std::string_
     return base::fail(
         base::Error{fmt::format("{}:{}:{}: {}", name, at.line, at.column, problem.description())});
   }
-  std::vector<FileEntry> entries;
-  for (const auto& [key, node] : table)
-    entries.push_back(to_entry(key.str(), key.source().begin.line, node));
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const FileEntry& a, const FileEntry& b) { return a.line < b.line; });
-  return entries;
+  return to_entries(table);
 }
 
 base::Result<std::vector<FileEntry>, base::Error> read_config_file(const std::string& path) {

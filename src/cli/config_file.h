@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,11 +11,15 @@ namespace bobbin::cli {
 
 enum class FileValueKind { integer, text, boolean, other };
 
+struct FileEntry;
+
 /// One value of a configuration file, with the text it would have as a flag.
 struct FileValue {
   FileValueKind kind = FileValueKind::other;
   std::string text;  ///< for `other`: what it is, "a table"
   size_t line = 0;   ///< from 1
+  /// Of a table, in the order of their lines; null: it is none.
+  std::shared_ptr<const std::vector<FileEntry>> members = {};
 };
 
 /// `key = value`, or `key = [values]`.
@@ -24,6 +29,9 @@ struct FileEntry {
   bool is_list = false;
   std::vector<FileValue> values;  ///< exactly one unless is_list
 };
+
+/// What a value is, for a message: "the number 7".
+[[nodiscard]] std::string found_kind(const FileValue& value);
 
 /// The top-level entries of a TOML text, in the order of their lines. An error names line and column, with
 /// `name` as the file's name.

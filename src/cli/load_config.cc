@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -19,6 +20,7 @@ namespace bobbin::cli {
 namespace {
 
 constexpr const char* kConfigVariable = "BOBBIN_CONFIG";
+constexpr const char* kSeedVariable = "BOBBIN_SEED_TOML";
 
 /// Whether a value of that kind in the file can stand for an option of that type, and what is expected if
 /// not.
@@ -57,20 +59,6 @@ std::string_view expected_kind(OptionType type) {
   }
 }
 
-std::string found_kind(const FileValue& value) {
-  switch (value.kind) {
-    case FileValueKind::integer:
-      return "the number " + value.text;
-    case FileValueKind::text:
-      return "the text \"" + value.text + "\"";
-    case FileValueKind::boolean:
-      return value.text;
-    case FileValueKind::other:
-      break;
-  }
-  return value.text;
-}
-
 std::vector<std::string> split_at_commas(std::string_view text) {
   std::vector<std::string> parts;
   while (!text.empty()) {
@@ -86,28 +74,58 @@ std::vector<std::string> split_at_commas(std::string_view text) {
   return parts;
 }
 
+/// The folder that a file lies in; of the working directory it is empty.
+std::string folder_of(const std::string& path) {
+  return std::filesystem::path(path).parent_path().string();
+}
+
 class Loader {
  public:
+  explicit Loader(Environment environment) : environment_(std::move(environment)) {}
+
   void from_file(const std::string& path) {
     const auto entries = read_config_file(path);
     if (!entries) {
       errors_.push_back(entries.error());
       return;
     }
-    for (const FileEntry& entry : *entries)
-      apply(path, entry);
+    std::vector<FileEntry> tables;
+    for (const FileEntry& entry : *entries) {
+      if (is_seed_key(entry.key))
+        tables.push_back(entry);
+      else
+        apply(path, entry);
+    }
+    read_seed_tables(tables, {path, folder_of(path), environment_}, config_.seed_tables, errors_);
   }
 
-  void from_environment(const Environment& environment) {
+  void from_environment() {
     for (const Option& option : serve_options()) {
       const std::string name = environment_name(option);
-      const char* text = environment(name.c_str());
+      const char* text = environment_(name.c_str());
       // An empty variable is how a shell says "not set".
       if (text == nullptr || *text == '\0') continue;
       const bool list = option.type == OptionType::addresses;
       set(option, list ? split_at_commas(text) : std::vector<std::string>{text},
           "environment variable " + name);
     }
+  }
+
+  /// After the options, which name its place.
+  void read_seed() {
+    const char* const text = environment_(kSeedVariable);
+    if (text != nullptr && *text != '\0')
+      add_seed(parse_config_text(text, kSeedVariable), {kSeedVariable, {}, environment_});
+    if (config_.seed.empty()) return;
+    std::error_code error;
+    const bool is_file = config_.seed.ends_with(".toml");
+    if (!is_file && !std::filesystem::is_directory(config_.seed, error)) {
+      errors_.push_back({fmt::format("{}{} is no folder, and no file *.toml", where("seed"), config_.seed)});
+      return;
+    }
+    const std::string path = is_file ? config_.seed : config_.seed + "/seed.toml";
+    if (is_file || std::filesystem::exists(path, error))
+      add_seed(read_config_file(path), {path, folder_of(path), environment_});
   }
 
   void from_flags(const Arguments& arguments) {
@@ -123,6 +141,7 @@ class Loader {
   /// What no single option can tell. To be called last.
   void check_together() {
     settle_memory();
+    read_seed();
     if (given("port") && !given("mcbp_port")) config_.mcbp_port = 0;
     if (given("port") && !given("http_port")) config_.http_port = 0;
     if (!errors_.empty()) return;
@@ -146,6 +165,13 @@ class Loader {
   }
 
  private:
+  void add_seed(const base::Result<std::vector<FileEntry>, base::Error>& entries, const SeedText& text) {
+    if (entries)
+      read_seed_tables(*entries, text, config_.seed_tables, errors_);
+    else
+      errors_.push_back(entries.error());
+  }
+
   /// It stands in configurations as it is, which are JSON.
   void check_advertised() {
     if (config_.advertise.empty()) return;
@@ -171,13 +197,13 @@ class Loader {
                                      where("listen"), address.text())});
       return;
     }
-    if (config_.force_public || has_users(config_)) return;
-    errors_.push_back(
-        {fmt::format("{}refusing to listen on {}, which other machines may reach: there are no users and "
-                     "passwords, so whoever reaches that address could read, change and delete everything. "
-                     "Listen on 127.0.0.1, or add users first (bobbin user add), or, if your network keeps "
-                     "others away, add --force-public (force_public = true in the file)",
-                     where("listen"), address.text())});
+    if (config_.force_public || has_users(config_) || !config_.seed_tables.users.empty()) return;
+    errors_.push_back({fmt::format(
+        "{}refusing to listen on {}, which other machines may reach: there are no users and "
+        "passwords, so whoever reaches that address could read, change and delete everything. "
+        "Listen on 127.0.0.1, or add users first (bobbin user add, --seed), or, if your network keeps "
+        "others away, add --force-public (force_public = true in the file)",
+        where("listen"), address.text())});
   }
 
   void apply(const std::string& path, const FileEntry& entry) {
@@ -261,6 +287,7 @@ class Loader {
     return (found == prefixes_.end() ? std::string(key) : found->second) + ": ";
   }
 
+  const Environment environment_;
   ServeConfig config_;
   std::map<std::string_view, std::string> prefixes_;  ///< of messages about an option that was set
   std::vector<base::Error> errors_;
@@ -286,11 +313,11 @@ std::vector<Flag> serve_flags() {
 
 base::Result<ServeConfig, std::vector<base::Error>> load_config(const Arguments& arguments,
                                                                 const Environment& environment) {
-  Loader loader;
+  Loader loader(environment);
   std::string path = arguments.last("--config");
   if (const char* named = environment(kConfigVariable); path.empty() && named != nullptr) path = named;
   if (!path.empty()) loader.from_file(path);
-  loader.from_environment(environment);
+  loader.from_environment();
   loader.from_flags(arguments);
   loader.check_together();
   return std::move(loader).result();

@@ -20,6 +20,7 @@ constexpr uint64_t kMonthMs = 30ull * 86'400'000;
 constexpr std::string_view kWhere = "Where it listens";
 constexpr std::string_view kCache = "What it stores";
 constexpr std::string_view kData = "How it survives";
+constexpr std::string_view kSeed = "What it begins with";
 constexpr std::string_view kConnections = "What connections may cost";
 constexpr std::string_view kProcess = "The process";
 
@@ -109,6 +110,11 @@ constexpr std::array kOptions = {
          "Bytes of changes to keep on disk until a backup takes them, at most half of what is free: bobbin restore "
          "--until then restores any moment between two backups",
          [](ServeConfig& c) -> Field { return &c.history_bytes; }},
+
+  Option{"seed", OptionType::path, kSeed, 0, 0,
+         "A folder, or a file *.toml, with buckets, collections, users and documents that are made before the first "
+         "client is served, where they are not there yet (docs/seed.md)",
+         [](ServeConfig& c) -> Field { return &c.seed; }},
 
   Option{"max_connections", OptionType::count, kConnections, 1, 1'000'000,
          "Connections open at once; further ones wait in the backlog until one closes",

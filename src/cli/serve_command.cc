@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/load_config.h"
 #include "cli/quantity.h"
+#include "cli/seeding.h"
 
 namespace bobbin::cli {
 namespace {
@@ -84,6 +85,7 @@ int serve_with(const StartServer& start, int argc, char** argv) {
   const auto loaded = load_config(*arguments, [](const char* name) { return std::getenv(name); });
   if (!loaded) return report(loaded.error());
   if (arguments->has("--check")) {
+    if (const auto seed = read_seed(*loaded); !seed) return report(seed.error());
     fmt::print("configuration is valid\n");
     return kServeOk;
   }

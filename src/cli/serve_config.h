@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "cli/seed.h"
 #include "net/address.h"
 #include "net/limits.h"
 
@@ -51,6 +52,9 @@ struct ServeConfig {
   size_t disk_shards = 0;        ///< 0: those that the directory has
   size_t disk_readers = 4;
   size_t history_bytes = size_t{64} << 20;
+
+  std::string seed;        ///< a folder, or a file *.toml, with what the server begins with; empty: none
+  SeedTables seed_tables;  ///< of that, of the configuration file and of the environment
 
   size_t threads = 0;  ///< 0: one per core
   size_t feed_threads = 2;

@@ -6,6 +6,7 @@
 #include "cli/data_commands.h"
 #include "cli/options.h"
 #include "cli/running_server.h"
+#include "cli/seeding.h"
 #include "cli/server_users.h"
 #include "serve/server.h"
 
@@ -176,10 +177,37 @@ base::Result<std::unique_ptr<admin::HttpServer>, base::Error> open_http(const Se
   return http;
 }
 
+/// Every error a line.
+StartError wrong_seed(const std::vector<base::Error>& errors) {
+  std::string text;
+  for (const base::Error& error : errors)
+    text += (text.empty() ? "" : "\n") + error.message;
+  return {std::move(text), kExitConfiguration};
+}
+
+/// HTTP answers while documents are stored, and says that the server is not ready; but not before there are
+/// users, where there are to be some.
+base::Result<void, StartError> begin(serve::Server& server, admin::HttpServer* http, const Seed& seed,
+                                     const ServeConfig& config) {
+  Seeding seeding(seed, config, server.engine());
+  if (!seed.empty()) {
+    server.start_buckets();
+    if (auto made = seeding.make_places(); !made) return made;
+  }
+  if (http != nullptr) http->run();
+  if (!seed.empty()) {
+    if (auto stored = seeding.store_documents(); !stored) return stored;
+  }
+  server.run();
+  return {};
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
     const ServeConfig& config, const std::shared_ptr<disk::Files>& files) {
+  const auto seed = read_seed(config);
+  if (!seed) return base::fail(wrong_seed(seed.error()));
   auto addresses = listen_addresses(config);
   if (!addresses) return base::fail(StartError{std::move(addresses.error().message)});
   serve::ServerOptions options;
@@ -213,8 +241,8 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   if (!server) return base::fail(StartError{std::move(server.error().message)});
   auto http = open_http(config, **server);
   if (!http) return base::fail(StartError{std::move(http.error().message)});
-  (*server)->run();
-  if (*http != nullptr) (*http)->run();
+  if (auto begun = begin(**server, http->get(), *seed, config); !begun)
+    return base::fail(std::move(begun.error()));
   return std::make_unique<ServingServer>(std::move(*server), std::move(*http));
 }
 

@@ -75,8 +75,13 @@ base::Result<std::unique_ptr<Server>, base::Error> Server::open(ServerOptions op
   return server;
 }
 
-void Server::run() {
+void Server::start_buckets() {
   buckets_.start();
+  buckets_started_ = true;
+}
+
+void Server::run() {
+  if (!buckets_started_) start_buckets();
   if (disk() != nullptr && !control_path_.empty()) open_control_socket(control_path_);
   front_end_->run();
 }

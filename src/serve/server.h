@@ -35,8 +35,10 @@ class Server {
  public:
   /// Listens, and returns when clients can connect. The error names the address that cannot be used.
   static base::Result<std::unique_ptr<Server>, base::Error> start(ServerOptions options);
-  /// The same in two steps: after the first it listens, and nobody is served before the second.
+  /// The same in steps: after open() it listens, and nobody is served before run(). Between them, for who has
+  /// something to do in its buckets before: start_buckets(), once, which run() does otherwise.
   static base::Result<std::unique_ptr<Server>, base::Error> open(ServerOptions options);
+  void start_buckets();
   void run();
   /// Ends at once what is still running.
   ~Server();
@@ -71,6 +73,7 @@ class Server {
   const std::vector<Setting> settings_;
   Node node_;  // does not change any more once it runs
   std::string control_path_;
+  bool buckets_started_ = false;
   const std::unique_ptr<Users> users_;
   AuditLog audit_;
   Logins logins_;

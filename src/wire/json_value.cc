@@ -55,6 +55,7 @@ class JsonValue::Parser {
     if (!rest_.empty()) return std::nullopt;
     return value;
   }
+  [[nodiscard]] size_t unread_bytes() const noexcept { return rest_.size(); }
 
  private:
   void skip_space() {
@@ -207,6 +208,12 @@ class JsonValue::Parser {
 
 std::optional<JsonValue> JsonValue::parse(std::string_view text) {
   return Parser(text).whole();
+}
+
+size_t JsonValue::fault_in(std::string_view text) {
+  Parser parser(text);
+  (void)parser.whole();
+  return text.size() - parser.unread_bytes();
 }
 
 std::optional<bool> JsonValue::boolean() const noexcept {

@@ -25,6 +25,8 @@ class JsonValue {
   /// The whole text, which is one value with nothing but white space around it. Nothing for what is no JSON,
   /// for strings that are not UTF-8, and for an object that has a name twice.
   [[nodiscard]] static std::optional<JsonValue> parse(std::string_view text);
+  /// Of a text that is no JSON: about where it stops being that, up to its size.
+  [[nodiscard]] static size_t fault_in(std::string_view text);
 
   [[nodiscard]] bool is_null() const noexcept { return std::holds_alternative<std::nullptr_t>(value_); }
   [[nodiscard]] std::optional<bool> boolean() const noexcept;

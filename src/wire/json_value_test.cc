@@ -102,6 +102,14 @@ TEST(JsonValue, refuses_what_is_no_json) {
     EXPECT_FALSE(JsonValue::parse(text)) << text;
 }
 
+TEST(JsonValue, tells_where_a_text_is_no_json) {
+  EXPECT_EQ(JsonValue::fault_in("{\"a\":}"), 5U);
+  EXPECT_EQ(JsonValue::fault_in("[1, x]"), 4U);
+  EXPECT_EQ(JsonValue::fault_in("{} {}"), 3U);
+  EXPECT_EQ(JsonValue::fault_in("[1"), 2U);
+  EXPECT_EQ(JsonValue::fault_in(""), 0U);
+}
+
 TEST(JsonValue, bounds_the_nesting) {
   const auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
   EXPECT_TRUE(JsonValue::parse(nested(JsonValue::kMaxDepth)));

@@ -51,6 +51,22 @@ class NpmClients(unittest.TestCase):
     def test_couchbase_management(self):
         self.run_couchbase("couchbase_management_test.js", threads=2)
 
+    def test_couchbase_reads_what_was_seeded(self):
+        with tempfile.TemporaryDirectory(prefix="bobbin-sdk-") as folder:
+            seed = os.path.join(folder, "seed")
+            airlines = os.path.join(seed, "travel", "inventory", "airline")
+            os.makedirs(airlines)
+            for path, text in (
+                (os.path.join(seed, "seed.toml"),
+                 '[[users]]\nid = "app"\npassword = "secret"\nroles = ["data_reader[travel]"]\n'),
+                (os.path.join(airlines, "airline_10.json"), '{"name": "40-Mile Air", "fleet": [1, 2.5, null]}\n'),
+                (os.path.join(airlines, "more.jsonl"), '{"key": "line/1", "value": {"n": 1}}\n'),
+            ):  # fmt: skip
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+            data = os.path.join(folder, "data")
+            self.run_script("couchbase_seed_test.js", threads=1, http=True, memory="1G", data=data, seed=seed)
+
 
 if __name__ == "__main__":
     unittest.main()
