@@ -12,6 +12,8 @@
 
 namespace bobbin::net {
 
+struct TlsPeer;
+
 /// What a connection is doing, for statistics.
 enum class ConnectionState : uint8_t { idle, waiting, landing, writing, closing };
 
@@ -72,6 +74,9 @@ class Connection {
 
   /// The handle for other threads to send on this connection.
   Spool spool();
+
+  /// Null: nothing is encrypted. Otherwise valid as long as the connection.
+  [[nodiscard]] virtual const TlsPeer* tls() const { return nullptr; }
 
   [[nodiscard]] Loop& loop() const noexcept { return loop_; }
   [[nodiscard]] uint64_t id() const noexcept { return id_; }

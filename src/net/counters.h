@@ -25,18 +25,21 @@ struct LoopCounters {
   OwnedCounter connections_closed;
   OwnedCounter bytes_read;
   OwnedCounter bytes_written;
-  OwnedCounter writes;           ///< gathered writes, each one system call
-  OwnedCounter write_yields;     ///< times a connection had more to write than a tick allows
-  OwnedCounter unsent_pauses;    ///< times max_unsent_bytes stopped a connection's requests
-  OwnedCounter unread_kicks;     ///< closed for leaving more than max_unread_bytes
-  OwnedCounter idle_kicks;       ///< closed for idle_timeout
-  OwnedCounter stalled_kicks;    ///< closed for stall_timeout
-  OwnedCounter unsent_bytes;     ///< now: replies and frames that peers have not taken
-  OwnedCounter unread_bytes;     ///< now: bytes kept of incomplete requests
-  OwnedCounter spool_wakes;      ///< times the loop was woken to drain spools
-  OwnedCounter spool_drains;     ///< spools drained
-  OwnedCounter spool_bytes_in;   ///< bytes that came through spools
-  OwnedCounter spool_bytes_now;  ///< now: of those, bytes drained and not yet written
+  OwnedCounter writes;              ///< gathered writes, each one system call
+  OwnedCounter write_yields;        ///< times a connection had more to write than a tick allows
+  OwnedCounter unsent_pauses;       ///< times max_unsent_bytes stopped a connection's requests
+  OwnedCounter unread_kicks;        ///< closed for leaving more than max_unread_bytes
+  OwnedCounter idle_kicks;          ///< closed for idle_timeout
+  OwnedCounter stalled_kicks;       ///< closed for stall_timeout
+  OwnedCounter handshakes;          ///< of TLS, that were done
+  OwnedCounter handshake_failures;  ///< that were not: no TLS, or not the right kind or certificate
+  OwnedCounter handshake_kicks;     ///< closed for handshake_timeout
+  OwnedCounter unsent_bytes;        ///< now: replies and frames that peers have not taken
+  OwnedCounter unread_bytes;        ///< now: bytes kept of incomplete requests
+  OwnedCounter spool_wakes;         ///< times the loop was woken to drain spools
+  OwnedCounter spool_drains;        ///< spools drained
+  OwnedCounter spool_bytes_in;      ///< bytes that came through spools
+  OwnedCounter spool_bytes_now;     ///< now: of those, bytes drained and not yet written
 };
 
 /// What the listeners did. Written by the accepting loop's thread only.

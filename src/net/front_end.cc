@@ -14,7 +14,7 @@ constexpr std::chrono::milliseconds kDescriptorRetry{100};
 }  // namespace
 
 FrontEnd::FrontEnd(const FrontEndOptions& options, MakeReceiver make_receiver)
-    : limits_(options.limits), make_receiver_(std::move(make_receiver)) {
+    : limits_(options.limits), make_receiver_(std::move(make_receiver)), tls_(options.tls) {
   for (size_t i = 0; i < std::max<size_t>(options.threads, 1); ++i) {
     loops_.push_back(std::make_unique<Loop>(limits_));
   }
@@ -22,13 +22,17 @@ FrontEnd::FrontEnd(const FrontEndOptions& options, MakeReceiver make_receiver)
 
 base::Result<std::unique_ptr<FrontEnd>, base::Error> FrontEnd::open(const FrontEndOptions& options,
                                                                     MakeReceiver make_receiver) {
-  assert(!options.listen.empty());
+  assert(!options.listen.empty() || !options.tls_listen.empty());
+  assert(options.tls != nullptr || options.tls_listen.empty());
   std::unique_ptr<FrontEnd> front(new FrontEnd(options, std::move(make_receiver)));
-  for (const Address& address : options.listen) {
+  std::vector<Address> all = options.listen;
+  all.insert(all.end(), options.tls_listen.begin(), options.tls_listen.end());
+  for (const Address& address : all) {
     auto listener = Listener::open(*front->loops_[0], address, options.limits.backlog, options.unix_mode);
     if (!listener) return base::fail(std::move(listener.error()));
     front->listeners_.push_back(std::move(*listener));
   }
+  front->plain_listeners_ = options.listen.size();
   return front;
 }
 
@@ -73,8 +77,15 @@ uint64_t FrontEnd::accept_calls() const noexcept {
 
 std::vector<Address> FrontEnd::addresses() const {
   std::vector<Address> all;
-  for (const auto& listener : listeners_)
-    all.push_back(listener->address());
+  for (size_t i = 0; i < plain_listeners_; ++i)
+    all.push_back(listeners_[i]->address());
+  return all;
+}
+
+std::vector<Address> FrontEnd::tls_addresses() const {
+  std::vector<Address> all;
+  for (size_t i = plain_listeners_; i < listeners_.size(); ++i)
+    all.push_back(listeners_[i]->address());
   return all;
 }
 
@@ -82,9 +93,13 @@ void FrontEnd::start_accepting() {
   if (accepting_ || closed_for_good_) return;
   accepting_ = true;
   listener_counters_.accepting.store(true);
-  for (const auto& listener : listeners_) {
-    listener->accept([this](int descriptor, const std::string& local) { accepted(descriptor, local); },
-                     [this] { pause_accepting(true); });
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    const bool speaks_tls = i >= plain_listeners_;
+    listeners_[i]->accept(
+        [this, speaks_tls](int descriptor, const std::string& local) {
+          accepted(descriptor, local, speaks_tls);
+        },
+        [this] { pause_accepting(true); });
   }
 }
 
@@ -113,14 +128,14 @@ void FrontEnd::resume_if_room() {
   start_accepting();
 }
 
-void FrontEnd::accepted(int descriptor, const std::string& local) {
+void FrontEnd::accepted(int descriptor, const std::string& local, bool speaks_tls) {
   size_t target = 0;
   for (size_t i = 1; i < loops_.size(); ++i) {
     if (loops_[i]->connection_count() < loops_[target]->connection_count()) target = i;
   }
   loops_[target]->expect_connection();
-  const auto adopt = [this, target, descriptor, local] {
-    loops_[target]->adopt(descriptor, local, make_receiver_(target));
+  const auto adopt = [this, target, descriptor, local, speaks_tls] {
+    loops_[target]->adopt(descriptor, local, make_receiver_(target), speaks_tls ? tls_.get() : nullptr);
   };
   if (target == 0) {
     adopt();

@@ -11,12 +11,16 @@
 #include "net/limits.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 namespace bobbin::net {
 
 struct FrontEndOptions {
-  std::vector<Address> listen;  ///< at least one
-  size_t threads = 1;           ///< loops, each with its own thread; at least 1
+  std::vector<Address> listen;  ///< at least one, or one of the next
+  /// Where peers speak TLS; none without `tls`, which may be loaded anew at any time.
+  std::vector<Address> tls_listen;
+  std::shared_ptr<const TlsContext> tls;
+  size_t threads = 1;  ///< loops, each with its own thread; at least 1
   unsigned unix_mode = 0700;
   Limits limits;
 };
@@ -49,6 +53,7 @@ class FrontEnd {
 
   // Any thread:
   [[nodiscard]] std::vector<Address> addresses() const;
+  [[nodiscard]] std::vector<Address> tls_addresses() const;
   [[nodiscard]] const std::vector<std::unique_ptr<Loop>>& loops() const noexcept { return loops_; }
   [[nodiscard]] const ListenerCounters& listener_counters() const noexcept { return listener_counters_; }
   [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
@@ -62,7 +67,7 @@ class FrontEnd {
   // Loop 0's thread only.
   void start_accepting();
   void pause_accepting(bool out_of_descriptors);
-  void accepted(int descriptor, const std::string& local);
+  void accepted(int descriptor, const std::string& local, bool speaks_tls);
   void resume_if_room();
 
   /// Ends accepting for good; blocks until that is done. From another thread.
@@ -70,8 +75,10 @@ class FrontEnd {
 
   const Limits limits_;
   const MakeReceiver make_receiver_;
+  const std::shared_ptr<const TlsContext> tls_;
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  size_t plain_listeners_ = 0;  // those are first, those for TLS follow
   std::vector<std::thread> threads_;
   ListenerCounters listener_counters_;
 

@@ -28,6 +28,9 @@ struct Limits {
   /// Close a connection whose peer has taken nothing for so long while bytes wait for it. Zero: never.
   std::chrono::milliseconds stall_timeout{60'000};
 
+  /// Close a connection of a TLS listener whose handshake is not done by then. Zero: never.
+  std::chrono::milliseconds handshake_timeout{10'000};
+
   /// How long drain() waits for peers to take their last replies.
   std::chrono::milliseconds drain_timeout{5'000};
 

@@ -19,6 +19,7 @@
 namespace bobbin::net {
 
 class SocketConnection;
+class TlsContext;
 
 /// A single-threaded event loop and the connections it owns, for life.
 ///
@@ -43,8 +44,9 @@ class Loop {
   [[nodiscard]] bool in_loop_thread() const noexcept;
 
   /// Makes a connection of a connected, non-blocking stream socket, and owns it. `descriptor` is closed with
-  /// it, also on failure.
-  void adopt(int descriptor, std::string local, std::unique_ptr<Receiver> receiver);
+  /// it, also on failure. With `tls`, which outlives the loop, the peer has to begin with a handshake.
+  void adopt(int descriptor, std::string local, std::unique_ptr<Receiver> receiver,
+             const TlsContext* tls = nullptr);
   /// Connects to `address` without blocking, then as adopt(); `failed` is called if that is not possible.
   void dial(const Address& address, std::unique_ptr<Receiver> receiver,
             std::function<void(base::Error)> failed);
@@ -73,6 +75,7 @@ class Loop {
   friend class SocketConnection;
   friend class Listener;
   friend class Spool;
+  friend class TlsStream;
 
   void assert_owner() const noexcept;
   /// Puts a spool on the list of those to drain and wakes the loop if the list was empty. Any thread.

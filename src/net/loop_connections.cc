@@ -39,7 +39,8 @@ std::string peer_text(const StreamSocket& socket) {
 
 }  // namespace
 
-void Loop::adopt(int descriptor, std::string local, std::unique_ptr<Receiver> receiver) {
+void Loop::adopt(int descriptor, std::string local, std::unique_ptr<Receiver> receiver,
+                 const TlsContext* tls) {
   assert_owner();
   sockaddr_storage name{};
   socklen_t length = sizeof name;
@@ -65,7 +66,11 @@ void Loop::adopt(int descriptor, std::string local, std::unique_ptr<Receiver> re
                                                        std::move(peer), std::move(local));
   SocketConnection& started = *connection;
   own(std::move(connection));
-  started.start(std::move(receiver));
+  if (tls == nullptr) {
+    started.start(std::move(receiver));
+  } else {
+    started.start_handshake(*tls, std::move(receiver));
+  }
   if (stopping_) {
     started.close_now(CloseReason::shutdown);
   } else if (draining_) {

@@ -15,6 +15,7 @@ enum class CloseReason {
   idle,         ///< nothing received for idle_timeout
   stalled,      ///< nothing taken by the peer for stall_timeout
   shutdown,     ///< the front end was drained or stopped
+  handshake,    ///< no TLS handshake within handshake_timeout; a receiver is never told
 };
 
 /// The protocol side of a connection: the only thing that `net` knows of it. Owned by its connection; every
@@ -23,7 +24,8 @@ class Receiver {
  public:
   virtual ~Receiver() = default;
 
-  /// The connection is ready. Output may be appended.
+  /// The connection is ready, its TLS handshake done where there is one: until then the receiver is asked and
+  /// told nothing, and is destroyed if that fails. Output may be appended.
   virtual void on_open(Connection& /*connection*/) {}
 
   /// All unread bytes, oldest first. Returns how many were consumed, a prefix; the rest is shown again with

@@ -43,7 +43,9 @@ void SocketConnection::start(std::unique_ptr<Receiver> receiver) {
 
 void SocketConnection::read() {
   if (reading_ || stopped() || ended_ || finishing_ || closed_) return;
-  const std::span<char> landing = receiver_->landing();
+  if (tls_ != nullptr && tls_->has_more()) [[unlikely]]
+    return open_later();
+  const std::span<char> landing = tls_ == nullptr ? receiver_->landing() : std::span<char>();
   landing_ = !landing.empty();
   set_state(landing_ ? ConnectionState::landing
                      : (unread_.empty() ? ConnectionState::idle : ConnectionState::waiting));
@@ -85,6 +87,8 @@ void SocketConnection::on_read(ErrorCode error, size_t n) {
   if (error) return close_now(CloseReason::by_peer);
   last_received_ms_.store(steady_ms(), std::memory_order_relaxed);
   loop_.counters_.bytes_read.add(n);
+  if (tls_ != nullptr) [[unlikely]]
+    return take_sealed(n);
   if (stopped()) return keep_for_later(n);
   if (landing_) {
     landed(n);
@@ -208,6 +212,7 @@ void SocketConnection::drain_later() {
 }
 
 void SocketConnection::read_what_had_arrived() {
+  if (tls_ != nullptr) return open_what_had_arrived();
   if (drain_bytes_ == 0) return close_when_sent();
   const std::span<char> landing = receiver_->landing();
   const std::span<char> scratch(loop_.scratch_.get(), kScratchBytes);
@@ -284,6 +289,8 @@ void SocketConnection::close_now(CloseReason reason) {
   }
   spool_ranges_.clear();
 
+  if (reason == CloseReason::handshake) counters.handshake_kicks.add(1);
+  if (tls_ != nullptr) tls_->drop_sealed();
   // From here on out() is a place where appended bytes are dropped, not the loop's.
   out_->clear();
   release_output();
@@ -310,15 +317,19 @@ bool SocketConnection::sweep() {
     return limit.count() > 0 && now - since >= limit.count();
   };
   const Limits& limits = loop_.limits();
-  if (lingering_ && over(last_progress_ms_, kLingerTimeout)) {
+  // The last that a drain sends with TLS is never acknowledged at once: see sent_everything().
+  const bool is_over = tls_ != nullptr && draining_ && arrived() == 0 && delivered();
+  if (lingering_ && (is_over || over(last_progress_ms_, kLingerTimeout))) {
     close_now(CloseReason::by_receiver);
   } else if (blocked_ && !holding_ && over(last_progress_ms_, limits.stall_timeout)) {
     close_now(CloseReason::stalled);
-  } else if (own_output_ == nullptr && !stopped() && !continuing_ && may_idle_out_ &&
+  } else if (is_shaking_hands() && over(tls_->began_ms(), limits.handshake_timeout)) {
+    close_now(CloseReason::handshake);
+  } else if (own_output_ == nullptr && !blocked_ && !stopped() && !continuing_ && may_idle_out_ &&
              over(last_received_ms_, limits.idle_timeout)) {
     close_now(CloseReason::idle);
   }
-  return !closed_ && (lingering_ || blocked_ || limits.idle_timeout.count() > 0);
+  return !closed_ && (lingering_ || blocked_ || limits.idle_timeout.count() > 0 || is_shaking_hands());
 }
 
 ConnectionStatus SocketConnection::status() const {

@@ -7,6 +7,7 @@
 
 #include "net/asio_io.h"
 #include "net/connection.h"
+#include "net/tls_stream.h"
 
 namespace bobbin::net {
 
@@ -23,6 +24,8 @@ class SocketConnection final : public Connection {
   SocketConnection(Loop& loop, uint64_t id, StreamSocket socket, std::string peer, std::string local);
 
   void start(std::unique_ptr<Receiver> receiver);
+  /// The same for a peer that speaks TLS.
+  void start_handshake(const TlsContext& context, std::unique_ptr<Receiver> receiver);
   /// The loop has been told that the spool has frames, or that the receiver shall go on.
   void drain_spool();
   /// The tick ends: writes what flush_later() left.
@@ -39,6 +42,7 @@ class SocketConnection final : public Connection {
   void close_now(CloseReason reason) override;
   void suspend(Hold hold) override;
   [[nodiscard]] ConnectionStatus status() const override;
+  [[nodiscard]] const TlsPeer* tls() const override;
 
  private:
   using Milliseconds = int64_t;
@@ -65,6 +69,12 @@ class SocketConnection final : public Connection {
   void end_of_stream();
 
   void flush_later();
+  struct Sent {
+    size_t bytes = 0;
+    bool is_all = false;   // of what was offered
+    bool is_lost = false;  // the connection is broken
+  };
+  Sent send_front(const Output& bytes, size_t max_bytes);
   bool write_some();
   void wait_writable();
   void continue_later();
@@ -81,6 +91,17 @@ class SocketConnection final : public Connection {
   void linger();
   void discard(ErrorCode error);
   void dispose_if_done();
+  // With TLS:
+  [[nodiscard]] bool is_shaking_hands() const;
+  [[nodiscard]] bool owes_sealed() const;
+  void take_sealed(size_t n);
+  void open();
+  void open_later();
+  void open_what_had_arrived();
+  void shake_hands();
+  void show_opened();
+  bool write_sealed();
+
   void set_state(ConnectionState state) noexcept { state_.store(state, std::memory_order_relaxed); }
 
   StreamSocket socket_;
@@ -88,6 +109,8 @@ class SocketConnection final : public Connection {
   const std::string local_;
   const int descriptor_;
 
+  std::unique_ptr<TlsStream>
+      tls_;                   // null: bytes go as they are. Until its handshake is done no receiver is there
   std::vector<char> unread_;  // what the receiver left
   size_t seen_ = 0;           // of those, bytes it need not look through again
 

@@ -22,8 +22,8 @@ void SocketConnection::flush() {
     if (!closed_) keep_output();
     return;
   }
-  if (out_->empty()) return after_write();
-  if (write_some()) after_write();
+  if (out_->empty() && !owes_sealed()) return after_write();
+  if (tls_ == nullptr ? write_some() : write_sealed()) after_write();
 }
 
 // Between the requests of a tick nothing is written: a peer that runs on another core is then woken once for
@@ -32,7 +32,7 @@ void SocketConnection::flush_later() {
   if (closed_) return;
   if (blocked_ || continuing_ || holding_) return keep_output();
   if (out_->empty()) {
-    if (!flush_due_) after_write();
+    if (!flush_due_) flush();
     return;
   }
   // Whatever is due already, these bytes must not stay in the output that the loop lends to others.
@@ -52,39 +52,42 @@ void SocketConnection::flush_now() {
   flush();
 }
 
+// One system call.
+SocketConnection::Sent SocketConnection::send_front(const Output& bytes, size_t max_bytes) {
+  std::array<std::span<const char>, 64> runs;
+  const size_t count = bytes.gather(runs, max_bytes);
+  std::array<asio::const_buffer, 64> buffers;
+  size_t offered = 0;
+  for (size_t i = 0; i < count; ++i) {
+    buffers[i] = asio::const_buffer(runs[i].data(), runs[i].size());
+    offered += runs[i].size();
+  }
+  ErrorCode error;
+  const size_t n = count == 1 ? socket_.write_some(buffers[0], error)
+                              : socket_.write_some(std::span(buffers.data(), count), error);
+  wrote_ = true;
+  if (error) return {.is_lost = !would_block(error)};
+  loop_.counters_.writes.add(1);
+  loop_.counters_.bytes_written.add(n);
+  last_progress_ms_ = 0;
+  return {.bytes = n, .is_all = n == offered};
+}
+
 // Writes up to a tick's worth. False if the connection was closed meanwhile.
 bool SocketConnection::write_some() {
   size_t budget = kTickWriteBytes;
   while (!out_->empty() && budget > 0) {
-    std::array<std::span<const char>, 64> runs;
-    const size_t count = out_->gather(runs, budget);
-    std::array<asio::const_buffer, 64> buffers;
-    size_t offered = 0;
-    for (size_t i = 0; i < count; ++i) {
-      buffers[i] = asio::const_buffer(runs[i].data(), runs[i].size());
-      offered += runs[i].size();
-    }
-    ErrorCode error;
-    const size_t n = count == 1 ? socket_.write_some(buffers[0], error)
-                                : socket_.write_some(std::span(buffers.data(), count), error);
-    wrote_ = true;
-    if (would_block(error)) {
-      wait_writable();
-      return true;
-    }
-    if (error) {
+    const Sent sent = send_front(*out_, budget);
+    if (sent.is_lost) {
       close_now(CloseReason::by_peer);
       return false;
     }
-    loop_.counters_.writes.add(1);
-    loop_.counters_.bytes_written.add(n);
-    written_total_ += n;
-    budget -= n;
-    out_->consume(n);
-    last_progress_ms_ = 0;
-    if (!spool_ranges_.empty()) spool_written(n);
+    written_total_ += sent.bytes;
+    budget -= sent.bytes;
+    out_->consume(sent.bytes);
+    if (!spool_ranges_.empty()) spool_written(sent.bytes);
     if (closed_) return false;  // by a waker
-    if (n < offered) {
+    if (!sent.is_all) {
       wait_writable();
       return true;
     }
@@ -124,7 +127,7 @@ void SocketConnection::continue_later() {
 void SocketConnection::after_write() {
   if (out_->empty()) {
     release_output();
-    if (finishing_) return sent_everything();
+    if (finishing_ && !blocked_) return sent_everything();
   } else {
     keep_output();
   }
@@ -175,7 +178,8 @@ void SocketConnection::release_output() {
 }
 
 void SocketConnection::count_unsent() {
-  const size_t unsent = own_output_ == nullptr ? 0 : own_output_->size();
+  const size_t unsent =
+      (own_output_ == nullptr ? 0 : own_output_->size()) + (tls_ == nullptr ? 0 : tls_->sealed_bytes());
   if (unsent == counted_unsent_) return;
   loop_.counters_.unsent_bytes.add(unsent);
   loop_.counters_.unsent_bytes.sub(counted_unsent_);

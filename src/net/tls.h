@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/mutex.h"
+#include "base/result.h"
+
+namespace bobbin::net {
+
+/// Whether who connects shows a certificate of its own. The values are positions in an option's choices.
+enum class ClientCertificates : uint8_t {
+  off,       ///< nobody is asked
+  optional,  ///< who has one is asked for it; one that was not signed by client_ca ends the handshake
+  required,  ///< without one there is no connection
+};
+
+/// Where a TlsContext comes from: files in PEM.
+struct TlsFiles {
+  std::string certificate;  ///< the server's, followed by those that signed it
+  std::string key;          ///< without a password
+  std::string client_ca;    ///< who signs clients' certificates; looked at unless `clients` is off
+  ClientCertificates clients = ClientCertificates::off;
+};
+
+/// What a TLS handshake has told of the peer. Constant.
+struct TlsPeer {
+  std::string protocol;       ///< "TLSv1.2", "TLSv1.3"
+  bool is_certified = false;  ///< it has shown a certificate that was signed by client_ca
+  /// Of that certificate's subject, in UTF-8; empty where there is none, or several.
+  std::string common_name;
+};
+
+/// What the connections of TLS listeners have in common: certificate, key, and who is let in. TLS 1.2 and
+/// 1.3, without renegotiation; sessions are not resumed, so that each handshake looks at certificates anew.
+///
+/// Any thread. Connections refer to it while their handshake goes on.
+class TlsContext {
+ public:
+  /// An error names the file that is at fault.
+  static base::Result<std::unique_ptr<TlsContext>, base::Error> load(TlsFiles files);
+  ~TlsContext();
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+
+  /// Reads the files again, for handshakes that begin after this: all of them, or, with an error, none.
+  /// Reads from the disk: not for a loop's thread.
+  base::Result<void, base::Error> reload() EXCLUDES(mutex_);
+
+  [[nodiscard]] const TlsFiles& files() const noexcept { return files_; }
+  /// Until when the certificate in use is valid, in seconds since 1970.
+  [[nodiscard]] int64_t valid_until_s() const EXCLUDES(mutex_);
+
+ private:
+  friend class TlsStream;
+  struct Loaded;  ///< of OpenSSL
+  explicit TlsContext(TlsFiles files);
+  static base::Result<std::shared_ptr<Loaded>, base::Error> read(const TlsFiles& files);
+  [[nodiscard]] std::shared_ptr<Loaded> loaded() const EXCLUDES(mutex_);
+
+  const TlsFiles files_;
+  mutable base::Mutex mutex_;
+  std::shared_ptr<Loaded> loaded_ GUARDED_BY(mutex_);
+};
+
+}  // namespace bobbin::net
