@@ -81,7 +81,9 @@ class RunQueue {
       if (alarms_.empty()) {
         changed_.wait(mutex_);
       } else {
-        changed_.wait_until(mutex_, alarms_.top().time);
+        // A copy: others may take it from the queue meanwhile.
+        const Next::Time time = alarms_.top().time;
+        changed_.wait_until(mutex_, time);
       }
     }
     Task* const task = runnable_.front();
