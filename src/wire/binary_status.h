@@ -41,6 +41,10 @@ enum class BinaryStatus : uint16_t {
   durability_impossible = 0x00a1,
   sync_write_in_progress = 0x00a2,
   sync_write_ambiguous = 0x00a3,
+  range_scan_cancelled = 0x00a5,
+  range_scan_more = 0x00a6,      ///< a limit was reached, and there may be more
+  range_scan_complete = 0x00a7,  ///< that was all
+  vbucket_uuid_not_equal = 0x00a8,
 };
 
 }  // namespace bobbin::wire
