@@ -36,6 +36,8 @@ rocksdb::ReadOptions walking() {
 
 struct KeyReader::Impl {
   const Shard::Impl& shard;
+  std::string end;  // what `end_slice` refers to, which RocksDB's iterator does
+  rocksdb::Slice end_slice;
   std::unique_ptr<rocksdb::Iterator> documents;
   std::string prefix;  // empty: all vbuckets
   bool started = true;
@@ -81,7 +83,19 @@ std::unique_ptr<KeyReader::Impl> Shard::Impl::read_documents() const {
   rocksdb::ReadOptions ahead = walking();
   ahead.readahead_size = kReadaheadBytes;
   return std::make_unique<KeyReader::Impl>(KeyReader::Impl{
-      *this, std::unique_ptr<rocksdb::Iterator>(db->NewIterator(ahead, docs)), {}, true, {}, {}});
+      *this, {}, {}, std::unique_ptr<rocksdb::Iterator>(db->NewIterator(ahead, docs)), {}, true, {}, {}});
+}
+
+std::unique_ptr<KeyReader> Shard::read_range(uint16_t vbucket, std::string_view from,
+                                             std::string_view to) const {
+  auto impl = std::make_unique<KeyReader::Impl>(
+      KeyReader::Impl{*impl_, vbucket_prefix(vbucket).append(to), {}, nullptr, {}, true, {}, {}});
+  impl->end_slice = impl->end;
+  rocksdb::ReadOptions options = walking();
+  options.iterate_upper_bound = &impl->end_slice;
+  impl->documents.reset(impl_->db->NewIterator(options, impl_->docs));
+  impl->documents->Seek(vbucket_prefix(vbucket).append(from));
+  return std::make_unique<KeyReader>(std::move(impl));
 }
 
 std::unique_ptr<KeyReader> Shard::read_keys_from(uint16_t first_vbucket) const {

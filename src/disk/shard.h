@@ -141,6 +141,10 @@ class Shard {
   [[nodiscard]] std::unique_ptr<KeyReader> read_keys_from(uint16_t first_vbucket) const;
   /// The documents and tombstones of a vbucket with what its index ends with, both of this moment.
   [[nodiscard]] Result<KeysUntil> read_keys_until(uint16_t vbucket) const;
+  /// The same for stored keys from `from`, included, to `to`, excluded. For scans, of which many may be open
+  /// and short: it reads ahead only when it is read on.
+  [[nodiscard]] std::unique_ptr<KeyReader> read_range(uint16_t vbucket, std::string_view from,
+                                                      std::string_view to) const;
   /// What the vbucket's index has from `from` to `to`, both included, as it is at this moment.
   [[nodiscard]] std::unique_ptr<SeqnoReader> read_seqnos(uint16_t vbucket, uint64_t from, uint64_t to) const;
 
