@@ -131,7 +131,7 @@ void write_bucket(JsonWriter& json, const Call& call, const serve::ServedBucket&
   json.member("uri", base + "?bucket_uuid=" + bucket.uuid());
   json.member("streamingUri", "/pools/default/bs/" + bucket.name() + "?bucket_uuid=" + bucket.uuid());
   json.member("numVBuckets", bucket.bucket().vbucket_count());
-  json.member("bucketCapabilitiesVer", "").key("bucketCapabilities").raw(serve::bucket_capabilities());
+  json.member("bucketCapabilitiesVer", "").key("bucketCapabilities").raw(serve::bucket_capabilities(bucket));
   json.member("collectionsManifestUid", store::manifest_number(bucket.collections().manifest()->uid()));
   json.key("vBucketServerMap").raw(serve::vbucket_server_map(bucket, place));
   write_controllers(json, base, settings.flush_enabled);

@@ -134,6 +134,24 @@ void write_connections(MetricsText& text, const serve::Engine& engine, const ser
            "Times that a client's untaken replies stopped its requests.", events.unsent_pauses);
 }
 
+void write_scans(MetricsText& text, const serve::Engine& engine) {
+  const feed::ScanStatistics scans = engine.scans.statistics();
+  text.one("bobbin_range_scans", Kind::gauge, "Range scans that are open.", scans.open);
+  text.one("bobbin_range_scans_limit", Kind::gauge, "Range scans that may be open at once.",
+           engine.scans.limits().scans);
+  text.one("bobbin_range_scans_created_total", Kind::counter, "Range scans that had something to scan.",
+           scans.created);
+  text.family("bobbin_range_scans_ended_total", Kind::counter, "Range scans, by how they ended.");
+  text.sample("reason=\"completed\"", scans.completed);
+  text.sample("reason=\"cancelled\"", scans.cancelled);
+  text.sample("reason=\"expired\"", scans.expired);
+  text.one("bobbin_range_scans_refused_total", Kind::counter, "Range scans that were too many.",
+           scans.refused);
+  text.one("bobbin_range_scan_items_total", Kind::counter, "Keys and documents that range scans have sent.",
+           scans.items);
+  text.one("bobbin_range_scan_bytes_total", Kind::counter, "Bytes of these.", scans.bytes);
+}
+
 void write_spools(MetricsText& text, const serve::Engine& engine, const serve::EventCounts& events) {
   const serve::LoopGauges now = serve::loop_gauges(engine);
   text.one("bobbin_unsent_bytes", Kind::gauge, "Replies and frames that clients have not taken.",
@@ -314,6 +332,7 @@ HttpResponse handle_metrics(const Call& call) {
   write_outcomes(text, engine);
   write_connections(text, engine, events);
   write_spools(text, engine, events);
+  write_scans(text, engine);
   write_buckets(text, engine);
   write_logins(text, call);
   HttpResponse response = text_answer(text.take());

@@ -139,6 +139,16 @@ constexpr std::array kOptions = {
          "How long the end of the server waits for clients to take their last replies",
          [](ServeConfig& c) -> Field { return &c.limits.drain_timeout; }},
 
+  Option{"scans", OptionType::count, kConnections, 1, 100'000,
+         "Range scans that may be open at once, each of which keeps a moment of the disk",
+         [](ServeConfig& c) -> Field { return &c.scans.scans; }},
+  Option{"scans_per_connection", OptionType::count, kConnections, 1, 100'000,
+         "Of these, those that one connection may have made",
+         [](ServeConfig& c) -> Field { return &c.scans.scans_per_connection; }},
+  Option{"scan_idle_timeout", OptionType::duration, kConnections, 1, kMonthMs,
+         "Drop a range scan that nobody has continued for so long",
+         [](ServeConfig& c) -> Field { return &c.scans.idle_timeout; }},
+
   Option{"threads", OptionType::count, kProcess, 0, 1024,
          "Threads that serve connections; 0 takes one per core",
          [](ServeConfig& c) -> Field { return &c.threads; }},

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "cli/seed.h"
+#include "feed/scans.h"
 #include "net/address.h"
 #include "net/limits.h"
 
@@ -58,6 +59,7 @@ struct ServeConfig {
 
   size_t threads = 0;  ///< 0: one per core
   size_t feed_threads = 2;
+  feed::ScanLimits scans;
   net::Limits limits;
 
   base::LogLevel log_level = base::LogLevel::info;

@@ -214,6 +214,7 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   options.front_end.listen = std::move(*addresses);
   options.front_end.threads = config.threads;
   options.feed_threads = config.feed_threads;
+  options.scans = config.scans;
   options.front_end.unix_mode = config.unix_mode;
   options.front_end.limits = config.limits;
   options.bucket.cache.quota_bytes = config.memory_bytes;

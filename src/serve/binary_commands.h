@@ -74,6 +74,7 @@ std::span<const BinaryCommand> lock_commands();        ///< lock_commands.cc: ge
 std::span<const BinaryCommand> with_meta_commands();   ///< with_meta_commands.cc: changes made elsewhere
 std::span<const BinaryCommand> document_commands();    ///< document_commands.cc: what tools ask
 std::span<const BinaryCommand> node_commands();        ///< node_commands.cc: what operators tell
+std::span<const BinaryCommand> range_scan_commands();  ///< range_scan_commands.cc
 
 void handle_binary_store(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request);
 

@@ -10,11 +10,14 @@
 namespace bobbin::serve {
 namespace {
 
-// What clients may dare to ask for. rangeScan and dcp are not among them while there are none: a scan that is
-// refused looks to the SDK like an empty collection.
-constexpr std::string_view kBucketCapabilities =
+// What clients may dare to ask for. dcp is not among them while there is none; rangeScan only where there is
+// a disk: a scan that is refused looks to the SDK like an empty collection.
+constexpr std::string_view kCacheCapabilities =
     R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp",)"
     R"("nodesExt","xattr","preserve_expiry"])";
+constexpr std::string_view kDiskCapabilities =
+    R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp",)"
+    R"("nodesExt","xattr","preserve_expiry","rangeScan"])";
 
 net::Address place_of(const Session& session) {
   net::Address place = session.engine().node.advertised;
@@ -49,8 +52,8 @@ std::string vbucket_server_map(const ServedBucket& bucket, const net::Address& p
   return json += "]}";
 }
 
-std::string_view bucket_capabilities() {
-  return kBucketCapabilities;
+std::string_view bucket_capabilities(const ServedBucket& bucket) {
+  return bucket.disk() == nullptr ? kCacheCapabilities : kDiskCapabilities;
 }
 
 std::string bucket_config(const Node& node, const ServedBucket& bucket, net::Address place) {
@@ -64,7 +67,7 @@ std::string bucket_config(const Node& node, const ServedBucket& bucket, net::Add
                  R"("streamingUri":"/pools/default/bucketsStreaming/{}?bucket_uuid={}",)"
                  R"("bucketCapabilitiesVer":"","bucketCapabilities":{},"collectionsManifestUid":"{}",)",
                  bucket_config_revision(manifest_uid), kConfigEpoch, bucket.name(), bucket.uuid(),
-                 bucket.name(), bucket.uuid(), bucket.name(), bucket.uuid(), kBucketCapabilities,
+                 bucket.name(), bucket.uuid(), bucket.name(), bucket.uuid(), bucket_capabilities(bucket),
                  store::manifest_number(manifest_uid));
   append_node_services(json, node, place);
   const net::Address managed{place.host, node.management_port != 0 ? node.management_port : place.port, {}};

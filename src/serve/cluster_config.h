@@ -35,7 +35,7 @@ struct Node {
 [[nodiscard]] std::string global_config(const Node& node, net::Address place);
 /// Parts of it, each a value of JSON: where each vbucket lies, and what clients may dare to ask for.
 [[nodiscard]] std::string vbucket_server_map(const ServedBucket& bucket, const net::Address& place);
-[[nodiscard]] std::string_view bucket_capabilities();
+[[nodiscard]] std::string_view bucket_capabilities(const ServedBucket& bucket);
 /// The numbers of the configuration. What it says of nodes does not change while the server runs.
 inline constexpr int64_t kConfigEpoch = 1;
 inline constexpr int64_t kConfigRevision = 1;

@@ -25,7 +25,7 @@ struct Known {
 };
 
 constexpr std::string_view kStreams = "change streams (DCP) are not there yet";
-constexpr std::string_view kScans = "range scans are not there yet";
+constexpr std::string_view kScans = "of buckets on disk";
 constexpr std::string_view kManager = "of the cluster manager with its nodes";
 constexpr std::string_view kManagement = "buckets are managed in another way";
 constexpr std::string_view kFiles = "Bobbin has no such files";

@@ -163,8 +163,8 @@ bool DiskWait::suspend_if_waiting() {
   return true;
 }
 
-void DiskWait::settle() {
-  if (lost_) return;
+bool DiskWait::settle() {
+  if (lost_) return true;
   if (!retrying_) {
     fetching_.reset();
     fetch_failed_ = false;
@@ -175,9 +175,11 @@ void DiskWait::settle() {
   }
   const bool again = retrying_;
   // Where the connection had to be closed, this is gone now.
-  if (suspend_if_waiting() || !again) return;
+  if (suspend_if_waiting()) return true;
+  if (!again) return false;
   // What was waited for has come in the meantime; it is resumed for that, and goes on in on_resumed.
   connection_.suspend(net::Hold::nothing);
+  return true;
 }
 
 bool DiskWait::resumed() {

@@ -59,8 +59,8 @@ class DiskWait {
   /// The request that was just handled has to run again.
   [[nodiscard]] bool retrying() const noexcept { return retrying_; }
   /// The session has handled what it could: suspends the connection if something is to be waited for, and
-  /// otherwise lets go of what was read.
-  void settle();
+  /// otherwise lets go of what was read. True: it is suspended, or closed.
+  bool settle();
   /// The connection was resumed. True: what was waited for has come. False: it is suspended again, or closed.
   [[nodiscard]] bool resumed();
 

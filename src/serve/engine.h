@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "feed/pool.h"
+#include "feed/scans.h"
 #include "net/front_end.h"
 #include "serve/buckets.h"
 #include "serve/cluster_config.h"
@@ -37,6 +38,7 @@ struct Engine {
   Buckets& buckets;
   /// Ends after the loops and before the sessions.
   const std::unique_ptr<feed::Pool>& feeds;
+  feed::Scans& scans;
   const base::Clock& clock;
   LiveLog& log;
   const std::vector<std::unique_ptr<CommandCounters>>& counters;  ///< one for each loop

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "feed/pool.h"
+#include "feed/scans.h"
 #include "net/front_end.h"
 #include "serve/backup_job.h"
 #include "serve/buckets.h"
@@ -20,6 +21,7 @@ struct ServerOptions {
   ServedBucketOptions bucket;  ///< the default one
   BucketsOptions buckets;
   size_t feed_threads = 2;  ///< of range scans and change streams
+  feed::ScanLimits scans;
   /// Where commands to the server itself come in, a path. Only with a disk; empty: nowhere.
   std::string control;
   Node node;
@@ -80,6 +82,7 @@ class Server {
   LiveLog log_;
   const std::shared_ptr<ServedBucket> bucket_;
   Buckets buckets_;
+  feed::Scans scans_;
   std::unique_ptr<feed::Pool> feeds_;  // null once they have ended
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   StatBaseline baseline_;

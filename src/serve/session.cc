@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "serve/binary_commands.h"
+#include "serve/bucket_stay.h"
 #include "serve/text_commands.h"
 
 namespace bobbin::serve {
@@ -15,8 +16,6 @@ void Session::on_open(net::Connection& connection) {
 }
 
 void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
-  upload_.reset();
-  disk_.reset();
   leave_bucket();
   if (watching_) log().remove_closed();
   if (!log().wants(kWatchConnections)) return;
@@ -37,12 +36,18 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
     ++now_.unix_ns;  // so that the mutations of one read have different CAS values, on whatever keys
     consumed += n;
     if (n == 0 && retrying()) counters_.times.take_back();
-    if (n == 0 || retrying()) break;
+    if (n == 0 || retrying() || awaited_ != nullptr) break;
     if (disk_ != nullptr) disk_->progressed();
   }
   settle_times();
-  if (disk_ != nullptr) disk_->settle();
+  settle();
   return quitting_ || watching_ ? bytes.size() : consumed;
+}
+
+// Where the disk holds replies back, what a task answers is behind them: on_resumed looks for it then.
+void Session::settle() {
+  if (disk_ != nullptr && disk_->settle()) return;
+  if (awaited_ != nullptr) connection_->suspend(net::Hold::nothing);
 }
 
 // Takes one request, or a part of what an earlier one announced; 0 when more bytes are needed.
@@ -155,6 +160,7 @@ void Session::leave_bucket() {
   upload_.reset();
   suspended_.reset();
   disk_.reset();
+  scans_.reset();
   const uint64_t guest = std::exchange(guest_, 0);
   if (guest == 0) return;
   const auto guests = served_->guests();
@@ -168,6 +174,17 @@ void Session::wait_for_disk_of_bucket() {
   disk_.reset();
   if (served_->disk() != nullptr)
     disk_ = std::make_unique<DiskWait>(*served_->disk(), *connection_, served_->durable_replies());
+}
+
+feed::ConnectionScans& Session::scans() {
+  if (scans_ == nullptr) scans_ = std::make_unique<feed::ConnectionScans>(engine_.scans);
+  return *scans_;
+}
+
+std::shared_ptr<const void> Session::keep_bucket() {
+  const uint64_t guest = guest_ == 0 ? 0 : served_->guests()->enter(connection_->spool());
+  if (guest_ != 0 && guest == 0) return nullptr;
+  return std::make_shared<BucketStay>(served_, guest);
 }
 
 void Session::read_manifest() {
@@ -268,7 +285,7 @@ void Session::on_landed(net::Connection&, size_t n) {
   upload_->filled(n);
   if (!upload_->rest().empty() || upload_line_end_) return;
   finish_upload();
-  if (disk_ != nullptr) disk_->settle();
+  settle();
 }
 
 void Session::on_resumed(net::Connection& connection) {
@@ -277,10 +294,13 @@ void Session::on_resumed(net::Connection& connection) {
     quitting_ = true;
     return connection.close_now(net::CloseReason::by_receiver);
   }
-  if (disk_ == nullptr || !disk_->resumed() || !upload_complete_) return;
+  if (disk_ != nullptr && !disk_->resumed()) return;
+  if (is_awaiting_feed()) return connection.suspend(net::Hold::nothing);
+  awaited_.reset();
+  if (!upload_complete_) return;
   read_clock();
   finish_upload();
-  disk_->settle();
+  settle();
 }
 
 // --- retrievals that wait for the client to take their first part ---

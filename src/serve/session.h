@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "feed/scan.h"
 #include "net/connection.h"
 #include "net/receiver.h"
 #include "serve/buckets.h"
@@ -158,6 +159,16 @@ class Session final : public net::Receiver {
   [[nodiscard]] bool is_writable(uint16_t vbucket) const {
     return served_->disk() == nullptr || served_->disk()->writable(vbucket);
   }
+  /// The range scans of this connection; they end with it, or when it leaves the bucket.
+  [[nodiscard]] feed::ConnectionScans& scans();
+  /// The selected bucket, for a task of the pool. Null: it is being removed.
+  [[nodiscard]] std::shared_ptr<const void> keep_bucket();
+  /// The request that is being handled is answered by a task of the pool: what follows waits for that.
+  [[nodiscard]] std::shared_ptr<feed::Awaited> await_feed() {
+    return awaited_ = std::make_shared<feed::Awaited>();
+  }
+  /// It was answered here.
+  void forget_feed() noexcept { awaited_.reset(); }
   /// From now on this connection only listens to the live log; what it sends is dropped.
   void watch(uint32_t kinds);
 
@@ -180,6 +191,11 @@ class Session final : public net::Receiver {
   void read_manifest();
   void leave_bucket();
   void wait_for_disk_of_bucket();
+  [[nodiscard]] bool is_awaiting_feed() const noexcept {
+    return awaited_ != nullptr && !awaited_->has_come.load(std::memory_order_acquire);
+  }
+  /// The requests that could be handled were.
+  void settle();
   [[nodiscard]] bool has_every_right() const;
   [[nodiscard]] Access access_to(const ServedBucket& bucket) const;
 
@@ -213,8 +229,10 @@ class Session final : public net::Receiver {
   bool upload_line_end_ = false;
   uint64_t swallow_ = 0;
   std::unique_ptr<Upload> upload_;
-  bool upload_complete_ = false;    // it only has to be finished once more
-  std::unique_ptr<DiskWait> disk_;  // null in a cache
+  bool upload_complete_ = false;                  // it only has to be finished once more
+  std::unique_ptr<DiskWait> disk_;                // null in a cache
+  std::unique_ptr<feed::ConnectionScans> scans_;  // null before the first
+  std::shared_ptr<feed::Awaited> awaited_;        // null: no task's answer is waited for
   std::optional<Suspended> suspended_;
 };
 

@@ -11,6 +11,7 @@
 #include "serve/disk_statistics.h"
 #include "serve/engine.h"
 #include "serve/engine_statistics.h"
+#include "serve/scan_statistics.h"
 #include "serve/storing.h"
 
 namespace bobbin::serve {
@@ -288,7 +289,8 @@ bool report_statistics(const Engine& engine, const ServedBucket& bucket, std::st
       return true;
     }
   }
-  return report_collections(bucket, group, sink) || report_engine_statistics(bucket, group, sink);
+  return report_collections(bucket, group, sink) || report_range_scans(engine, bucket, group, sink) ||
+         report_engine_statistics(bucket, group, sink);
 }
 
 }  // namespace bobbin::serve

@@ -169,6 +169,7 @@ class TestEngine {
   store::Bucket& bucket_ = served_->bucket();
   LiveLog log_{clock_};
   Buckets buckets_{served_, {.cache = {.vbuckets = 4}}, clock_};
+  feed::Scans scans_{feed::ScanLimits{}};
   std::unique_ptr<feed::Pool> feeds_ = std::make_unique<feed::Pool>(1);
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   std::vector<Setting> settings_;
@@ -178,8 +179,8 @@ class TestEngine {
   AuditLog audit_{AuditOptions{.clock = &clock_}};
   Logins logins_{*users_, audit_, clock_};
   Node node_{.cluster_uuid = "c0ffee"};
-  const Engine engine_{served_,   buckets_, feeds_,  clock_,  log_,   counters_, settings_,   front_end_,
-                       baseline_, node_,    *users_, logins_, audit_, false,     clock_.now()};
+  const Engine engine_{served_,    buckets_,  feeds_, scans_,  clock_,  log_,   counters_, settings_,
+                       front_end_, baseline_, node_,  *users_, logins_, audit_, false,     clock_.now()};
 };
 
 /// Replies without the statistics, which tell of the process and of the moment too.

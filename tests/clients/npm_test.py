@@ -67,6 +67,9 @@ class NpmClients(unittest.TestCase):
             data = os.path.join(folder, "data")
             self.run_script("couchbase_seed_test.js", threads=1, http=True, memory="1G", data=data, seed=seed)
 
+    def test_couchbase_scans(self):
+        self.run_couchbase("couchbase_scan_test.js", threads=2)
+
 
 if __name__ == "__main__":
     unittest.main()
