@@ -57,5 +57,6 @@ int stat_command(int argc, char** argv);
 int log_command(int argc, char** argv);
 int watch_command(int argc, char** argv);
 int copy_command(int argc, char** argv);
+int scan_command(int argc, char** argv);
 
 }  // namespace bobbin::cli

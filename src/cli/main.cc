@@ -32,6 +32,7 @@ constexpr std::array kCommands = {
     Command{"log", "show what happens on the server, as it happens", log_command},
     Command{"watch", "show the changes of a bucket, as they happen", watch_command},
     Command{"copy", "copy the documents of a bucket to another server", copy_command},
+    Command{"scan", "print the keys or documents of a collection", scan_command},
     Command{"backup", "copy a data directory, also of a running server", backup_command},
     Command{"restore", "make a data directory from a backup", restore_command},
     Command{"check", "verify a data directory", check_command},
@@ -91,7 +92,8 @@ int print_markdown() {
       "test\n"
       "checks that it is current. The options of the server are explained in `docs/configuration.md`.\n"
       "\n"
-      "The clients `get`, `set`, `del`, `stat`, `log`, `watch`, `copy` and `bench` end with 0 when they did "
+      "The clients `get`, `set`, `del`, `stat`, `log`, `watch`, `copy`, `scan` and `bench` end with 0 when "
+      "they did "
       "what was "
       "asked, 1 "
       "when a key\n"
