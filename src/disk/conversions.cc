@@ -1,5 +1,7 @@
 #include "disk/conversions.h"
 
+#include "store/expiry.h"
+
 namespace bobbin::disk {
 
 namespace {
@@ -42,6 +44,11 @@ Change change_of(uint16_t vbucket, const store::Change& change, uint32_t now_s) 
   written.key = change.doc->doc_key();
   if (record.kind != RecordKind::document) {
     record.time_s = now_s;
+    if (!change.doc->is_tombstone()) return written;
+    record.time_s = store::deletion_time(change.expiry);
+    record.datatype = change.doc->datatype();
+    record.flags = change.doc->flags();
+    record.value = change.doc->value();
     return written;
   }
   record.marks = static_cast<uint8_t>((change.stale ? kStale : 0U) | (change.token_sent ? kTokenSent : 0U));
@@ -88,6 +95,10 @@ store::VBucketState state_of(const VBucketState& state) {
   return restored;
 }
 
+bool is_loadable(const Record& record) noexcept {
+  return !is_tombstone(record.kind) || !record.value.empty();
+}
+
 store::LoadedRecord loaded_of(const Record& record, bool with_value) noexcept {
   store::LoadedRecord loaded;
   loaded.seqno = record.seqno;
@@ -98,6 +109,7 @@ store::LoadedRecord loaded_of(const Record& record, bool with_value) noexcept {
   loaded.datatype = record.datatype;
   loaded.stale = (record.marks & kStale) != 0;
   loaded.token_sent = (record.marks & kTokenSent) != 0;
+  loaded.deleted = is_tombstone(record.kind);
   loaded.value_size = static_cast<uint32_t>(record.value.size());
   if (with_value) loaded.value = record.value;
   return loaded;

@@ -14,7 +14,9 @@ namespace bobbin::disk {
 /// Its flush_seqno is 0: what a flush has killed left the disk in the commit that wrote the flush.
 [[nodiscard]] store::VBucketState state_of(const VBucketState& state);
 
-/// A document as the store loads it. The value is the record's.
+/// Whether the store has any use for the record: a document, or a tombstone with attributes.
+[[nodiscard]] bool is_loadable(const Record& record) noexcept;
+/// That as the store loads it. The value is the record's.
 [[nodiscard]] store::LoadedRecord loaded_of(const Record& record, bool with_value) noexcept;
 
 }  // namespace bobbin::disk

@@ -25,7 +25,7 @@ struct DirectoryOptions {
   std::shared_ptr<Files> files;
   AskFreshness freshness;
   const base::Clock* clock = nullptr;
-  uint32_t tombstone_age_s = 3 * 24 * 3600;
+  uint32_t tombstone_age_s = store::kTombstoneAgeS;
   uint64_t blob_from_bytes = 4096;
   uint32_t background_jobs_per_shard = 2;
   /// As in ShardOptions, for all shards together.

@@ -73,9 +73,11 @@ void Flusher::count_priors() {
   // What the items count is a document's record, whether it has expired or not: its end is a change of its
   // own.
   const std::span<const DocumentKey> names(group_.unknown);
+  const bool attributes = std::any_of(group_.states.begin(), group_.states.end(),
+                                      [](const VBucketState& state) { return state.may_have_attributes; });
   for (size_t begin = 0; begin < names.size(); begin += kLookups) {
     const size_t count = std::min(kLookups, names.size() - begin);
-    const auto found = shard_.are_documents(names.subspan(begin, count));
+    const auto found = shard_.are_documents(names.subspan(begin, count), attributes);
     bool is_logged = false;
     for (size_t i = 0; i < count; ++i) {
       if (found[i]) {

@@ -8,6 +8,7 @@
 
 #include "disk/persistence_fixture.h"
 #include "store/store_test_support.h"
+#include "wire/xattr.h"
 
 namespace bobbin::disk {
 namespace {
@@ -34,6 +35,55 @@ std::string policy_name(const testing::TestParamInfo<EvictionPolicy>& tested) {
 }
 INSTANTIATE_TEST_SUITE_P(Eviction, PersistenceTest,
                          testing::Values(EvictionPolicy::value, EvictionPolicy::full), policy_name);
+
+TEST_P(PersistenceTest, ARestartFindsTheAttributesOfDeletedDocuments) {
+  // Short ones lie in the table, long ones in a blob file.
+  for (const size_t length : {size_t{10}, size_t{50'000}}) {
+    std::string block;
+    wire::set_xattr(block, "_sys", '"' + std::string(length, 'x') + '"');
+    const std::string key = key_of(length);
+    start();
+    const auto find = [&] {
+      return until_known(
+          key, [&] { return bucket().fetch(key, {.finds_deleted = true}, now()); },
+          [](const Fetched& found) { return found.would_block; });
+    };
+    const auto draft = [&] {
+      auto made = bucket().draft(key, 0, 0, static_cast<uint32_t>(block.size()), now(), true);
+      block.copy(made->value().data(), block.size());
+      made->set_datatype(store::Document::kAttributesBit);
+      return std::move(*made);
+    };
+    ASSERT_TRUE(bucket().store(draft(), StoreMode::set, {.whole = true}, now()).ok());
+    ASSERT_EQ(remove(key).status, RemoveStatus::removed);
+    const uint64_t cas = find().cas;
+    for (const bool clean : {true, false}) {
+      clock().advance_s(5);
+      if (clean) {
+        close();
+      } else {
+        flush_to_disk();
+        crash();
+      }
+      start();
+      EXPECT_EQ(get(key), "<miss>");
+      EXPECT_EQ(find().doc->value(), block);
+      wait_for_warmup();
+      evict();
+      const Fetched found = find();
+      ASSERT_TRUE(found.deleted);
+      EXPECT_EQ(found.doc->value(), block);
+      EXPECT_EQ(found.cas, cas);
+      EXPECT_EQ(found.expiry, now().unix_s() - (clean ? 5 : 10));
+      EXPECT_EQ(items(), 0U);
+    }
+    // Nobody counts it as a document that was there before.
+    (void)set(key, "v");
+    EXPECT_EQ(items(), 1U);
+    EXPECT_EQ(remove(key).status, RemoveStatus::removed);
+    close();
+  }
+}
 
 TEST_P(PersistenceTest, ARestartFindsTheDocumentsOfEachCollection) {
   const std::vector<store::CollectionId> collections = {0, 8, 128, 0xffffffff};

@@ -17,6 +17,7 @@
 #include "disk/reader.h"
 #include "disk/record.h"
 #include "disk/resources.h"
+#include "store/expiry.h"
 
 namespace bobbin::disk {
 
@@ -43,8 +44,10 @@ struct ShardOptions {
   AskFreshness freshness;
   /// Null: tombstones stay.
   const base::Clock* clock = nullptr;
-  uint32_t tombstone_age_s = 3 * 24 * 3600;
-  /// More than a tombstone has: what lies in a blob file is a document's.
+  /// Tombstones whose attributes lie in blob files stay longer: until their key has another document, or
+  /// their vbucket or collection goes.
+  uint32_t tombstone_age_s = store::kTombstoneAgeS;
+  /// More than a tombstone without attributes has.
   uint64_t blob_from_bytes = 4096;
   uint32_t background_jobs = 2;
   /// How much to keep of the commits that are in tables already; half of what the file system has free at
@@ -130,8 +133,10 @@ class Shard {
       std::span<const DocumentKey> names) const;
 
   /// The same, of which only this is wanted: true for a document, false for a tombstone or nothing. Reads no
-  /// value from a blob file where the rest is in memory.
-  [[nodiscard]] std::vector<Result<bool>> are_documents(std::span<const DocumentKey> names) const;
+  /// value from a blob file where the rest is in memory, unless tombstones may have attributes: then what
+  /// lies in a blob file may be a tombstone's.
+  [[nodiscard]] std::vector<Result<bool>> are_documents(std::span<const DocumentKey> names,
+                                                        bool may_have_attributes = false) const;
 
   /// Documents and tombstones in the order of their stored keys: of one vbucket, or of all in their order.
   /// `after` is the last key that is not wanted. The view is that of this moment.

@@ -66,7 +66,8 @@ std::vector<Result<std::optional<StoredRecord>>> Shard::get_many(std::span<const
   return answers;
 }
 
-std::vector<Result<bool>> Shard::are_documents(std::span<const DocumentKey> names) const {
+std::vector<Result<bool>> Shard::are_documents(std::span<const DocumentKey> names,
+                                               bool may_have_attributes) const {
   rocksdb::ReadOptions cached;
   cached.read_tier = rocksdb::kBlockCacheTier;
   const Lookup near(*impl_, cached, names);
@@ -77,7 +78,7 @@ std::vector<Result<bool>> Shard::are_documents(std::span<const DocumentKey> name
     const auto record = near.statuses[i].ok() ? decode_record(view(near.bytes[i])) : std::nullopt;
     if (record) {
       answers[i] = !is_tombstone(record->kind);
-    } else if (lies_in_blob(near.statuses[i])) {
+    } else if (!may_have_attributes && lies_in_blob(near.statuses[i])) {
       answers[i] = true;
     } else if (!near.statuses[i].IsNotFound()) {
       unknown.push_back(names[i]);

@@ -110,7 +110,8 @@ class PurgeFilter final : public CompactionFilter {
     return Decision::kRemove;
   }
 
-  /// What lies in a blob file is a value, never a tombstone: it need not be read to be kept.
+  /// What lies in a blob file is a document's value, but for tombstones with kilobytes of attributes: to find
+  /// these every blob would have to be read. They stay.
   BlobDecision PrepareBlobOutput(const Slice& /*key*/, const Slice& /*value*/,
                                  std::string* /*new_value*/) const override {
     return BlobDecision::kKeep;

@@ -228,7 +228,7 @@ bool Warmup::is_wanted(bool is_warm) const noexcept {
 
 void Warmup::load(const KeyReader& reader) {
   const Record& record = reader.record();
-  if (is_tombstone(record.kind)) return;
+  if (!is_loadable(record)) return;
   const uint16_t vbucket = reader.vbucket();
   const bool is_warm = pass_ != Pass::all && plan_->warm.contains(vbucket, reader.key());
   if (!is_wanted(is_warm)) return;
@@ -240,7 +240,7 @@ void Warmup::load(const KeyReader& reader) {
       bucket_.load(reader.key(), &loaded, tickets_[vbucket], store::LoadPurpose::warmup, now_).status;
   // What somebody has changed and evicted meanwhile is not worth another read: only full eviction takes
   // documents out, and then the table has not everything anyway.
-  if (pass_ != Pass::rest || evicts_in_full()) ++items_;
+  if (!loaded.deleted && (pass_ != Pass::rest || evicts_in_full())) ++items_;
   if (with_value && status == store::LoadStatus::installed) ++values_;
 }
 

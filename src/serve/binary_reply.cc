@@ -100,9 +100,9 @@ void answer_whole_document(Session& session, const BinaryHeader& request, store:
 }
 
 void answer_mutation(Session& session, const BinaryHeader& request, uint16_t vbucket, uint64_t seqno,
-                     uint64_t cas, std::string_view value) {
+                     uint64_t cas, std::string_view value, wire::BinaryStatus status) {
   std::array<char, 16> token;
-  BinaryReply reply{.cas = cas, .value_bytes = static_cast<uint32_t>(value.size())};
+  BinaryReply reply{.status = status, .cas = cas, .value_bytes = static_cast<uint32_t>(value.size())};
   if (session.has(Feature::mutation_seqno)) {
     wire::store_big_endian(token.data(), session.bucket().vbucket_uuid(vbucket));
     wire::store_big_endian(token.data() + 8, seqno);

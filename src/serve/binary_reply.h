@@ -28,9 +28,10 @@ void answer_document(Session& session, const wire::BinaryHeader& request, std::s
                      store::Fetched found);
 /// A document's value with its attributes.
 void answer_whole_document(Session& session, const wire::BinaryHeader& request, store::Fetched found);
-/// A change of a vbucket with this seqno was made. `value` is a counter's, or empty.
+/// A change of a vbucket with this seqno was made. `value` is a counter's, or empty. `status` is a success.
 void answer_mutation(Session& session, const wire::BinaryHeader& request, uint16_t vbucket, uint64_t seqno,
-                     uint64_t cas, std::string_view value = {});
+                     uint64_t cas, std::string_view value = {},
+                     wire::BinaryStatus status = wire::BinaryStatus::success);
 /// An error. Memcached's clients get its text for it, those of Couchbase nothing, or `context`, a JSON text.
 /// Of an unknown collection or scope that is the uid of the manifest that does not have it.
 void reply_binary_error(Session& session, const wire::BinaryHeader& request, wire::BinaryStatus status,

@@ -14,10 +14,12 @@ namespace {
 // a disk: a scan that is refused looks to the SDK like an empty collection.
 constexpr std::string_view kCacheCapabilities =
     R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp",)"
-    R"("nodesExt","xattr","preserve_expiry"])";
+    R"("nodesExt","xattr","preserve_expiry","subdoc.AccessDeleted","subdoc.ReplaceBodyWithXattr",)"
+    R"("subdoc.DocumentMacroSupport","subdoc.ReviveDocument"])";
 constexpr std::string_view kDiskCapabilities =
     R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp",)"
-    R"("nodesExt","xattr","preserve_expiry","rangeScan"])";
+    R"("nodesExt","xattr","preserve_expiry","subdoc.AccessDeleted","subdoc.ReplaceBodyWithXattr",)"
+    R"("subdoc.DocumentMacroSupport","subdoc.ReviveDocument","rangeScan"])";
 
 net::Address place_of(const Session& session) {
   net::Address place = session.engine().node.advertised;

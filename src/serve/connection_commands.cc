@@ -26,6 +26,8 @@ constexpr wire::FeatureSet kOffered(Feature::tcp_nodelay, Feature::tcp_delay, Fe
                                     Feature::duplex, Feature::unordered_execution, Feature::tracing,
                                     Feature::alt_request, Feature::sync_replication, Feature::collections,
                                     Feature::preserve_ttl, Feature::snappy, Feature::snappy_everywhere,
+                                    Feature::vattr, Feature::subdoc_create_as_deleted,
+                                    Feature::subdoc_document_macro, Feature::subdoc_replace_body_with_xattr,
                                     Feature::get_cluster_config_with_known_version,
                                     Feature::dedupe_not_my_vbucket_clustermap);
 

@@ -33,6 +33,7 @@ void handle_get_meta(Session& session, const BinaryCommand& row, const BinaryReq
   options.cannot_win = true;
   options.no_bump = true;
   options.needs_value = false;
+  options.finds_deleted = true;
   const auto found = session.bucket().fetch(key_of(request), options, session.now());
   const Trouble trouble = trouble_of(session, found, key_of(request));
   if (trouble == Trouble::again) return;
@@ -42,7 +43,7 @@ void handle_get_meta(Session& session, const BinaryCommand& row, const BinaryReq
     return;
   }
   std::string extras;
-  append_number(extras, uint32_t{0});
+  append_number(extras, uint32_t{found.deleted});
   append_number(extras, found.doc->flags());
   append_number(extras, found.expiry);
   append_number(extras, found.doc->revision());

@@ -69,6 +69,7 @@ class SubdocHandler {
   Step try_once() {
     store::FetchOptions options;
     options.cannot_win = true;
+    options.finds_deleted = subdoc_.has(wire::doc_flags::kAccessDeleted);
     found_ = session_.bucket().fetch(key_of(request_), options, session_.now());
     const Trouble trouble = trouble_of(session_, found_, key_of(request_));
     if (trouble == Trouble::again) return Step::done;
@@ -79,10 +80,11 @@ class SubdocHandler {
     if (found_) source.xattrs = found_.doc->attributes();
     source.body = found_ ? found_.doc->body() : subdoc_.initial_body();
     source.body_is_json = !found_ || is_json(*found_.doc);
+    source.deleted = found_ ? found_.deleted : subdoc_.has(wire::doc_flags::kCreateAsDeleted);
     const VirtualAttributes attributes(session_, request_, found_);
     const SubdocStatus status = run_.run(
         subdoc_, source, [&](std::string_view key) { return attributes.value(key); }, nonce());
-    if (subdoc_.mutates && SubdocRun::is_success(status)) return store();
+    if (subdoc_.mutates && SubdocRun::is_success(status)) return store(status);
     const bool json = run_.reply_is_json() && session_.has(wire::Feature::json);
     answer_value(session_, request_.header, reply_of(run_),
                  {.status = status_of(status),
@@ -105,12 +107,10 @@ class SubdocHandler {
 
   BinaryStatus check_found() const {
     using namespace wire::doc_flags;  // NOLINT(google-build-using-namespace)
-    // There are no deleted documents to be found, and none can be made.
-    if (subdoc_.has(kCreateAsDeleted)) return BinaryStatus::not_supported;
     if (!found_) {
       return subdoc_.has(kCreate) || subdoc_.has(kAdd) ? BinaryStatus::success : BinaryStatus::key_not_found;
     }
-    if (subdoc_.has(kRevive)) return status_of(SubdocStatus::can_only_revive_deleted);
+    if (subdoc_.has(kRevive) && !found_.deleted) return status_of(SubdocStatus::can_only_revive_deleted);
     if (subdoc_.has(kAdd)) return BinaryStatus::key_exists;
     const uint64_t cas = request_.header.cas;
     if (subdoc_.mutates && found_.locked && cas != found_.cas) return BinaryStatus::locked;
@@ -119,11 +119,16 @@ class SubdocHandler {
 
   [[nodiscard]] uint32_t new_expiry() const {
     if (subdoc_.has_expiry) return store::absolute_expiry(subdoc_.expiry, session_.now());
-    return found_ && session_.client()->frame.preserve_ttl ? found_.expiry : store::kNeverExpires;
+    const bool keeps = found_ && !found_.deleted && session_.client()->frame.preserve_ttl;
+    return keeps ? found_.expiry : store::kNeverExpires;
   }
 
-  Step store() {
-    if (run_.deletes()) return remove();
+  // A document that was there or is made stays alive unless it is deleted; a deleted one is to be revived.
+  [[nodiscard]] bool leaves_tombstone(SubdocStatus status) const {
+    return run_.deletes() || status == SubdocStatus::success_deleted;
+  }
+
+  Step store(SubdocStatus status) {
     const std::string_view xattrs = run_.xattrs();
     const size_t bytes = xattrs.size() + run_.body_bytes();
     if (!fits(xattrs, bytes)) return fail(BinaryStatus::too_large);
@@ -144,6 +149,8 @@ class SubdocHandler {
                                             (xattrs.empty() ? 0 : wire::kDatatypeXattr)));
     store::StoreOptions options;
     options.whole = true;
+    options.finds_deleted = subdoc_.has(wire::doc_flags::kAccessDeleted);
+    options.as_tombstone = leaves_tombstone(status);
     if (!run_.macros().empty()) {
       expand_checksums(draft.value());
       options.stamp = {expand_macros, &run_};
@@ -153,8 +160,12 @@ class SubdocHandler {
     const auto result = session_.bucket().store(draft, mode, options, session_.now());
     if (const Step step = settle(result.status, result.ok()); step == Step::again || !result.ok())
       return step;
-    count_store(session_, "subdoc", request_.key, false, result, static_cast<uint32_t>(bytes));
-    return answer(result.seqno, result.cas);
+    if (run_.deletes() && !found_.deleted) {
+      session_.counters().delete_hits.add(1);
+    } else {
+      count_store(session_, "subdoc", request_.key, false, result, static_cast<uint32_t>(bytes));
+    }
+    return answer(status, result.seqno, result.cas);
   }
 
   // User attributes count together with the body, those of the system for themselves.
@@ -192,15 +203,6 @@ class SubdocHandler {
     }
   }
 
-  Step remove() {
-    const auto result =
-        session_.bucket().remove(key_of(request_), {.cas_compare = found_.cas}, session_.now());
-    const bool removed = result.status == store::RemoveStatus::removed;
-    if (const Step step = settle(result.status, removed); step == Step::again || !removed) return step;
-    session_.counters().delete_hits.add(1);
-    return answer(result.seqno, result.cas);
-  }
-
   // Answers what has failed for good; `again` when somebody else was faster.
   template <typename Status>
   Step settle(Status status, bool done) {
@@ -210,10 +212,10 @@ class SubdocHandler {
     return trouble == Trouble::again ? Step::done : fail(serve::status_of(trouble));
   }
 
-  Step answer(uint64_t seqno, uint64_t cas) {
+  Step answer(SubdocStatus status, uint64_t seqno, uint64_t cas) {
     const uint16_t vbucket = session_.vbucket_of(request_.key);
     session_.changed(vbucket, seqno);
-    answer_mutation(session_, request_.header, vbucket, seqno, cas, reply_of(run_));
+    answer_mutation(session_, request_.header, vbucket, seqno, cas, reply_of(run_), status_of(status));
     return Step::done;
   }
 

@@ -23,11 +23,11 @@ std::string VirtualAttributes::document() const {
   if (!found_) return "{}";
   const store::Document& doc = *found_.doc;
   return fmt::format(
-      R"({{"CAS":"0x{:016x}","datatype":[{}],"deleted":false,"exptime":{},"flags":{},"last_modified":"{}",)"
+      R"({{"CAS":"0x{:016x}","datatype":[{}],"deleted":{},"exptime":{},"flags":{},"last_modified":"{}",)"
       R"("revid":"{}","seqno":"0x{:016x}","value_bytes":{},"value_crc32c":"0x{:08x}",)"
       R"("vbucket_uuid":"0x{:016x}"}})",
-      found_.shown_cas(), datatypes(doc.datatype()), found_.expiry, doc.flags(), doc.cas() / 1'000'000'000,
-      doc.revision(), doc.seqno(), doc.body().size(), wire::crc32c(doc.body()),
+      found_.shown_cas(), datatypes(doc.datatype()), found_.deleted, found_.expiry, doc.flags(),
+      doc.cas() / 1'000'000'000, doc.revision(), doc.seqno(), doc.body().size(), wire::crc32c(doc.body()),
       session_.bucket().vbucket_uuid(session_.bucket().vbucket_of(request_.key)));
 }
 

@@ -166,12 +166,52 @@ void handle_store(Session& session, const BinaryCommand& row, const BinaryReques
   finish_store(session, row, request.header, change, placed->draft);
 }
 
-// A tombstone keeps no attributes here, so it is not given any.
+// A tombstone has a value where it has attributes, and then it has no body.
+bool is_tombstone_value(std::string_view value) {
+  const auto split = wire::split_xattr_value(value);
+  return split && !split->block.empty() && split->body.empty();
+}
+
+void handle_delete_with_attributes(Session& session, const BinaryCommand& row, const BinaryRequest& request,
+                                   const store::ForeignChange& change) {
+  const auto fail = [&](BinaryStatus status) { reply_binary_error(session, request.header, status); };
+  auto placed = place_value(session, key_of(request), change.flags, change.expiry, request.value_bytes, true,
+                            false, true);
+  if (!placed) {
+    if (placed.error() == Trouble::again) return;
+    return fail(placed.error() == Trouble::none ? BinaryStatus::too_large : serve::status_of(placed.error()));
+  }
+  store::Draft given = std::move(placed->draft);
+  request.value.copy(given.value().data(), request.value_bytes);
+  store::Draft inflated;
+  const bool compressed = (request.header.datatype & wire::kDatatypeSnappy) != 0;
+  if (compressed && !inflate_value(session, request.header, given, inflated)) return;
+  store::Draft& draft = compressed ? inflated : given;
+  if (!is_tombstone_value({draft.value().data(), draft.value().size()}))
+    return fail(BinaryStatus::invalid_arguments);
+  if (const auto wrong = judge(session, request.header.datatype, draft); wrong != BinaryStatus::success)
+    return fail(wrong);
+  draft.set_datatype(wire::kDatatypeXattr);
+  const auto result = session.bucket().store_foreign(draft, change, session.now());
+  const Trouble trouble = trouble_of(session, result.status, key_of(request));
+  if (trouble == Trouble::again) return;
+  if (trouble != Trouble::none) return fail(serve::status_of(trouble));
+  if (!result.ok()) return fail(status_of(result.status));
+  const uint16_t vbucket = session.vbucket_of(request.key);
+  session.changed(vbucket, result.seqno);
+  session.counters().delete_hits.add(1);
+  if (!row.quiet) answer_mutation(session, request.header, vbucket, result.seqno, result.cas);
+}
+
 void handle_delete(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
   store::ForeignChange change;
   auto wrong = read_change(row, request, change);
-  if (wrong == BinaryStatus::success && request.value_bytes != 0) wrong = BinaryStatus::not_supported;
+  const bool attributes = (request.header.datatype & wire::kDatatypeXattr) != 0;
+  if (wrong == BinaryStatus::success && (request.value_bytes != 0) != attributes)
+    wrong = BinaryStatus::invalid_arguments;
   if (wrong != BinaryStatus::success) return reply_binary_error(session, request.header, wrong);
+  change.as_tombstone = attributes;
+  if (attributes) return handle_delete_with_attributes(session, row, request, change);
   const auto result = session.bucket().remove_foreign(key_of(request), change, session.now());
   const Trouble trouble = trouble_of(session, result.status, key_of(request));
   if (trouble == Trouble::again) return;
@@ -254,7 +294,8 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, bool qui
                     removes ? handle_delete : handle_store};
   row.quiet = quiet;
   row.uploads = !removes;
-  row.takes_compressed = !removes;
+  row.takes_compressed = true;
+  if (removes) row.max_value_bytes = wire::kMaxSystemXattrBytes + store::kDefaultMaxValueBytes;
   row.writes = true;
   row.needs = kMetaWrite;
   row.audience = Audience::couchbase;

@@ -87,6 +87,8 @@ StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& opti
   StoreResult result;
   if (mode == StoreMode::append || mode == StoreMode::prepend) {
     result = extend(draft, mode, options, now);
+  } else if (options.as_tombstone && draft.value().empty()) [[unlikely]] {
+    result = remove_whole(draft.doc_key(), options, now);
   } else {
     const Key at = locate(draft.doc_key());
     result = at.vbucket.publish(draft, at.hash, mode, options, now);

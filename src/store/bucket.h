@@ -274,6 +274,8 @@ class Bucket {
                                        base::Now now);
   [[nodiscard]] StoreResult extend(Draft& addition, StoreMode mode, const StoreOptions& options,
                                    base::Now now);
+  /// A tombstone without attributes is nothing.
+  [[nodiscard]] StoreResult remove_whole(DocKey key, const StoreOptions& options, base::Now now);
   [[nodiscard]] RemoveResult rewrite_marked(DocKey key, const RemoveOptions& options, base::Now now);
   /// Touches in a persistent bucket: publishes a copy.
   [[nodiscard]] Fetched fetch_touching(DocKey key, const FetchOptions& options, base::Now now);

@@ -111,6 +111,10 @@ Loaded Bucket::load(DocKey key, const LoadedRecord* record, LoadTicket ticket, L
     document.flags_ = record->flags;
     document.expiry_ = record->expiry;
     document.datatype_ = record->datatype;
+    if (record->deleted) {
+      document.revision_and_account_ |= Document::kDeleted;
+      document.expiry_ = tombstone_end(record->expiry);
+    }
     document.last_access_ = now.unix_s();
     document.frequency_ = record->frequency & 3U;
     if (record->stale) document.state_ |= Document::kStale;
@@ -118,7 +122,8 @@ Loaded Bucket::load(DocKey key, const LoadedRecord* record, LoadTicket ticket, L
   }
   const Key at = locate(key);
   Loaded loaded = at.vbucket.load(found, at.hash, ticket, now);
-  if (loaded.status == LoadStatus::installed && record != nullptr) note_expiry(record->expiry);
+  if (loaded.status == LoadStatus::installed && record != nullptr)
+    note_expiry(record->deleted ? tombstone_end(record->expiry) : record->expiry);
   return loaded;
 }
 

@@ -27,6 +27,26 @@ StoreStatus status_of(DraftError error) noexcept {
   return error == DraftError::too_large ? StoreStatus::too_large : StoreStatus::no_memory;
 }
 
+StoreStatus status_of(RemoveStatus status) noexcept {
+  switch (status) {
+    case RemoveStatus::removed:
+      return StoreStatus::stored;
+    case RemoveStatus::not_found:
+      return StoreStatus::not_found;
+    case RemoveStatus::exists:
+      return StoreStatus::exists;
+    case RemoveStatus::no_memory:
+      return StoreStatus::no_memory;
+    case RemoveStatus::would_block:
+      return StoreStatus::would_block;
+    case RemoveStatus::locked:
+      return StoreStatus::locked;
+    case RemoveStatus::unknown_collection:
+      break;
+  }
+  return StoreStatus::unknown_collection;
+}
+
 }  // namespace
 
 base::Result<Draft, DraftError> Bucket::copy_shape(const Document& like, uint32_t value_len, base::Now now) {
@@ -230,7 +250,24 @@ RemoveResult Bucket::remove(DocKey key, const RemoveOptions& options, base::Now 
   flush_if_due(now.unix_s());
   if (options.mark_stale || options.drop_value) return rewrite_marked(key, options, now);
   const Key at = locate(key);
-  return at.vbucket.remove(key, at.hash, options.cas_compare, now);
+  const RemoveResult result = at.vbucket.remove(key, at.hash, options, now);
+  // A tombstone has a time, too.
+  if (result.left_tombstone) note_expiry(tombstone_end(now.unix_s()));
+  return result;
+}
+
+StoreResult Bucket::remove_whole(DocKey key, const StoreOptions& options, base::Now now) {
+  const Key at = locate(key);
+  RemoveOptions whole;
+  whole.cas_compare = options.cas_compare.value_or(0);
+  whole.drop_attributes = true;
+  const RemoveResult removed = at.vbucket.remove(key, at.hash, whole, now);
+  StoreResult result;
+  result.status = status_of(removed.status);
+  result.cas = removed.cas;
+  result.seqno = removed.seqno;
+  result.revision = removed.revision;
+  return result;
 }
 
 RemoveResult Bucket::rewrite_marked(DocKey key, const RemoveOptions& options, base::Now now) {

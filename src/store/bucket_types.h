@@ -76,21 +76,29 @@ struct StoreOptions {
   bool whole = false;
   /// Of set, add, replace and cas, with `whole`.
   Stamp stamp = {};
+  /// Of add and cas: a tombstone with attributes is in the way, or is compared with, as a document is.
+  bool finds_deleted = false;
+  /// With `whole`: what is published is a tombstone, whose value are its attributes. Without any, whatever is
+  /// there is removed as remove() does; that is for cas only.
+  bool as_tombstone = false;
   /// A document that is there keeps its expiry.
   bool keep_expiry = false;
   /// append and prepend on a miss store the draft with this absolute expiry (meta N).
   std::optional<uint32_t> vivify_expiry = std::nullopt;
 };
 
-/// A change as it was made elsewhere. That of a document's flags and expiry are its draft's.
+/// A change as it was made elsewhere. That of a document's flags and expiry are its draft's, and so are the
+/// attributes of a tombstone that has some.
 struct ForeignChange {
   /// Neither 0 nor kLockedCas.
   uint64_t cas = 0;
   /// 48 bits, not 0.
   uint64_t revision = 1;
-  /// Of a deletion.
+  /// Of a deletion. `expiry` is when it was made.
   uint32_t flags = 0;
   uint32_t expiry = 0;
+  /// With a draft: that of a tombstone.
+  bool as_tombstone = false;
   /// The document's time had come: a deletion's.
   bool expired = false;
   /// Only where no document is.
@@ -186,6 +194,9 @@ struct RemoveOptions {
   bool drop_value = false;
   /// With either of these: the new absolute expiry.
   std::optional<uint32_t> expiry = std::nullopt;
+  /// With none of these: nothing stays, and a tombstone with attributes can be removed, too. Otherwise the
+  /// attributes of the system stay in a tombstone.
+  bool drop_attributes = false;
 };
 
 enum class RemoveStatus : uint8_t {
@@ -209,6 +220,8 @@ struct RemoveResult {
   uint64_t revision = 0;
   /// Length of the value that was removed or marked.
   uint32_t value_len = 0;
+  /// Attributes of the system have stayed.
+  bool left_tombstone = false;
 };
 
 enum class TouchStatus : uint8_t { touched, not_found, no_memory, would_block, locked, unknown_collection };
@@ -235,6 +248,8 @@ struct FetchOptions {
   bool no_bump = false;
   /// The CAS of a vivified document (meta E).
   std::optional<uint64_t> explicit_cas = std::nullopt;
+  /// A tombstone with attributes is found, too. Not with `touch` and `vivify_expiry`.
+  bool finds_deleted = false;
   /// False: a document that is not resident will do. (`touch` with a new expiry needs the value all the
   /// same.)
   bool needs_value = true;
@@ -249,7 +264,7 @@ struct Fetched {
   DocumentRef doc;
   /// What a change has to be compared with: the document's, or that of its last lock.
   uint64_t cas = 0;
-  /// After `touch`; 0 never. Absolute.
+  /// After `touch`; 0 never. Absolute. Of a tombstone: when it was made.
   uint32_t expiry = 0;
   uint32_t expiry_before = 0;
   uint32_t last_access = 0;
@@ -272,6 +287,8 @@ struct Fetched {
   bool published = false;
   /// Somebody has it locked. Without `doc`: it was to be changed.
   bool locked = false;
+  /// `doc` is a tombstone.
+  bool deleted = false;
 
   /// What a reader may see of it.
   [[nodiscard]] uint64_t shown_cas() const noexcept { return locked ? kLockedCas : cas; }

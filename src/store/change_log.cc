@@ -67,10 +67,11 @@ Change ChangeChunks::show(const Entry& entry) noexcept {
   change.prior_unknown = (entry.marks & ChangeLog::kPriorUnknown) != 0;
   change.doc = entry.document;
   if (entry.document == nullptr) return change;
-  if (change.kind == ChangeKind::mutation) change.expiry = entry.document->expiry_;
-  // A tombstone is one more change of its key than the document that went; a placeholder has it counted.
-  const bool tombstone = change.kind != ChangeKind::mutation && !entry.document->is_absent();
-  change.revision = entry.document->revision() + (tombstone ? 1 : 0);
+  if (change.kind == ChangeKind::mutation || entry.document->is_tombstone())
+    change.expiry = entry.document->expiry_;
+  // An end is one more change of its key than the document that went; what stays of it has it counted.
+  const bool is_of_document = change.kind != ChangeKind::mutation && !entry.document->is_gone();
+  change.revision = entry.document->revision() + (is_of_document ? 1 : 0);
   return change;
 }
 

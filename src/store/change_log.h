@@ -18,8 +18,8 @@ class MemoryAccount;
 enum class ChangeKind : uint8_t {
   none,        ///< superseded before anybody took it
   mutation,    ///< the document
-  deletion,    ///< the document that a client removed
-  expiration,  ///< the document that expired
+  deletion,    ///< the document that a client removed, or the tombstone with attributes that it left
+  expiration,  ///< the document that expired, or the same
   flush,       ///< no document: everything before this seqno is gone
   event,       ///< of a scope or collection: the document's value is a CollectionEvent
 };
@@ -32,14 +32,15 @@ struct Change {
   uint64_t cas = 0;
   /// Of the document, or of the tombstone.
   uint64_t revision = 0;
-  /// A mutation's; absolute, 0 is never.
+  /// A mutation's; absolute, 0 is never. Of a tombstone with attributes, when it may be forgotten.
   uint32_t expiry = 0;
   /// Marks of the meta commands, which a restart keeps.
   bool stale = false;
   bool token_sent = false;
   /// Nobody knew whether the key was on disk before: who finds out tells Bucket::persisted.
   bool prior_unknown = false;
-  /// Null for a flush. Of a tombstone only the key counts. Valid as long as its ChangeChunks.
+  /// Null for a flush. Of an end only the key counts, unless it is a tombstone: then its value are the
+  /// attributes that stay. Valid as long as its ChangeChunks.
   const Document* doc = nullptr;
 };
 

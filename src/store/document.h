@@ -28,6 +28,9 @@ class VBucket;
 ///
 /// Persistent buckets have two kinds of shells, which are a header and a key: of a document whose value is
 /// only on disk (not resident), and of a key that is known not to be on disk (a placeholder).
+///
+/// A tombstone is what a deleted document leaves behind where attributes outlive it: its value are these, and
+/// no body. Only who asks for deleted documents finds it. Its expiry is when it may be forgotten.
 class Document {
  public:
   Document(const Document&) = delete;
@@ -63,6 +66,8 @@ class Document {
   [[nodiscard]] uint32_t flags() const noexcept { return flags_; }
   /// MCBP's datatype bits; 0 means raw bytes.
   [[nodiscard]] uint8_t datatype() const noexcept { return datatype_; }
+  /// A tombstone with attributes.
+  [[nodiscard]] bool is_tombstone() const noexcept { return (revision_and_account_ & kDeleted) != 0; }
   /// Bytes asked of the allocator: header, key and, if it is resident, value.
   [[nodiscard]] size_t size() const noexcept {
     return kHeaderBytes + key_len_ + (resident() ? value_len_ : 0);
@@ -92,6 +97,8 @@ class Document {
   // Above the account, set before publishing: what kind of shell this is. None: a whole document.
   static constexpr uint64_t kNonResident = uint64_t{1} << 56;
   static constexpr uint64_t kAbsent = uint64_t{1} << 57;
+  // A tombstone with attributes, which may be not resident.
+  static constexpr uint64_t kDeleted = uint64_t{1} << 58;
   // The stored key begins in the last byte of what the compiler takes for the header: with one byte for the
   // default collection, a name begins on a boundary of 16.
   static constexpr size_t kHeaderBytes = 47;
@@ -105,7 +112,13 @@ class Document {
   /// One reference, charged; null when the allocator has nothing. `shell` is kNonResident, kAbsent or 0.
   [[nodiscard]] static Document* create(MemoryAccount& account, DocKey key, uint32_t value_len,
                                         uint64_t shell) noexcept;
-  [[nodiscard]] bool is_shell() const noexcept { return revision_and_account_ >= kNonResident; }
+  [[nodiscard]] bool is_shell() const noexcept {
+    return (revision_and_account_ & (kNonResident | kAbsent)) != 0;
+  }
+  /// A shell or a tombstone: most are not.
+  [[nodiscard]] bool is_special() const noexcept { return revision_and_account_ >= kNonResident; }
+  /// A placeholder or a tombstone.
+  [[nodiscard]] bool is_gone() const noexcept { return (revision_and_account_ & (kAbsent | kDeleted)) != 0; }
   [[nodiscard]] bool is_absent() const noexcept { return (revision_and_account_ & kAbsent) != 0; }
   void set_revision(uint64_t revision) noexcept {
     // One that somebody else gave it may be the highest: it must not begin anew, and lose to what is older.

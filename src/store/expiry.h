@@ -10,6 +10,8 @@ namespace bobbin::store {
 inline constexpr uint32_t kNeverExpires = 0;
 /// Long ago: a document that is stored with it can never be read.
 inline constexpr uint32_t kExpiredAtOnce = 1;
+/// How long a tombstone is kept: so long who copies changes may be away.
+inline constexpr uint32_t kTombstoneAgeS = 3 * 24 * 3600;
 /// Up to and including this many seconds a protocol's exptime is relative (memcached doc/protocol.txt,
 /// "Expiration times").
 inline constexpr int64_t kRelativeExptimeLimitS = 60 * 60 * 24 * 30;
@@ -29,6 +31,14 @@ inline constexpr int64_t kRelativeExptimeLimitS = 60 * 60 * 24 * 30;
 /// Whether a document with this expiry is gone. It is gone in the second that it names.
 [[nodiscard]] constexpr bool is_expired(uint32_t expiry, uint32_t now_s) noexcept {
   return expiry != kNeverExpires && expiry <= now_s;
+}
+
+/// When a tombstone of this moment may be forgotten, as it is kept in the place of an expiry.
+[[nodiscard]] constexpr uint32_t tombstone_end(uint32_t deleted_s) noexcept {
+  return deleted_s < UINT32_MAX - kTombstoneAgeS ? deleted_s + kTombstoneAgeS : UINT32_MAX;
+}
+[[nodiscard]] constexpr uint32_t deletion_time(uint32_t tombstone_end_s) noexcept {
+  return tombstone_end_s > kTombstoneAgeS ? tombstone_end_s - kTombstoneAgeS : 0;
 }
 
 }  // namespace bobbin::store

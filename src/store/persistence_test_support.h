@@ -21,6 +21,8 @@ class FakeDisk {
  public:
   struct Record {
     bool live = false;
+    /// A tombstone with attributes.
+    bool deleted = false;
     uint64_t seqno = 0;
     uint64_t cas = 0;
     uint64_t revision = 0;
@@ -75,9 +77,10 @@ class FakeDisk {
     record.seqno = change.seqno;
     record.cas = change.cas;
     record.revision = change.revision;
-    if (!record.live) return record;
+    record.deleted = !record.live && change.doc->is_tombstone();
+    if (!record.live && !record.deleted) return record;
     record.flags = change.doc->flags();
-    record.expiry = change.expiry;
+    record.expiry = record.deleted ? deletion_time(change.expiry) : change.expiry;
     record.datatype = change.doc->datatype();
     record.stale = change.stale;
     record.token_sent = change.token_sent;
@@ -97,7 +100,7 @@ class FakeDisk {
     const base::MutexLock lock(mutex_);
     const Documents& documents = vbuckets_[vbucket].documents;
     const auto at = documents.find(key.stored());
-    if (at == documents.end() || !at->second.live) return std::nullopt;
+    if (at == documents.end() || !(at->second.live || at->second.deleted)) return std::nullopt;
     return at->second;
   }
   [[nodiscard]] Documents snapshot(uint16_t vbucket) const {
@@ -106,7 +109,7 @@ class FakeDisk {
   }
   static Loaded deliver(Bucket& bucket, DocKey key, const std::optional<Record>& record, LoadTicket ticket,
                         LoadPurpose purpose, base::Now now, bool metadata_only = false) {
-    if (!record || !record->live) return bucket.load(key, nullptr, ticket, purpose, now);
+    if (!record || !(record->live || record->deleted)) return bucket.load(key, nullptr, ticket, purpose, now);
     LoadedRecord loaded;
     loaded.seqno = record->seqno;
     loaded.cas = record->cas;
@@ -116,6 +119,7 @@ class FakeDisk {
     loaded.datatype = record->datatype;
     loaded.stale = record->stale;
     loaded.token_sent = record->token_sent;
+    loaded.deleted = record->deleted;
     loaded.value_size = static_cast<uint32_t>(record->value.size());
     if (!metadata_only) loaded.value = record->value;
     return bucket.load(key, &loaded, ticket, purpose, now);
@@ -132,7 +136,8 @@ class FakeDisk {
   void warm_up(Bucket& bucket, uint16_t vbucket, base::Now now) const {
     const LoadTicket ticket = bucket.begin_load(vbucket);
     for (const auto& [key, record] : snapshot(vbucket)) {
-      if (record.live) (void)deliver(bucket, *DocKey::parse(key), record, ticket, LoadPurpose::warmup, now);
+      if (record.live || record.deleted)
+        (void)deliver(bucket, *DocKey::parse(key), record, ticket, LoadPurpose::warmup, now);
     }
     bucket.finish_warmup(vbucket, true);
   }

@@ -140,7 +140,7 @@ struct LoadTicket {
   uint64_t persisted_seqno = 0;
 };
 
-/// A live document as it is on disk.
+/// A live document as it is on disk, or a tombstone with attributes.
 struct LoadedRecord {
   uint64_t seqno = 0;
   uint64_t cas = 0;
@@ -152,6 +152,8 @@ struct LoadedRecord {
   bool token_sent = false;
   /// What eviction makes of it: 0 to 3, see Document.
   uint8_t frequency = 0;
+  /// A tombstone: `expiry` is when it was made.
+  bool deleted = false;
   /// None: only the metadata are to be loaded (value eviction only).
   std::optional<std::string_view> value = std::nullopt;
   /// The value's length; counts only without `value`.

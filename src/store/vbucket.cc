@@ -38,8 +38,12 @@ void VBucket::count(const Document& document, int by) noexcept {
   item_bytes_ += static_cast<uint64_t>(int64_t{by}) * document.size();
 }
 
+void VBucket::bump_with_expiry(int by) noexcept {
+  bump(with_expiry_, by);
+}
+
 void VBucket::count_linked(const Document& document) noexcept {
-  if (document.is_shell() && !count_shell(document, true)) [[unlikely]]
+  if (document.is_special() && !count_special(document, 1)) [[unlikely]]
     return;
   count(document, 1);
 }
@@ -47,7 +51,7 @@ void VBucket::count_linked(const Document& document) noexcept {
 void VBucket::count_unlinked(const Document& document) noexcept {
   if ((document.state_ & Document::kLocked) != 0) [[unlikely]]
     drop_lock(document);
-  if (document.is_shell() && !count_shell(document, false)) [[unlikely]]
+  if (document.is_special() && !count_special(document, -1)) [[unlikely]]
     return;
   count(document, -1);
 }
@@ -65,9 +69,9 @@ void VBucket::find_dead(HashTable::Slot slot, uint32_t now_s, Aftermath& after) 
     return;
   }
   Document* const document = slot.document();
-  if (document->is_absent()) return;
+  if (document->is_gone()) return;
   if (persistent_ != nullptr) {
-    if (!bury_at(slot, ChangeKind::expiration, {uint64_t{now_s} * 1'000'000'000}, after)) return;
+    if (!bury_at(slot, {ChangeKind::expiration}, {uint64_t{now_s} * 1'000'000'000}, after)) return;
   } else {
     count_expired(*document);
     after.drop(DocumentRef(table_.erase(slot)));
@@ -133,7 +137,7 @@ Fetched VBucket::fetch(DocKey key, uint64_t hash, const FetchOptions& options, u
   found.unknown_collection = !knows(key.collection());
   if (found.unknown_collection) [[unlikely]]
     return found;
-  const HashTable::Slot slot = find_live(key, hash, now_s, after);
+  const HashTable::Slot slot = find_there(key, hash, options.finds_deleted, now_s, after);
   if (!slot) {
     found.expired = after.expired;
     found.would_block = after.unknown;
@@ -162,7 +166,8 @@ void VBucket::inspect(Document& document, const FetchOptions& options, uint32_t 
                       Fetched& found) noexcept {
   found.fetched_before = (document.state_ & Document::kFetched) != 0;
   found.stale = (document.state_ & Document::kStale) != 0;
-  found.expiry = document.expiry_;
+  found.deleted = document.is_tombstone();
+  found.expiry = found.deleted ? deletion_time(document.expiry_) : document.expiry_;
   found.cas = cas_of(document);
   found.locked = is_locked(document, now_s);
 
@@ -256,7 +261,9 @@ void VBucket::prefetch_document(uint64_t hash) const noexcept {
 
 uint32_t VBucket::reclaim(Reclaim mode, uint32_t documents, uint32_t now_s, Victims& victims) noexcept {
   if (persistent_ != nullptr) return reclaim_persistent(mode, documents, now_s, victims);
-  if (items_hint() == 0 && !has_dropped_.load(std::memory_order_relaxed)) return 0;
+  // Tombstones are no items.
+  if (items_hint() == 0 && items_with_expiry_hint() == 0 && !has_dropped_.load(std::memory_order_relaxed))
+    return 0;
   uint32_t examined = 0;
   const base::MutexLock lock(mutex_);
   // Runs under the lock that this function holds, which the analysis does not see from inside of a lambda.
@@ -268,9 +275,14 @@ uint32_t VBucket::reclaim(Reclaim mode, uint32_t documents, uint32_t now_s, Vict
       victims.expired[victims.expired_count++] = DocumentRef(document);
       return true;
     }
+    const bool tombstone = document->is_tombstone();
     if (is_expired(document->expiry_, now_s)) {
-      count_expired(*document);
-      ++events_.reclaimed;
+      if (tombstone) {
+        count_unlinked(*document);
+      } else {
+        count_expired(*document);
+        ++events_.reclaimed;
+      }
       victims.expired[victims.expired_count++] = DocumentRef(document);
       return true;
     }
@@ -284,6 +296,10 @@ uint32_t VBucket::reclaim(Reclaim mode, uint32_t documents, uint32_t now_s, Vict
     // Where something has expired, the living are spared.
     if (victims.expired_count != 0) return false;
     count_unlinked(*document);
+    if (tombstone) {
+      victims.expired[victims.expired_count++] = DocumentRef(document);
+      return true;
+    }
     const bool fetched = (document->state_ & Document::kFetched) != 0;
     ++events_.evictions;
     if (!fetched) ++events_.evicted_unfetched;
@@ -310,9 +326,15 @@ uint32_t VBucket::sweep(uint32_t& cursor, uint32_t documents, uint32_t now_s, Vi
                          BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) -> Document* {
     ++examined;
     if (!is_expired(document->expiry_, now_s) || victims.full() || is_dropped(*document)) return document;
+    if (document->is_tombstone()) {
+      if (!may_forget(*document)) return document;
+      count_unlinked(*document);
+      victims.expired[victims.expired_count++] = DocumentRef(document);
+      return nullptr;
+    }
     if (persistent_ != nullptr) {
       Document* const stays =
-          bury(document, ChangeKind::expiration, {uint64_t{now_s} * 1'000'000'000}, after);
+          bury(document, {ChangeKind::expiration}, {uint64_t{now_s} * 1'000'000'000}, after);
       // It is the log's now; only its number counts.
       if (stays != document) ++victims.expired_count;
       return stays;

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/result.h"
 #include "store/bucket_types.h"
 #include "store/document.h"
 #include "store/document_locks.h"
@@ -142,7 +143,8 @@ struct TouchedOver {
 /// One of a bucket's vbuckets: a lock, a hash table, a seqno counter, a CAS clock.
 ///
 /// Any thread. Each function takes the lock for a lookup and a pointer swap; no document is allocated, filled
-/// or freed under it (the table's own lines are). Keys come with their hash.
+/// or freed under it (the table's own lines are, and what a document leaves behind: a placeholder, or a
+/// tombstone with a copy of its system attributes). Keys come with their hash.
 class alignas(64) VBucket {
  public:
   VBucket() noexcept;
@@ -172,7 +174,8 @@ class alignas(64) VBucket {
   /// Publishes an empty document whose refilling the caller has won, if the key is absent; nothing otherwise.
   [[nodiscard]] std::optional<Fetched> vivify(Draft& draft, uint64_t hash, const FetchOptions& options,
                                               base::Now now) noexcept;
-  [[nodiscard]] RemoveResult remove(DocKey key, uint64_t hash, std::optional<uint64_t> cas_compare,
+  /// Of the options, `cas_compare` and `drop_attributes`.
+  [[nodiscard]] RemoveResult remove(DocKey key, uint64_t hash, const RemoveOptions& options,
                                     base::Now now) noexcept;
   /// In a persistent bucket: publishes a copy with another expiry and the old CAS in the place of `expected`,
   /// and then fetches that.
@@ -304,6 +307,15 @@ class alignas(64) VBucket {
     find_dead(slot, now_s, after);
     return {};
   }
+  /// The same where `deleted` finds tombstones, too.
+  HashTable::Slot find_there(DocKey key, uint64_t hash, bool deleted, uint32_t now_s,
+                             Aftermath& after) noexcept REQUIRES(mutex_) {
+    if (!deleted) return find_live(key, hash, now_s, after);
+    const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
+    if (slot && is_there(*slot.document(), deleted, now_s)) return slot;
+    find_dead(slot, now_s, after);
+    return {};
+  }
   [[nodiscard]] bool knows(CollectionId id) const noexcept REQUIRES(mutex_) {
     return id == kDefaultCollection || has_collection(id);
   }
@@ -311,8 +323,11 @@ class alignas(64) VBucket {
   [[nodiscard]] bool is_dropped(const Document& document) const noexcept REQUIRES(mutex_) {
     return !knows(document.collection());
   }
-  /// Neither expired nor a placeholder.
+  /// Neither expired nor a placeholder nor a tombstone.
   [[nodiscard]] bool is_live(const Document& document, uint32_t now_s) const noexcept REQUIRES(mutex_);
+  /// Live, or with `deleted` a tombstone.
+  [[nodiscard]] bool is_there(const Document& document, bool deleted, uint32_t now_s) const noexcept
+      REQUIRES(mutex_);
   /// Why there is no live document.
   void find_dead(HashTable::Slot slot, uint32_t now_s, Aftermath& after) noexcept REQUIRES(mutex_);
   void count_access(Document& document, uint32_t now_s) noexcept REQUIRES(mutex_);
@@ -345,8 +360,9 @@ class alignas(64) VBucket {
   void count(const Document& document, int by) noexcept REQUIRES(mutex_);
   void count_linked(const Document& document) noexcept REQUIRES(mutex_);
   void count_unlinked(const Document& document) noexcept REQUIRES(mutex_);
-  /// For shells; false when it counts for nothing else.
-  bool count_shell(const Document& document, bool linked) noexcept REQUIRES(mutex_);
+  /// For shells and tombstones; false when it counts for nothing else.
+  bool count_special(const Document& document, int by) noexcept REQUIRES(mutex_);
+  void bump_with_expiry(int by) noexcept REQUIRES(mutex_);
   void count_expired(const Document& document) noexcept REQUIRES(mutex_);
   [[nodiscard]] uint64_t next_cas(std::optional<uint64_t> explicit_cas, base::Now now) noexcept
       REQUIRES(mutex_);
@@ -379,6 +395,22 @@ class alignas(64) VBucket {
   /// A flush has taken the history that told of them.
   void announce_again(base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
 
+  // Tombstones; vbucket_tombstones.cc.
+
+  /// What stays of a document, for its caller to date and link; null when nothing does. Of a value that is
+  /// not resident nothing does.
+  [[nodiscard]] base::Result<Document*, RemoveStatus> tombstone_of(const Document& document) noexcept
+      REQUIRES(mutex_);
+  /// What stays in the place of a document gets the change's CAS, its seqno, which is the latest, and the
+  /// next revision.
+  void date_end(Document& left, const Document& document, uint64_t cas, base::Now now) noexcept
+      REQUIRES(mutex_);
+  /// Of a cache. False when there is no memory.
+  [[nodiscard]] bool drop_from_cache(HashTable::Slot slot, bool keep_attributes, std::optional<uint64_t> cas,
+                                     base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  /// It may leave the table without a trace when its time has come.
+  [[nodiscard]] bool may_forget(const Document& tombstone) const noexcept REQUIRES(mutex_);
+
   // Of persistent buckets; vbucket_persist.cc.
 
   /// Whether a key that is not in the table may be on disk.
@@ -392,13 +424,20 @@ class alignas(64) VBucket {
   void append_change(ChangeKind kind, Document* document, uint64_t seqno, uint64_t cas, uint8_t marks,
                      Aftermath& after) noexcept REQUIRES(mutex_);
   void mark_dirty(Aftermath& after) noexcept REQUIRES(mutex_);
+  /// What is told of an end.
+  struct End {
+    ChangeKind kind = ChangeKind::deletion;
+    /// The attributes of the system outlive it.
+    bool keep_attributes = true;
+    std::optional<uint64_t> explicit_cas = std::nullopt;
+  };
   /// Writes the end of a document into the log, with the table's reference to it. Returns what takes its
-  /// place in the table: a placeholder, null, or, when there is no memory, the document itself.
-  [[nodiscard]] Document* bury(Document* document, ChangeKind kind, base::Now now, Aftermath& after,
-                               std::optional<uint64_t> explicit_cas = std::nullopt) noexcept REQUIRES(mutex_);
+  /// place in the table: a tombstone, a placeholder, null, or, when there is no memory, the document itself.
+  [[nodiscard]] Document* bury(Document* document, const End& end, base::Now now, Aftermath& after) noexcept
+      REQUIRES(mutex_);
   /// Buries what is in a slot; false when there is no memory.
-  [[nodiscard]] bool bury_at(HashTable::Slot slot, ChangeKind kind, base::Now now, Aftermath& after,
-                             std::optional<uint64_t> explicit_cas = std::nullopt) noexcept REQUIRES(mutex_);
+  [[nodiscard]] bool bury_at(HashTable::Slot slot, const End& end, base::Now now, Aftermath& after) noexcept
+      REQUIRES(mutex_);
   /// Supersedes all there was, and begins a new branch of history. Returns what nobody needs any more.
   [[nodiscard]] ChangeChunks log_flush(base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
   void add_persistent_to(Statistics& sum) const noexcept REQUIRES(mutex_);
@@ -437,7 +476,12 @@ class alignas(64) VBucket {
 };
 
 inline bool VBucket::is_live(const Document& document, uint32_t now_s) const noexcept {
-  return !is_expired(document.expiry_, now_s) && !document.is_absent();
+  return !is_expired(document.expiry_, now_s) && !document.is_gone();
+}
+
+inline bool VBucket::is_there(const Document& document, bool deleted, uint32_t now_s) const noexcept {
+  if (is_live(document, now_s)) return true;
+  return deleted && document.is_tombstone() && !is_expired(document.expiry_, now_s);
 }
 
 static_assert(sizeof(VBucket) == 256, "four cache lines, as long as no bucket persists");

@@ -14,9 +14,13 @@ namespace {
 struct Metadata {
   uint64_t cas;
   uint64_t revision;
-  uint32_t expiry;
+  uint32_t expiry;  // of a tombstone when it was made
   uint32_t flags;
 };
+
+uint32_t time_of(const Document& document, uint32_t expiry) noexcept {
+  return document.is_tombstone() ? deletion_time(expiry) : expiry;
+}
 
 // What is the same in everything is no news.
 bool wins(const Metadata& change, const Metadata& there, ConflictResolution rule) {
@@ -41,7 +45,7 @@ StoreResult VBucket::publish_foreign(Draft& draft, uint64_t hash, const ForeignC
     count_blocked();
     return {StoreStatus::would_block};
   }
-  const bool live = old && is_live(*old.document(), now.unix_s());
+  const bool live = old && is_there(*old.document(), change.as_tombstone, now.unix_s());
   if (!live && change.cas_compare) return {StoreStatus::not_found};
   if (live) {
     const Document& there = *old.document();
@@ -53,14 +57,15 @@ StoreResult VBucket::publish_foreign(Draft& draft, uint64_t hash, const ForeignC
   if (change.resolve && old) {
     const Document& there = *old.document();
     if (!wins({change.cas, change.revision, document.expiry_, document.flags_},
-              {cas_of(there), there.revision(), there.expiry_, there.flags_}, rule)) {
+              {cas_of(there), there.revision(), time_of(there, there.expiry_), there.flags_}, rule)) {
       return {StoreStatus::exists};
     }
   }
   const auto cas = change.new_cas ? std::nullopt : std::optional(change.cas);
+  if (change.as_tombstone) document.revision_and_account_ |= Document::kDeleted;
   if (!link(draft, hash, old, cas, now, after)) return {StoreStatus::no_memory};
   document.set_revision(change.revision);
-  ++events_.total_items;
+  if (!change.as_tombstone) ++events_.total_items;
   return stored(document);
 }
 
@@ -69,7 +74,7 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
   Aftermath after;
   const base::MutexLock lock(mutex_);
   if (!knows(key.collection())) return {RemoveStatus::unknown_collection};
-  const HashTable::Slot slot = find_live(key, hash, now.unix_s(), after);
+  const HashTable::Slot slot = find_there(key, hash, true, now.unix_s(), after);
   if (!slot) {
     if (after.unknown) return {RemoveStatus::would_block};
     if (change.cas_compare) return {RemoveStatus::not_found};
@@ -79,21 +84,20 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
   const bool same = change.cas_compare == cas_of(there);
   if (!same && is_locked(there, now.unix_s())) return {RemoveStatus::locked};
   if (!same && change.cas_compare) return {RemoveStatus::exists};
-  if (change.resolve && !wins({change.cas, change.revision, change.expiry, change.flags},
-                              {cas_of(there), there.revision(), there.expiry_, there.flags_}, rule)) {
+  if (change.resolve &&
+      !wins({change.cas, change.revision, change.expiry, change.flags},
+            {cas_of(there), there.revision(), time_of(there, there.expiry_), there.flags_}, rule)) {
     return {RemoveStatus::exists};
   }
   const uint32_t value_len = there.value_len_;
   const auto cas = change.new_cas ? std::nullopt : std::optional(change.cas);
+  // What the tombstone has elsewhere is all that this one has.
   if (persistent_ == nullptr) {
-    count_unlinked(there);
-    ++seqno_;
-    if (key.collection() != kDefaultCollection) note_change_of(key.collection());
-    after.drop(DocumentRef(table_.erase(slot)));
+    (void)drop_from_cache(slot, false, cas, now, after);  // takes no memory
     return {RemoveStatus::removed, next_cas(cas, now), seqno_, change.revision, value_len};
   }
   const ChangeKind kind = change.expired ? ChangeKind::expiration : ChangeKind::deletion;
-  if (!bury_at(slot, kind, now, after, cas)) return {RemoveStatus::no_memory};
+  if (!bury_at(slot, {kind, false, cas}, now, after)) return {RemoveStatus::no_memory};
   const HashTable::Slot left = table_.find(key, HashTable::tag_of(hash));
   if (left) left.document()->set_revision(change.revision);
   return {RemoveStatus::removed, cas.value_or(cas_clock_), seqno_, change.revision, value_len};

@@ -9,12 +9,6 @@
 
 namespace bobbin::store {
 
-bool VBucket::count_shell(const Document& document, bool linked) noexcept {
-  uint64_t& count = document.is_absent() ? persistent_->absent : persistent_->non_resident;
-  count += linked ? 1 : uint64_t(-1);
-  return !document.is_absent();
-}
-
 void VBucket::count_blocked() const noexcept {
   persistent_->shared.would_block.fetch_add(1, std::memory_order_relaxed);
 }
@@ -39,6 +33,12 @@ Loaded VBucket::load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now n
     const Document& here = *slot.document();
     if (here.is_absent()) return pinned(LoadStatus::absent, slot);
     if (here.resident() || is_expired(here.expiry_, now.unix_s())) return pinned(LoadStatus::present, slot);
+    if (record.is_absent() && here.is_tombstone() && here.seqno_ <= ticket.persisted_seqno) {
+      // The disk has forgotten it earlier.
+      count_unlinked(here);
+      after.drop(DocumentRef(table_.erase(slot)));
+      return {LoadStatus::absent, {}};
+    }
     if (record.is_absent() || record.seqno_ != here.seqno_) {
       // Only what was on disk loses its value, so a read that began later had to find it.
       return {here.seqno_ > ticket.persisted_seqno ? LoadStatus::read_again : LoadStatus::missing, {}};
@@ -70,7 +70,7 @@ Loaded VBucket::install(Draft& found, uint64_t hash, HashTable::Slot shell, Afte
     after.drop(DocumentRef(HashTable::replace(shell, &record)));
   } else if (!table_.insert(&record, HashTable::tag_of(hash))) {
     return {LoadStatus::no_memory, {}};
-  } else if (!record.is_absent()) {
+  } else if (!record.is_gone()) {
     count_on_disk_only(record.collection(), -1);
   }
   count_linked(record);
@@ -85,9 +85,9 @@ Loaded VBucket::load_dead(const Document& record, uint64_t hash, base::Now now, 
   if (placeholder == nullptr) return {LoadStatus::no_memory, {}};
   DocumentRef pin(placeholder);
   placeholder->set_revision(record.revision());
-  // What a flush has killed has its end in the log. Where the end of another cannot be written down, it stays
-  // on disk for the next who looks.
-  const bool expires = record.seqno_ > mine.flush_seqno && mine.admits(seqno_);
+  // What a flush has killed has its end in the log, and a tombstone is one. Where the end of another cannot
+  // be written down, it stays on disk for the next who looks.
+  const bool expires = !record.is_tombstone() && record.seqno_ > mine.flush_seqno && mine.admits(seqno_);
   if (!table_.insert(placeholder, HashTable::tag_of(hash))) return {LoadStatus::no_memory, {}};
   placeholder->reference();
   count_linked(*placeholder);
@@ -154,14 +154,19 @@ Document* VBucket::evict(Document* document, Victims& victims) noexcept {
     shell->last_access_ = document->last_access_;
     shell->datatype_ = document->datatype_;
     shell->state_ = document->state_ & Document::kCopied;
+    shell->revision_and_account_ |= document->revision_and_account_ & Document::kDeleted;
   }
   count_unlinked(*document);
   if (shell != nullptr) {
     count_linked(*shell);
   } else {
-    count_on_disk_only(document->collection(), 1);
+    if (!document->is_tombstone()) count_on_disk_only(document->collection(), 1);
     mine.knows_all_keys = false;
     mine.unlinked_seqno = std::max(mine.unlinked_seqno, document->seqno_);
+  }
+  if (document->is_tombstone()) {
+    victims.expired[victims.expired_count++] = DocumentRef(document);
+    return shell;
   }
   const bool fetched = (document->state_ & Document::kFetched) != 0;
   ++events_.evictions;
@@ -188,10 +193,16 @@ uint32_t VBucket::reclaim_persistent(Reclaim mode, uint32_t documents, uint32_t 
       victims.expired[victims.expired_count++] = DocumentRef(document);
       return nullptr;
     }
+    if (document->is_tombstone() && is_expired(document->expiry_, now_s)) {
+      if (document->references() > 1 || !may_forget(*document)) return document;
+      count_unlinked(*document);
+      victims.expired[victims.expired_count++] = DocumentRef(document);
+      return nullptr;
+    }
     if (is_expired(document->expiry_, now_s) && !mine.refuses) {
       // Its memory comes back when its end is on disk.
       Document* const stays =
-          bury(document, ChangeKind::expiration, {uint64_t{now_s} * 1'000'000'000}, after);
+          bury(document, {ChangeKind::expiration}, {uint64_t{now_s} * 1'000'000'000}, after);
       if (stays != document) ++events_.reclaimed;
       return stays;
     }

@@ -120,7 +120,8 @@ void VBucket::persisted(const FlushBatch& batch, const PriorsFound& priors) noex
 }
 
 bool VBucket::is_left_out_of_flushes() const noexcept {
-  if (persistent_ == nullptr) return items_hint() == 0;
+  // Tombstones are no items, but they have a time.
+  if (persistent_ == nullptr) return items_hint() == 0 && items_with_expiry_hint() == 0;
   const base::MutexLock lock(mutex_);
   return persistent_->refuses || (persistent_->flush_seqno == seqno_ && table_.size() == 0);
 }
@@ -196,44 +197,54 @@ void VBucket::log_mutation(const Document& document, const Document* old, Afterm
   if ((document.state_ & Document::kTokenSent) != 0) marks |= ChangeLog::kTokenSent;
   auto& published = const_cast<Document&>(document);
   published.reference();
-  append_change(ChangeKind::mutation, &published, document.seqno_, document.cas_, marks, after);
+  const ChangeKind kind = document.is_tombstone() ? ChangeKind::deletion : ChangeKind::mutation;
+  append_change(kind, &published, document.seqno_, document.cas_, marks, after);
 }
 
 void VBucket::remember_token(const Document& document) noexcept {
   persistent_->log.mark(document.seqno_, ChangeLog::kTokenSent);
 }
 
-Document* VBucket::bury(Document* document, ChangeKind kind, base::Now now, Aftermath& after,
-                        std::optional<uint64_t> explicit_cas) noexcept {
+Document* VBucket::bury(Document* document, const End& end, base::Now now, Aftermath& after) noexcept {
   PersistentState& mine = *persistent_;
   if (!mine.admits(seqno_)) return document;
-  Document* placeholder = nullptr;
-  if (mine.leaves_placeholders()) {
-    placeholder = Document::create(mine.shared.account, document->doc_key(), 0, Document::kAbsent);
-    if (placeholder == nullptr) return document;
+  const auto tombstone = end.keep_attributes ? tombstone_of(*document) : nullptr;
+  if (!tombstone) return document;
+  Document* left = *tombstone;
+  const bool stays = left != nullptr || mine.leaves_placeholders();
+  // The log must not show the attributes of a tombstone that goes itself.
+  const bool logs_document = left == nullptr && !document->is_tombstone();
+  if (left == nullptr && (stays || !logs_document)) {
+    left = Document::create(mine.shared.account, document->doc_key(), 0, Document::kAbsent);
+    if (left == nullptr) return document;
   }
-  if (kind == ChangeKind::expiration) {
+  if (end.kind == ChangeKind::expiration) {
     count_expired(*document);
   } else {
     count_unlinked(*document);
   }
   const bool unknown = supersede(*document, after);
-  const uint64_t cas = next_cas(explicit_cas, now);
+  const uint64_t cas = next_cas(end.explicit_cas, now);
   ++seqno_;
-  if (placeholder != nullptr) {
-    placeholder->cas_ = cas;
-    placeholder->seqno_ = seqno_;
-    placeholder->set_revision(document->revision() + 1);
-    count_linked(*placeholder);
+  if (left != nullptr) {
+    date_end(*left, *document, cas, now);
+    mine.may_have_attributes |= left->has_attributes();
+    if (stays) count_linked(*left);
   }
   if (document->collection() != kDefaultCollection) note_change_of(document->collection());
-  append_change(kind, document, seqno_, cas, unknown ? ChangeLog::kPriorUnknown : 0, after);
-  return placeholder;
+  const uint8_t marks = unknown ? ChangeLog::kPriorUnknown : 0;
+  if (logs_document) {
+    append_change(end.kind, document, seqno_, cas, marks, after);
+  } else {
+    if (stays) left->reference();
+    append_change(end.kind, left, seqno_, cas, marks, after);
+    after.drop(DocumentRef(document));
+  }
+  return stays ? left : nullptr;
 }
 
-bool VBucket::bury_at(HashTable::Slot slot, ChangeKind kind, base::Now now, Aftermath& after,
-                      std::optional<uint64_t> explicit_cas) noexcept {
-  Document* const stays = bury(slot.document(), kind, now, after, explicit_cas);
+bool VBucket::bury_at(HashTable::Slot slot, const End& end, base::Now now, Aftermath& after) noexcept {
+  Document* const stays = bury(slot.document(), end, now, after);
   if (stays == slot.document()) return false;
   // The table's reference to the document is the log's now.
   (void)(stays != nullptr ? HashTable::replace(slot, stays) : table_.erase(slot));

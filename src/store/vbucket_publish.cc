@@ -41,7 +41,8 @@ bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::option
   document.cas_ = next_cas(explicit_cas, now);
   document.seqno_ = ++seqno_;
   const CollectionId collection = document.collection();
-  document.expiry_ = expiry_in(collection, document.expiry_, now.unix_s());
+  document.expiry_ = document.is_tombstone() ? tombstone_end(now.unix_s())
+                                             : expiry_in(collection, document.expiry_, now.unix_s());
   count_linked(document);
   if (collection != kDefaultCollection) [[unlikely]]
     note_change_of(collection);
@@ -63,7 +64,7 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
   if (is_dropped(document)) [[unlikely]]
     return {StoreStatus::unknown_collection};
   const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
-  const bool live = old && is_live(*old.document(), now.unix_s());
+  const bool live = old && is_there(*old.document(), options.finds_deleted, now.unix_s());
   if (!live) {
     if (is_unknown(old) &&
         (compares || mode != StoreMode::set || (persistent_->may_have_attributes && !options.whole))) {
@@ -94,17 +95,18 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
   }
   if (live && !options.whole && old.document()->has_attributes()) return {.has_attributes = true};
   if (live && options.keep_expiry) document.expiry_ = old.document()->expiry_;
-  if (old && !live && !old.document()->is_absent()) {
+  if (old && !live && !old.document()->is_gone()) {
     ++events_.expired;
     ++events_.reclaimed;
     if ((old.document()->state_ & Document::kFetched) == 0) ++events_.expired_unfetched;
   }
+  if (options.as_tombstone) document.revision_and_account_ |= Document::kDeleted;
   if (!link(draft, hash, old, options.explicit_cas, now, after)) return {StoreStatus::no_memory};
   if (options.stamp.write != nullptr) {
     options.stamp.write(options.stamp.context, {document.bytes() + document.key_len_, document.value_len_},
                         document.cas_, document.seqno_);
   }
-  ++events_.total_items;
+  if (!options.as_tombstone) ++events_.total_items;
   return stored(document);
 }
 
@@ -152,9 +154,8 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
   // The fetch that creates it counts as its first.
   document.state_ = Document::kTokenSent;
   if (!options.no_bump) document.state_ |= Document::kFetched;
-  // There may be a placeholder.
-  const HashTable::Slot dead =
-      persistent_ != nullptr ? table_.find(document.doc_key(), HashTable::tag_of(hash)) : HashTable::Slot();
+  // There may be a placeholder or a tombstone.
+  const HashTable::Slot dead = table_.find(document.doc_key(), HashTable::tag_of(hash));
   if (!link(draft, hash, dead, options.explicit_cas, now, after)) {
     created.no_memory = true;
     return created;
@@ -171,28 +172,34 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
   return created;
 }
 
-RemoveResult VBucket::remove(DocKey key, uint64_t hash, std::optional<uint64_t> cas_compare,
+RemoveResult VBucket::remove(DocKey key, uint64_t hash, const RemoveOptions& options,
                              base::Now now) noexcept {
   Aftermath after;
+  const std::optional<uint64_t> cas_compare = options.cas_compare;
+  const bool keeps = !options.drop_attributes;
   const base::MutexLock lock(mutex_);
   if (!knows(key.collection())) return {RemoveStatus::unknown_collection};
-  const HashTable::Slot slot = find_live(key, hash, now.unix_s(), after);
+  const HashTable::Slot slot = find_there(key, hash, options.drop_attributes, now.unix_s(), after);
   if (!slot) return {after.unknown ? RemoveStatus::would_block : RemoveStatus::not_found};
   Document* const document = slot.document();
   const bool other = cas_compare && cas_of(*document) != *cas_compare;
   if ((other || !cas_compare) && is_locked(*document, now.unix_s())) return {RemoveStatus::locked};
   if (other) return {RemoveStatus::exists};
+  if (keeps && document->has_attributes() && !document->resident()) {
+    count_blocked();
+    return {RemoveStatus::would_block};
+  }
   const uint32_t value_len = document->value_len_;
   const uint64_t revision = document->revision() + 1;
-  if (persistent_ == nullptr) {
-    count_unlinked(*document);
-    ++seqno_;
-    if (key.collection() != kDefaultCollection) note_change_of(key.collection());
-    after.drop(DocumentRef(table_.erase(slot)));
-  } else if (!bury_at(slot, ChangeKind::deletion, now, after)) {
-    return {RemoveStatus::no_memory};
-  }
-  return {RemoveStatus::removed, cas_clock_, seqno_, revision, value_len};
+  const bool may_leave = keeps && document->has_attributes();
+  const bool done = persistent_ == nullptr ? drop_from_cache(slot, keeps, std::nullopt, now, after)
+                                           : bury_at(slot, {.keep_attributes = keeps}, now, after);
+  if (!done) return {RemoveStatus::no_memory};
+  RemoveResult result{RemoveStatus::removed, cas_clock_, seqno_, revision, value_len};
+  if (!may_leave) return result;
+  const HashTable::Slot left = table_.find(key, HashTable::tag_of(hash));
+  result.left_tombstone = left && left.document()->is_tombstone();
+  return result;
 }
 
 TouchedOver VBucket::touch_over(Draft& copy, uint64_t hash, const Document& expected,

@@ -70,8 +70,7 @@ Status check_document_flags(const SubdocRequest& request, uint64_t cas) {
   using namespace doc_flags;  // NOLINT(google-build-using-namespace)
   const bool wrong = (request.flags & ~kKnownDocFlags) != 0 || (request.has(kAdd) && cas != 0) ||
                      (request.has(kAdd) && request.has(kCreate)) ||
-                     (request.has(kReplicaRead) && request.has(kAccessDeleted)) ||
-                     (request.has(kCreateAsDeleted) && !request.has(kAdd) && !request.has(kCreate));
+                     (request.has(kReplicaRead) && request.has(kAccessDeleted));
   return wrong ? Status::invalid_arguments : Status::success;
 }
 
@@ -113,7 +112,10 @@ Status parse_single(const SubdocFrame& frame, SubdocRequest& request) {
   spec.path = frame.value.substr(0, path_bytes);
   spec.value = frame.value.substr(path_bytes);
   if (check_document_flags(request, frame.cas) != Status::success) return Status::invalid_arguments;
-  if (request.has(doc_flags::kCreateAsDeleted) && !spec.has(kXattr)) return Status::invalid_arguments;
+  // A multi mutation may say so where nothing is to be made: the SDKs' transactions do.
+  const bool makes = request.has(doc_flags::kAdd) || request.has(doc_flags::kCreate);
+  if (request.has(doc_flags::kCreateAsDeleted) && (!makes || !spec.has(kXattr)))
+    return Status::invalid_arguments;
   return check_spec(spec, frame, request.flags);
 }
 

@@ -287,7 +287,7 @@ TEST(SubdocFrame, ChecksTheExtrasOfMultis) {
   EXPECT_EQ(mutations(mutation, tail(doc_flags::kRevive)), Status::invalid_arguments);
   EXPECT_EQ(mutations(mutation, tail(doc_flags::kRevive | doc_flags::kAccessDeleted)), Status::success);
   EXPECT_EQ(mutations(mutation, tail(doc_flags::kAdd), 7), Status::invalid_arguments);
-  EXPECT_EQ(mutations(mutation, tail(doc_flags::kCreateAsDeleted)), Status::invalid_arguments);
+  EXPECT_EQ(mutations(mutation, tail(doc_flags::kCreateAsDeleted)), Status::success);
   EXPECT_EQ(lookups(lookup, tail(doc_flags::kReplicaRead | doc_flags::kAccessDeleted)),
             Status::invalid_arguments);
 }

@@ -82,6 +82,52 @@ test('extended attributes', async () => {
   assert.strictEqual(content[3].value, 4);
 });
 
+test('attributes of deleted documents', async () => {
+  await documents.upsert('gone', { a: 1 });
+  await documents.mutateIn('gone', [MutateInSpec.upsert('_sys', 1, { xattr: true })]);
+  await documents.remove('gone');
+  await assert.rejects(documents.get('gone'), couchbase.DocumentNotFoundError);
+  assert.strictEqual((await documents.exists('gone')).exists, false);
+  await documents.insert('gone', { b: 2 });
+  const { content } = await documents.lookupIn('gone', [LookupInSpec.get('$XTOC', { xattr: true })]);
+  assert.deepStrictEqual(content[0].value, []);
+});
+
+test('a transaction is seen as a whole', async () => {
+  await documents.upsert('t-old', { n: 1 });
+  await documents.upsert('t-gone', { n: 1 });
+  await cluster.transactions().run(async (attempt) => {
+    const made = await attempt.insert(documents, 't-new', { a: 1 });
+    await attempt.replace(made, { a: 2 });
+    await attempt.replace(await attempt.get(documents, 't-old'), { n: 2 });
+    await attempt.remove(await attempt.get(documents, 't-gone'));
+    // What is staged is in deleted documents and in attributes: nobody else sees it.
+    await assert.rejects(documents.get('t-new'), couchbase.DocumentNotFoundError);
+    assert.deepStrictEqual((await documents.get('t-old')).content, { n: 1 });
+    assert.deepStrictEqual((await documents.get('t-gone')).content, { n: 1 });
+    assert.deepStrictEqual((await attempt.get(documents, 't-new')).content, { a: 2 });
+  });
+  assert.deepStrictEqual((await documents.get('t-new')).content, { a: 2 });
+  assert.deepStrictEqual((await documents.get('t-old')).content, { n: 2 });
+  await assert.rejects(documents.get('t-gone'), couchbase.DocumentNotFoundError);
+});
+
+test('a transaction that fails leaves nothing', async () => {
+  await documents.upsert('u-old', { n: 1 });
+  const fail = cluster.transactions().run(async (attempt) => {
+    await attempt.insert(documents, 'u-new', { a: 1 });
+    await attempt.replace(await attempt.get(documents, 'u-old'), { n: 2 });
+    throw new Error('enough');
+  });
+  await assert.rejects(fail, couchbase.TransactionFailedError);
+  await assert.rejects(documents.get('u-new'), couchbase.DocumentNotFoundError);
+  assert.deepStrictEqual((await documents.get('u-old')).content, { n: 1 });
+  const { content } = await documents.lookupIn('u-old', [LookupInSpec.get('$XTOC', { xattr: true })]);
+  assert.deepStrictEqual(content[0].value, []);
+  await cluster.transactions().run(async (attempt) => { await attempt.insert(documents, 'u-new', { a: 3 }); });
+  assert.deepStrictEqual((await documents.get('u-new')).content, { a: 3 });
+});
+
 test('large values, which the SDK compresses', async () => {
   const large = { text: 'again and '.repeat(10000) };
   await documents.upsert('z', large);
