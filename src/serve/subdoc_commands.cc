@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -226,7 +227,7 @@ class SubdocHandler {
   store::Fetched found_;
 };
 
-void handle_subdoc(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+void run_subdoc(Session& session, const BinaryRequest& request) {
   SubdocRequest subdoc;
   const wire::SubdocFrame frame{.opcode = request.header.opcode,
                                 .extras = request.extras,
@@ -250,13 +251,54 @@ void handle_subdoc(Session& session, const BinaryCommand&, const BinaryRequest& 
   handler.fail(BinaryStatus::temporary_failure);
 }
 
+void handle_lookup(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  run_subdoc(session, request);
+}
+
+// What a change puts into a document comes in parts where it is large. It is received into a document that
+// nobody will see, so that it counts as those do.
+class SubdocUpload final : public Upload {
+ public:
+  SubdocUpload(Placed placed, const BinaryRequest& request)
+      : Upload(std::move(placed)), request_(request), extras_(request.extras) {}
+  void finish(Session& session) override {
+    const store::DocKey key = draft().doc_key();
+    request_.framing = {};
+    request_.extras = extras_;
+    request_.key = key.name();
+    request_.wire_key = {};
+    request_.value = {draft().value().data(), draft().value().size()};
+    run_subdoc(session, request_);
+  }
+  void malformed(Session&) override {}  // nothing follows a value in this protocol
+
+ private:
+  BinaryRequest request_;  // the views into what has been read are made anew
+  const std::string extras_;
+};
+
+void handle_mutation(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  if (request.value.size() == request.value_bytes) {
+    session.take(request.value_bytes);
+    return run_subdoc(session, request);
+  }
+  auto placed = place_value(session, key_of(request), 0, 0, request.value_bytes, false, false, true);
+  if (placed) return session.receive(std::make_unique<SubdocUpload>(std::move(*placed), request), false);
+  if (placed.error() == Trouble::again) return;
+  reply_binary_error(
+      session, request.header,
+      placed.error() == Trouble::none ? BinaryStatus::too_large : serve::status_of(placed.error()));
+  session.swallow(request.value_bytes);
+}
+
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, bool writes) {
   // Which extras belong to which flags is checked with the rest of the frame, by parse_subdoc.
   BinaryCommand row{
       opcode,
       name,
       {wire::ExtrasLengths(0, 1, 3, 4, 5, 7, 8), wire::Presence::required, wire::Presence::optional},
-      handle_subdoc};
+      writes ? handle_mutation : handle_lookup};
+  row.uploads = writes;
   row.writes = writes;
   row.keeps_expiry = writes;
   row.needs = writes ? kRead | kUpsert : kRead;

@@ -169,6 +169,32 @@ TEST_F(XattrTest, SystemAttributesHaveRoomOfTheirOwn) {
   EXPECT_EQ(get("k").value.size(), store::kDefaultMaxValueBytes);
 }
 
+TEST_F(XattrTest, ALargeChangeComesInPieces) {
+  const std::string path = "big";
+  const std::string large = '"' + std::string(900'000, 'x') + '"';
+  const auto frame = [&](const std::string& value) {
+    return encoded({.opcode = BinaryOpcode::subdoc_dict_upsert,
+                    .key = "k",
+                    .value = path + value,
+                    .extras = {'\0', static_cast<char>(path.size()), '\0'}});
+  };
+  const auto send = [&](const std::string& bytes) {
+    const size_t before = client_->replies().size();
+    for (size_t i = 0; i < bytes.size(); i += 70'000)
+      client_->feed(std::string_view(bytes).substr(i, 70'000));
+    EXPECT_GE(client_->replies().size(), before + wire::kBinaryHeaderBytes);
+    return static_cast<BinaryStatus>(
+        wire::decode_header(client_->replies().data() + before).vbucket_or_status);
+  };
+  EXPECT_EQ(send(frame(large)), BinaryStatus::success);
+  EXPECT_EQ(get("k").value, R"({"a":1,"big":)" + large + "}");
+  EXPECT_EQ(server_.counts()["upload_bytes"], 0U);
+  EXPECT_EQ(send(frame("{")), number(wire::SubdocStatus::value_cannot_insert));
+  // More than a document with attributes can have is not even received.
+  EXPECT_EQ(send(frame(std::string(2 * 1024 * 1024 + 1, 'x'))), BinaryStatus::too_large);
+  EXPECT_EQ(part(BinaryOpcode::subdoc_get, "a", "", 0).value, "1");
+}
+
 TEST_F(XattrTest, WhatIsMalformedIsRefused) {
   EXPECT_EQ(put("", "1"), BinaryStatus::xattr_invalid);
   EXPECT_EQ(put("a234567890123456", "1"), BinaryStatus::xattr_invalid);
