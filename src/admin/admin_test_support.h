@@ -42,6 +42,7 @@ class TestHttp {
     return ask(std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: b\r\nContent-Length: " +
                std::to_string(form.size()) + "\r\n" + std::string(more) + "\r\n" + std::string(form));
   }
+  [[nodiscard]] const serve::Engine& engine() const noexcept { return server_.engine(); }
   void add_user(const std::string& name, const std::string& roles) {
     serve::UserChange change;
     change.name = name;

@@ -80,6 +80,13 @@ bool read_replicas(const std::string& text, BucketSettings& settings) {
   return true;
 }
 
+bool read_ttl(const std::string& text, BucketSettings& settings) {
+  const auto seconds = number_of(text);
+  if (!seconds || *seconds > INT32_MAX) return false;
+  settings.max_ttl_s = static_cast<uint32_t>(*seconds);
+  return true;
+}
+
 bool is_none(const std::string& text, BucketSettings&) {
   return text.empty() || text == "0" || text == "false";
 }
@@ -108,10 +115,13 @@ constexpr Field kFields[] = {
        settings.durability_min = text;
        return true;
      }},
+    {"maxTTL", "Max TTL must be an integer between 0 and 2147483647", read_ttl},
+    {"conflictResolutionType", "",
+     [](const std::string& text, BucketSettings& settings) {
+       settings.conflicts = text;
+       return true;
+     }},
     // What is asked for and cannot be done is refused.
-    {"maxTTL", "Buckets have no longest time to live here; collections have", is_none},
-    {"conflictResolutionType", "Conflict resolution type must be 'seqno'",
-     [](const std::string& text, BucketSettings&) { return text == "seqno"; }},
     {"historyRetentionCollectionDefault", "There is no history of changes here", is_none},
     {"historyRetentionBytes", "There is no history of changes here", is_none},
     {"historyRetentionSeconds", "There is no history of changes here", is_none},

@@ -58,11 +58,36 @@ TEST_F(BucketChangesTest, WhatCannotBeIsSaidInTheWordsThatClientsLookFor) {
   }
   for (const std::string_view form :
        {"", "name=c", "name=c&ramQuotaMB=x", "name=c&ramQuotaMB=99", "name=c&ramQuotaMB=99999999999999999999",
-        "name=a/b&ramQuotaMB=100", "name=c&bucketType=x&ramQuotaMB=100", "name=c&ramQuotaMB=100&maxTTL=5",
-        "name=c&ramQuotaMB=100&conflictResolutionType=lww", "name=c&ramQuotaMB=100&replicaNumber=4",
-        "name=%zz", "name=c&ramQuotaMB=100&evictionPolicy=no", "name=c&ramQuotaMB=100&bucketType=membase"})
+        "name=a/b&ramQuotaMB=100", "name=c&bucketType=x&ramQuotaMB=100", "name=c&ramQuotaMB=100&maxTTL=x",
+        "name=c&ramQuotaMB=100&maxTTL=2147483648", "name=c&ramQuotaMB=100&maxTTL=-1",
+        "name=c&bucketType=ephemeral&ramQuotaMB=100&conflictResolutionType=custom",
+        "name=c&ramQuotaMB=100&replicaNumber=4", "name=%zz", "name=c&ramQuotaMB=100&evictionPolicy=no",
+        "name=c&ramQuotaMB=100&bucketType=membase"})
     EXPECT_THAT(http_.send("POST", buckets_, form), StartsWith("HTTP/1.1 400 ")) << form;
   EXPECT_THAT(http_.send("DELETE", buckets_ + "/default", ""), StartsWith("HTTP/1.1 400 "));
+}
+
+TEST_F(BucketChangesTest, ABucketHasRulesForItsDocuments) {
+  EXPECT_THAT(create("&ramQuotaMB=100&maxTTL=60&conflictResolutionType=lww"), StartsWith("HTTP/1.1 202 "));
+  const std::string shown = http_.get(buckets_ + "/b");
+  EXPECT_THAT(shown, HasSubstr(R"("maxTTL":60)"));
+  EXPECT_THAT(shown, HasSubstr(R"("conflictResolutionType":"lww")"));
+  const auto served = http_.engine().buckets.find("b");
+  store::Bucket& bucket = served->bucket();
+  const auto store = [&](uint64_t cas, uint64_t revision) {
+    auto draft = bucket.draft("k", 0, 0, 0, base::Now{});
+    return bucket.store_foreign(*draft, {.cas = cas, .revision = revision}, base::Now{}).status;
+  };
+  EXPECT_EQ(store(5, 9), store::StoreStatus::stored);
+  EXPECT_EQ(store(6, 1), store::StoreStatus::stored) << "it is later";
+  EXPECT_EQ(store(5, 10), store::StoreStatus::exists);
+  EXPECT_EQ(bucket.fetch("k", {}, base::Now{}).expiry, 60U);
+  EXPECT_THAT(http_.send("POST", buckets_ + "/b", "ramQuotaMB=100&conflictResolutionType=seqno"),
+              StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(http_.send("POST", buckets_ + "/b", "ramQuotaMB=100&maxTTL=7"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(http_.get(buckets_ + "/b"), HasSubstr(R"("maxTTL":7)"));
+  EXPECT_EQ(store(7, 1), store::StoreStatus::stored);
+  EXPECT_EQ(bucket.fetch("k", {}, base::Now{}).expiry, 7U);
 }
 
 TEST_F(BucketChangesTest, TakeTheRolesForIt) {

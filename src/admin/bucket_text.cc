@@ -142,7 +142,7 @@ void write_bucket(JsonWriter& json, const Call& call, const serve::ServedBucket&
   write_basic_stats(json, bucket);
   json.member("replicaNumber", settings.replicas).member("replicaIndex", false).member("threadsNumber", 3);
   json.member("evictionPolicy", settings.eviction).member("durabilityMinLevel", settings.durability_min);
-  json.member("conflictResolutionType", "seqno").member("maxTTL", 0);
+  json.member("conflictResolutionType", settings.conflicts).member("maxTTL", settings.max_ttl_s);
   json.member("compressionMode", settings.compression);
   json.member("autoCompactionSettings", false);
   json.end();

@@ -130,7 +130,9 @@ serve::BucketsOptions buckets_of(const ServeConfig& config, const store::BucketO
     plan.disk_memory_bytes = kDiskMemoryBytes;
     if (settings.eviction == "fullEviction") plan.eviction = store::EvictionPolicy::full;
     plan.durable_replies = settings.persists_replies();
-    return open_disk(config, plan, cache, files);
+    store::BucketOptions bucket = cache;
+    bucket.conflicts = serve::conflicts_of(settings);
+    return open_disk(config, plan, bucket, files);
   };
   return options;
 }

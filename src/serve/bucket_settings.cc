@@ -16,11 +16,14 @@ namespace {
 
 using wire::JsonValue;
 
-constexpr uint64_t kFormat = 1;
+constexpr uint64_t kFormat = 2;
+constexpr uint64_t kOldestFormat = 1;
 constexpr std::string_view kChecksumAt = ",\n\"checksum\":";
-constexpr size_t kMembers = 9;
+constexpr size_t kMembers = 11;
+constexpr size_t kMembersOfFormat1 = 9;
 constexpr uint64_t kLeastQuotaBytes = 100 << 20;
 constexpr uint32_t kMaxReplicas = 3;
+constexpr uint32_t kMaxTtlS = INT32_MAX;  // as in Couchbase
 
 bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), text) != words.end();
@@ -32,11 +35,12 @@ bool is_uuid(std::string_view text) {
 
 std::string encode_bucket(const BucketSettings& bucket) {
   return fmt::format(R"({{"name":{},"uuid":{},"type":{},"eviction":{},"durability_min":{},"compression":{},)"
-                     R"("quota_bytes":{},"replicas":{},"flush_enabled":{}}})",
+                     R"("quota_bytes":{},"replicas":{},"flush_enabled":{},"max_ttl_s":{},"conflicts":{}}})",
                      wire::json_string(bucket.name), wire::json_string(bucket.uuid),
                      wire::json_string(bucket.type), wire::json_string(bucket.eviction),
                      wire::json_string(bucket.durability_min), wire::json_string(bucket.compression),
-                     bucket.quota_bytes, bucket.replicas, bucket.flush_enabled);
+                     bucket.quota_bytes, bucket.replicas, bucket.flush_enabled, bucket.max_ttl_s,
+                     wire::json_string(bucket.conflicts));
 }
 
 bool read_text(const JsonValue& value, std::string_view name, std::string& text) {
@@ -46,9 +50,19 @@ bool read_text(const JsonValue& value, std::string_view name, std::string& text)
   return true;
 }
 
+/// What format 2 has more.
+bool read_rules(const JsonValue& value, BucketSettings& bucket) {
+  const JsonValue* const ttl = value.member("max_ttl_s");
+  if (ttl == nullptr || ttl->number().value_or(UINT64_MAX) > kMaxTtlS) return false;
+  bucket.max_ttl_s = static_cast<uint32_t>(*ttl->number());
+  return read_text(value, "conflicts", bucket.conflicts);
+}
+
 /// False: that is none.
-bool read_bucket(const JsonValue& value, BucketSettings& bucket) {
-  if (value.object() == nullptr || value.object()->size() != kMembers) return false;
+bool read_bucket(const JsonValue& value, uint64_t format, BucketSettings& bucket) {
+  const size_t members = format == kOldestFormat ? kMembersOfFormat1 : kMembers;
+  if (value.object() == nullptr || value.object()->size() != members) return false;
+  if (format != kOldestFormat && !read_rules(value, bucket)) return false;
   const JsonValue* const quota = value.member("quota_bytes");
   const JsonValue* const replicas = value.member("replicas");
   const JsonValue* const flush = value.member("flush_enabled");
@@ -66,6 +80,10 @@ bool read_bucket(const JsonValue& value, BucketSettings& bucket) {
 }
 
 }  // namespace
+
+store::ConflictResolution conflicts_of(const BucketSettings& settings) noexcept {
+  return settings.conflicts == "lww" ? store::ConflictResolution::time : store::ConflictResolution::revision;
+}
 
 bool is_bucket_name(std::string_view name) {
   return !name.empty() && name.size() <= 100 && name.front() != '.' &&
@@ -95,6 +113,9 @@ BucketTrouble check_bucket(const BucketSettings& settings) {
   if (settings.persists_replies() && !settings.on_disk())
     return {"durability_min_level", "A bucket in memory cannot have a durability level that persists"};
   if (settings.replicas > kMaxReplicas) return {"replicaNumber", "Replica number must be 0 to 3"};
+  if (settings.max_ttl_s > kMaxTtlS) return {"maxTTL", "Max TTL must be an integer between 0 and 2147483647"};
+  if (!is_one_of(settings.conflicts, {"seqno", "lww"}))
+    return {"conflictResolutionType", "Conflict resolution type must be 'seqno' or 'lww'"};
   return {};
 }
 
@@ -122,14 +143,14 @@ disk::Result<std::vector<BucketSettings>> decode_buckets(std::string_view text, 
   const JsonValue* const checksum = root->member("checksum");
   const JsonValue* const list = root->member("buckets");
   if (at == std::string_view::npos || checksum == nullptr || format == nullptr ||
-      format->number() != kFormat || checksum->number() != store::crc32(text.substr(0, at)) ||
-      list == nullptr || list->array() == nullptr)
+      format->number().value_or(0) < kOldestFormat ||
+      checksum->number() != store::crc32(text.substr(0, at)) || list == nullptr || list->array() == nullptr)
     return damaged;
   std::vector<BucketSettings> buckets;
   std::set<std::string> names;
   for (const JsonValue& value : *list->array()) {
     BucketSettings bucket;
-    if (!read_bucket(value, bucket) || !names.insert(bucket.name).second) return damaged;
+    if (!read_bucket(value, *format->number(), bucket) || !names.insert(bucket.name).second) return damaged;
     buckets.push_back(std::move(bucket));
   }
   return buckets;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "disk/error.h"
+#include "store/bucket_types.h"
 
 namespace bobbin::serve {
 
@@ -19,6 +20,10 @@ struct BucketSettings {
   std::string compression = "off";      ///< "passive", "active": told, and nothing follows from it
   uint64_t quota_bytes = 0;
   uint32_t replicas = 0;  ///< told; there is one node
+  /// Seconds that a document lives at most, where its collection does not say otherwise; 0: no limit.
+  uint32_t max_ttl_s = 0;
+  std::string conflicts =
+      "seqno";  ///< "lww": of two changes the later one wins, not that of the higher revision
   bool flush_enabled = false;
 
   [[nodiscard]] bool on_disk() const noexcept { return type == "membase"; }
@@ -31,6 +36,9 @@ struct BucketSettings {
   friend bool operator==(const BucketSettings&, const BucketSettings&) = default;
 };
 
+/// As the store has it.
+[[nodiscard]] store::ConflictResolution conflicts_of(const BucketSettings& settings) noexcept;
+
 /// 1 to 100 of A-Z a-z 0-9 _ - % ., and no "." in front: it is part of paths.
 [[nodiscard]] bool is_bucket_name(std::string_view name);
 /// The settings fit together; otherwise the field of Couchbase's forms that does not, and why.
@@ -42,12 +50,15 @@ struct BucketTrouble {
 
 /// The file of buckets: a JSON object with a checksum over everything before it as its last member.
 ///
-///   {"format":1,
+///   {"format":2,
 ///    "buckets":[
 ///     {"name":"b","uuid":"…","type":"membase","eviction":"valueOnly","durability_min":"none",
-///      "compression":"off","quota_bytes":104857600,"replicas":0,"flush_enabled":false}
+///      "compression":"off","quota_bytes":104857600,"replicas":0,"flush_enabled":false,
+///      "max_ttl_s":0,"conflicts":"seqno"}
 ///    ],
 ///    "checksum":123}
+///
+/// Format 1 has not the last two.
 [[nodiscard]] std::string encode_buckets(const std::vector<BucketSettings>& buckets);
 /// What is not what encode_buckets writes is an error that names the file.
 [[nodiscard]] disk::Result<std::vector<BucketSettings>> decode_buckets(std::string_view text,

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "store/key_hash.h"
+
 namespace bobbin::serve {
 namespace {
 
@@ -13,6 +15,8 @@ BucketSettings some() {
   settings.flush_enabled = true;
   settings.replicas = 1;
   settings.durability_min = "majority";
+  settings.max_ttl_s = 3600;
+  settings.conflicts = "lww";
   return settings;
 }
 
@@ -26,6 +30,20 @@ TEST(BucketSettings, reads_what_it_writes) {
     ASSERT_TRUE(read) << read.error().message;
     EXPECT_EQ(*read, buckets);
   }
+}
+
+TEST(BucketSettings, reads_what_earlier_ones_wrote) {
+  const std::string text =
+      "{\"format\":1,\n\"buckets\":[\n "
+      R"({"name":"b","uuid":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","type":"membase","eviction":"valueOnly",)"
+      R"("durability_min":"none","compression":"off","quota_bytes":104857600,"replicas":1,"flush_enabled":true})"
+      "\n]";
+  const auto read =
+      decode_buckets(text + ",\n\"checksum\":" + std::to_string(store::crc32(text)) + "}\n", "f");
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->size(), 1U);
+  EXPECT_EQ(read->front().max_ttl_s, 0U);
+  EXPECT_EQ(read->front().conflicts, "seqno");
 }
 
 TEST(BucketSettings, every_flipped_bit_and_every_missing_end_is_noticed) {
@@ -70,6 +88,8 @@ TEST(BucketSettings, have_to_fit_together) {
             }),
             "durability_min_level");
   EXPECT_EQ(field([](auto& s) { s.replicas = 4; }), "replicaNumber");
+  EXPECT_EQ(field([](auto& s) { s.max_ttl_s = uint32_t{1} << 31; }), "maxTTL");
+  EXPECT_EQ(field([](auto& s) { s.conflicts = "custom"; }), "conflictResolutionType");
 }
 
 }  // namespace

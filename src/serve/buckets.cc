@@ -75,6 +75,7 @@ base::Result<std::shared_ptr<ServedBucket>, disk::Error> Buckets::make(const Buc
   options.cache = options_.cache;
   options.cache.quota_bytes = settings.quota_bytes;
   options.cache.evict = settings.evicts();
+  options.cache.conflicts = conflicts_of(settings);
   if (settings.on_disk()) {
     auto disk = options_.open_disk(folder_of(settings), settings);
     if (!disk) return base::fail(std::move(disk.error()));
@@ -99,6 +100,7 @@ disk::Result<void> Buckets::open() {
       first.flush_enabled = one.flush_enabled;
       first.compression = one.compression;
       first.replicas = one.replicas;
+      first.max_ttl_s = one.max_ttl_s;
       first_->set_settings(std::move(first));
       continue;
     }
@@ -240,6 +242,9 @@ Buckets::Done Buckets::change(const BucketSettings& settings) {
   }
   if (settings.type != before.type)
     return refuse(Kind::invalid, "bucketType", "The type of a bucket cannot change");
+  if (settings.conflicts != before.conflicts)
+    return refuse(Kind::invalid, "conflictResolutionType",
+                  "The conflict resolution of a bucket cannot change");
   if (settings.eviction != before.eviction)
     return refuse(Kind::invalid, "evictionPolicy", "The eviction policy of a bucket cannot change");
   bucket->set_settings(settings);

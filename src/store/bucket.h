@@ -156,6 +156,9 @@ class Bucket {
   /// when this returns. Every vbucket takes a seqno for each scope and collection that it learns to know or
   /// forgets, also where it was restored with others.
   void set_manifest(std::shared_ptr<const Manifest> manifest, base::Now now);
+  /// Seconds after a write that its document expires at the latest, where its collection has no such limit of
+  /// its own; 0 for none. Holds for what is stored from then on. After restore().
+  void set_max_ttl(uint32_t ttl_s);
   /// What the disk has, before any other use, and before set_manifest: who asks is told this, and no vbucket
   /// is.
   void restore_manifest(std::shared_ptr<const Manifest> manifest);

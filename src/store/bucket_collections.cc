@@ -45,6 +45,11 @@ void Bucket::set_manifest(std::shared_ptr<const Manifest> manifest, base::Now no
   wake_sweeper();
 }
 
+void Bucket::set_max_ttl(uint32_t ttl_s) {
+  for (uint32_t i = 0; i < options_.vbuckets; ++i)
+    vbuckets_[i].set_bucket_ttl(ttl_s);
+}
+
 bool Bucket::sweep_dropped(uint32_t documents) {
   uint32_t examined = 0;
   const base::MutexLock lock(sweep_mutex_);

@@ -231,6 +231,8 @@ class alignas(64) VBucket {
 
   // Collections; vbucket_collections.cc.
 
+  /// See Bucket::set_max_ttl. After restore().
+  void set_bucket_ttl(uint32_t ttl_s);
   /// Follows a manifest: announces what is new, forgets what is not in it any more. True when there is
   /// something for sweep_dropped.
   [[nodiscard]] bool set_collections(const std::shared_ptr<const CollectionTable>& table,
@@ -461,7 +463,7 @@ class alignas(64) VBucket {
   std::unique_ptr<PersistentState> persistent_ BOBBIN_THREAD_ANNOTATION(pt_guarded_by(mutex_));
   // Null until the first lock.
   std::unique_ptr<DocumentLocks> locks_ GUARDED_BY(mutex_);
-  // Null as long as there was never more than the default collection.
+  // Null as long as there was never more than the default collection, nor a max TTL of the bucket.
   std::unique_ptr<VBucketCollections> collections_ BOBBIN_THREAD_ANNOTATION(pt_guarded_by(mutex_));
   // Written under the lock; read without it as hints.
   std::atomic<uint64_t> items_{0};

@@ -45,9 +45,9 @@ VBucketCollections::ScopeEvent* VBucketCollections::find_scope(ScopeId id) noexc
 }
 
 uint32_t VBucketCollections::max_ttl_s(CollectionId id) noexcept {
-  if (id == kDefaultCollection) return default_ttl_s;
+  if (id == kDefaultCollection) return default_ttl_s.value_or(bucket_ttl_s);
   const CollectionCount* const found = find(id);
-  return found == nullptr ? 0 : found->max_ttl_s.value_or(0);
+  return found == nullptr ? 0 : found->max_ttl_s.value_or(bucket_ttl_s);
 }
 
 CollectionCount& VBucketCollections::insert(const CollectionCount& count) {
@@ -165,6 +165,13 @@ uint64_t VBucket::log_event(DocumentRef event, base::Now now, Aftermath& after) 
   return seqno_;
 }
 
+void VBucket::set_bucket_ttl(uint32_t ttl_s) {
+  auto fresh = ttl_s == 0 ? nullptr : std::make_unique<VBucketCollections>();
+  const base::MutexLock lock(mutex_);
+  if (collections_ == nullptr) collections_ = std::move(fresh);
+  if (collections_ != nullptr) collections_->bucket_ttl_s = ttl_s;
+}
+
 bool VBucket::set_collections(const std::shared_ptr<const CollectionTable>& table, EventDocuments& events,
                               base::Now now) {
   auto fresh = table->is_plain() ? nullptr : std::make_unique<VBucketCollections>();
@@ -176,7 +183,7 @@ bool VBucket::set_collections(const std::shared_ptr<const CollectionTable>& tabl
   }
   VBucketCollections& mine = *collections_;
   mine.table = table;
-  mine.default_ttl_s = table->manifest().collection(kDefaultCollection)->max_ttl_s.value_or(0);
+  mine.default_ttl_s = table->manifest().collection(kDefaultCollection)->max_ttl_s;
   const bool has_dropped = drop_collections(events, now, after);
   for (const Scope& scope : table->manifest().scopes()) {
     if (scope.id != kDefaultScope && mine.find_scope(scope.id) == nullptr) mine.insert_scope(scope.id);

@@ -48,7 +48,10 @@ struct VBucketCollections {
 
   /// Null until the first table has come after a start.
   std::shared_ptr<const CollectionTable> table;
-  uint32_t default_ttl_s = 0;
+  /// Of the bucket: for collections that have none of their own. 0: there is no limit.
+  uint32_t bucket_ttl_s = 0;
+  /// Of the default collection.
+  std::optional<uint32_t> default_ttl_s = std::nullopt;
   // Both in the order of their ids.
   std::vector<CollectionCount> counts;
   std::vector<ScopeEvent> scopes;
