@@ -230,6 +230,10 @@ bool Persistence::writable(uint16_t vbucket) const noexcept {
   return !impl_->flusher_of(vbucket).failed();
 }
 
+Result<void> Persistence::compact(uint16_t vbucket, std::atomic<bool>& canceled) const {
+  return impl_->directory->shard_of(vbucket).compact_meanwhile(canceled);
+}
+
 WarmupProgress Persistence::warmup() const {
   WarmupProgress progress;
   progress.items_total = impl_->items_at_start;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -127,6 +128,11 @@ class Persistence {
   /// What the next start will have for scopes and collections; it is on disk when this returns. Waits for the
   /// disk; one thread at a time. Who calls it gives it to the bucket afterwards.
   [[nodiscard]] Result<void> save_manifest(const store::Manifest& manifest);
+
+  /// Rewrites the files of the vbucket's shard, without what is superseded or old enough to be forgotten.
+  /// Takes as long as that takes; not for a thread that others wait for. Ends early, with no error, when
+  /// `canceled` becomes true; nothing may close this before it has returned.
+  [[nodiscard]] Result<void> compact(uint16_t vbucket, std::atomic<bool>& canceled) const;
 
   [[nodiscard]] WarmupProgress warmup() const;
   [[nodiscard]] PersistenceStatistics statistics() const;

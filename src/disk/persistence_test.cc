@@ -36,6 +36,29 @@ std::string policy_name(const testing::TestParamInfo<EvictionPolicy>& tested) {
 INSTANTIATE_TEST_SUITE_P(Eviction, PersistenceTest,
                          testing::Values(EvictionPolicy::value, EvictionPolicy::full), policy_name);
 
+TEST_P(PersistenceTest, FilesAreCompactedWhileDocumentsChange) {
+  start();
+  const auto fill = [&](const std::string& value) {
+    for (uint64_t i = 0; i < 200; ++i)
+      (void)set(key_of(i), value);
+    flush_to_disk();
+  };
+  for (const char fill_with : {'a', 'b', 'c'})
+    fill(std::string(2000, fill_with));
+  std::atomic<bool> canceled{false};
+  std::thread writer([&] { fill(std::string(2000, 'd')); });
+  for (const uint16_t vbucket : {0, 1})
+    EXPECT_TRUE(there().compact(vbucket, canceled));
+  writer.join();
+  for (uint64_t i = 0; i < 200; ++i)
+    EXPECT_EQ(get(key_of(i)), std::string(2000, 'd'));
+  canceled = true;
+  EXPECT_TRUE(there().compact(0, canceled)) << "to be ended is no error";
+  restart();
+  EXPECT_EQ(items(), 200U);
+  close();
+}
+
 TEST_P(PersistenceTest, ARestartFindsTheAttributesOfDeletedDocuments) {
   // Short ones lie in the table, long ones in a blob file.
   for (const size_t length : {size_t{10}, size_t{50'000}}) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -166,6 +167,9 @@ class Shard {
 
   /// Rewrites everything: drops superseded index entries and old tombstones.
   [[nodiscard]] Result<void> compact();
+  /// The same for any thread while others commit: of tombstones that are old enough now, the next run rids
+  /// it. Ends early, with no error, when `canceled` becomes true.
+  [[nodiscard]] Result<void> compact_meanwhile(std::atomic<bool>& canceled) const;
   /// Reads every table and blob file and checks its checksums; the error names the first damaged file.
   /// `progress` is called with the bytes read and the bytes there are. With `damaged`, goes on after damage
   /// and adds an error for each file.

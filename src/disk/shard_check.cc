@@ -105,6 +105,20 @@ Result<void> Shard::compact() {
   return {};
 }
 
+Result<void> Shard::compact_meanwhile(std::atomic<bool>& canceled) const {
+  const Impl& shard = *impl_;
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  options.exclusive_manual_compaction = false;
+  options.canceled = &canceled;
+  for (rocksdb::ColumnFamilyHandle* const family : {shard.docs, shard.seqnos}) {
+    const rocksdb::Status status = shard.db->CompactRange(options, family, nullptr, nullptr);
+    if (canceled.load()) return {};
+    if (!status.ok()) return base::fail(shard.error_of(status));
+  }
+  return {};
+}
+
 Result<void> Shard::verify(const std::function<void(uint64_t, uint64_t)>& progress,
                            std::vector<Error>* damaged) const {
   const Impl& shard = *impl_;

@@ -45,16 +45,24 @@ bool may_send_datatype(const Session& session, const BinaryCommand& row, uint8_t
   return (datatype & ~allowed) == 0;
 }
 
-// What a client of Couchbase's protocol has to be told before its command is looked at; success lets it
-// pass. Takes the collection's id off the key.
-BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& request) {
+// The framing extras, and as whom the request is to be judged (kv_engine docs/Impersonate.md).
+BinaryStatus read_frame(Session& session, const BinaryRequest& request) {
   wire::FrameInfo& frame = session.client()->frame;
   frame = {};
   if (const auto read = wire::read_frame_info(request.framing, frame); read != BinaryStatus::success)
     return read;
+  if (frame.impersonated.empty()) return BinaryStatus::success;
+  const bool granted = session.may(kImpersonate) && session.impersonate(frame.impersonated);
+  frame.impersonated = {};  // it does not outlive the request's bytes
+  return granted ? BinaryStatus::success : BinaryStatus::no_access;
+}
+
+// What a client of Couchbase's protocol has to be told before its command is looked at; success lets it
+// pass. Takes the collection's id off the key.
+BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& request) {
+  const wire::FrameInfo& frame = session.client()->frame;
   // What is asked for and cannot be done is refused: ignored, it would be done wrongly.
-  if (!frame.impersonated.empty() || (frame.preserve_ttl && !row.keeps_expiry))
-    return BinaryStatus::not_supported;
+  if (frame.preserve_ttl && !row.keeps_expiry) return BinaryStatus::not_supported;
   if (frame.durability != wire::DurabilityLevel::none) {
     if (!row.writes) return BinaryStatus::invalid_arguments;
     // One node is a majority of one; its disk is another matter.
@@ -69,6 +77,8 @@ BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& re
   if (request.header.vbucket_or_status >= session.bucket().vbucket_count())
     return BinaryStatus::not_my_vbucket;
   if (row.key != KeyKind::document) return BinaryStatus::success;
+  if (!session.served().vbuckets().serves(request.header.vbucket_or_status)) [[unlikely]]
+    return BinaryStatus::not_my_vbucket;
   if (request.key.empty()) return session.may(row.needs) ? BinaryStatus::success : BinaryStatus::no_access;
   if (session.has(Feature::collections)) {
     const auto collection = wire::take_leb128(request.key);
@@ -125,6 +135,13 @@ void run_binary_command(Session& session) {
     return said_hello ? session.swallow(request.frame_bytes()) : session.quit();
   }
   if (state == wire::FrameState::header) return;
+  session.be_oneself();
+  if (said_hello) {
+    if (const auto read = read_frame(session, request); read != BinaryStatus::success) {
+      reply_binary_error(session, request.header, read);
+      return session.swallow(request.frame_bytes());
+    }
+  }
   // Of what is about a document, the collection says more: admit().
   const bool is_allowed = said_hello && row->key == KeyKind::document ? session.may_somewhere(row->needs)
                                                                       : session.may(row->needs);

@@ -1,6 +1,7 @@
 // What clients ask about scopes and collections (kv_engine docs/Collections.md).
 
 #include <array>
+#include <utility>
 
 #include "serve/binary_commands.h"
 #include "serve/session.h"
@@ -55,16 +56,15 @@ wire::BinaryStatus status_of(store::ManifestError error) {
   }
 }
 
-// What makes manifests in a cluster sends them so. In front of a disk it would have to wait for that, which a
-// loop does not.
+// What makes manifests in a cluster sends them so. It is on disk, and every vbucket follows it, when this is
+// answered.
 void handle_set_manifest(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  if (session.bucket().is_persistent())
-    return reply_binary_error(session, request.header, BinaryStatus::not_supported);
-  const store::Manifest::Changed manifest = store::Manifest::parse(request.value);
+  store::Manifest::Changed manifest = store::Manifest::parse(request.value);
   if (!manifest) return reply_binary_error(session, request.header, status_of(manifest.error()));
-  const Collections::Changed changed = session.served().collections().replace(*manifest);
-  if (!changed) return reply_binary_error(session, request.header, status_of(changed.error()));
-  answer_success(session, request.header);
+  session.run_aside(request.header, [sent = std::move(*manifest)](const ServedBucket& served) {
+    const Collections::Changed changed = served.collections().replace(sent);
+    return changed ? BinaryStatus::success : status_of(changed.error());
+  });
 }
 
 constexpr BinaryCommand set_manifest_row() {

@@ -91,21 +91,89 @@ TEST_F(DocumentCommandsTest, ACacheHasNoDiskToWaitForOrToEvictTo) {
   EXPECT_EQ(get("k").value, "v");
 }
 
-TEST_F(DocumentCommandsTest, VbucketsAreActiveAndStaySo) {
-  EXPECT_EQ(ask({.opcode = BinaryOpcode::get_vbucket}).value, "\0\0\0\1"s);
+TEST_F(DocumentCommandsTest, VbucketsHaveTheStatesThatTheyAreGiven) {
   const auto make = [&](const std::string& extras) {
     return status({.opcode = BinaryOpcode::set_vbucket, .extras = extras});
   };
-  EXPECT_EQ(make("\1"), BinaryStatus::success);
-  EXPECT_EQ(make("\0\0\0\1"s), BinaryStatus::success);
-  EXPECT_EQ(make("\2"), BinaryStatus::not_supported);
+  const auto seqnos = [&](const std::string& state) {
+    return ask({.opcode = BinaryOpcode::get_all_vb_seqnos, .extras = state}).value.size() / 10;
+  };
+  set("k", "v");
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get_vbucket}).value, "\0\0\0\1"s);
   EXPECT_EQ(make("\5"), BinaryStatus::invalid_arguments);
   EXPECT_EQ(make("\0"s), BinaryStatus::invalid_arguments);
   EXPECT_EQ(make("\0\1"s), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(make("\2"), BinaryStatus::success);
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::get_vbucket}).value, "\0\0\0\2"s);
+  EXPECT_EQ(get("k").status, BinaryStatus::not_my_vbucket);
+  EXPECT_NE(get("k").value.find("vBucketServerMap"), std::string::npos);
+  EXPECT_EQ(text("get k\r\n"), "VALUE k 0 1\r\nv\r\nEND\r\n") << "memcached's clients know no vbuckets";
+  EXPECT_EQ(text("stats vbucket\r\n"), "STAT vb_0 replica\r\nEND\r\n");
+  EXPECT_EQ(seqnos("\0\0\0\2"s), 1U);
+  EXPECT_EQ(seqnos("\0\0\0\1"s), 0U);
+  EXPECT_EQ(seqnos(""), 1U);
+  EXPECT_EQ(make("\0\0\0\1"s), BinaryStatus::success);
+  EXPECT_EQ(get("k").value, "v");
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_vbucket, .vbucket = 1}), BinaryStatus::not_my_vbucket);
+}
+
+TEST_F(DocumentCommandsTest, NoVbucketIsDeleted) {
+  EXPECT_EQ(status({.opcode = BinaryOpcode::set_vbucket, .extras = "\4"}), BinaryStatus::success);
   EXPECT_EQ(status({.opcode = BinaryOpcode::del_vbucket}), BinaryStatus::not_supported);
+}
+
+TEST_F(DocumentCommandsTest, InterfacesAreListedAndStay) {
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::ifconfig, .key = "List"}).value, "[]") << "there is no socket here";
+  for (const char* verb : {"define", "delete", "tls"}) {
+    const Reply reply = ask({.opcode = BinaryOpcode::ifconfig, .key = verb, .value = "{}"});
+    EXPECT_EQ(reply.status, BinaryStatus::not_supported);
+    EXPECT_NE(reply.value.find("\"error\":{\"context\":"), std::string::npos);
+  }
+  EXPECT_EQ(status({.opcode = BinaryOpcode::ifconfig, .key = "other"}), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::ifconfig, .key = "list", .value = "x"}),
+            BinaryStatus::invalid_arguments);
+}
+
+TEST_F(DocumentCommandsTest, ACacheHasNoFilesToCompact) {
   EXPECT_EQ(status({.opcode = BinaryOpcode::compact_db, .extras = std::string(24, '\0')}),
             BinaryStatus::not_supported);
-  EXPECT_EQ(status({.opcode = BinaryOpcode::get_vbucket, .vbucket = 1}), BinaryStatus::not_my_vbucket);
+}
+
+TEST_F(DocumentCommandsTest, WhoMayImpersonateIsJudgedByBoth) {
+  const auto add = [&](const char* name, const char* roles) {
+    UserChange change;
+    change.name = name;
+    change.password = "secret";
+    change.roles = parse_roles(roles).value();
+    ASSERT_TRUE(server_.users().add(change));
+  };
+  add("root", "admin");
+  add("reader", "data_reader[default]");
+  add("writer", "data_writer[default]");
+  const auto log_in = [&](const std::string& name) {
+    connect_again();
+    hello({Feature::xerror, Feature::alt_request});
+    EXPECT_EQ(
+        status({.opcode = BinaryOpcode::sasl_auth, .key = "PLAIN", .value = "\0"s + name + "\0secret"s}),
+        BinaryStatus::success);
+  };
+  const auto as = [](const std::string& name) { return static_cast<char>(0x40 | name.size()) + name; };
+  const auto put = [&](const std::string& framing) {
+    return status(
+        {.opcode = BinaryOpcode::set, .key = "k", .value = "1", .extras = kSetExtras, .framing = framing});
+  };
+  const auto read = [&](const std::string& framing) {
+    return status({.opcode = BinaryOpcode::get, .key = "k", .framing = framing});
+  };
+  log_in("root");
+  EXPECT_EQ(put(as("writer")), BinaryStatus::success);
+  EXPECT_EQ(put(as("reader")), BinaryStatus::no_access);
+  EXPECT_EQ(read(as("reader")), BinaryStatus::success);
+  EXPECT_EQ(read(as("writer")), BinaryStatus::no_access);
+  EXPECT_EQ(read(as("nobody")), BinaryStatus::no_access);
+  EXPECT_EQ(put(""), BinaryStatus::success) << "the next request is its own again";
+  log_in("writer");
+  EXPECT_EQ(read(as("reader")), BinaryStatus::no_access) << "that takes a privilege";
 }
 
 TEST_F(DocumentCommandsTest, IoctlKnowsOneThing) {

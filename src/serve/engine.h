@@ -13,6 +13,7 @@
 #include "serve/buckets.h"
 #include "serve/cluster_config.h"
 #include "serve/counters.h"
+#include "serve/errands.h"
 #include "serve/live_log.h"
 #include "serve/logins.h"
 #include "serve/served_bucket.h"
@@ -39,6 +40,8 @@ struct Engine {
   /// Ends after the loops and before the sessions.
   const std::unique_ptr<feed::Pool>& feeds;
   feed::Scans& scans;
+  /// Ends as the feeds do.
+  Errands& errands;
   const base::Clock& clock;
   LiveLog& log;
   const std::vector<std::unique_ptr<CommandCounters>>& counters;  ///< one for each loop

@@ -16,8 +16,12 @@ namespace {
 // One statistic of one vbucket at a time.
 class VBucketReport {
  public:
-  VBucketReport(const StatSink& sink, uint16_t vbucket)
-      : sink_(sink), prefix_(fmt::format("vb_{}", vbucket)) {}
+  VBucketReport(const ServedBucket& served, const StatSink& sink, uint16_t vbucket)
+      : sink_(sink), prefix_(fmt::format("vb_{}", vbucket)), state_(served.vbuckets().of(vbucket)) {}
+  [[nodiscard]] std::string_view state() const {
+    static constexpr std::string_view kStates[] = {"deleted", "active", "replica", "pending", "dead"};
+    return kStates[state_];
+  }
   template <typename Value>
   void operator()(std::string_view name, const Value& value) const {
     sink_(name.empty() ? prefix_ : fmt::format("{}:{}", prefix_, name), fmt::format("{}", value));
@@ -26,15 +30,16 @@ class VBucketReport {
  private:
   const StatSink& sink_;
   const std::string prefix_;
+  const VBucketStates::State state_;
 };
 
 void report_state(const store::Bucket&, uint16_t, const VBucketReport& stat) {
-  stat("", "active");
+  stat("", stat.state());
 }
 
 void report_details(const store::Bucket& bucket, uint16_t vbucket, const VBucketReport& stat) {
   const store::VBucketFacts facts = bucket.facts(vbucket);
-  stat("", "active");
+  stat("", stat.state());
   stat("num_items", facts.items);
   stat("num_non_resident", facts.non_resident_items);
   stat("ht_item_memory", facts.item_bytes);
@@ -67,7 +72,7 @@ void report_failovers(const store::Bucket& bucket, uint16_t vbucket, const VBuck
 
 void report_hash(const store::Bucket& bucket, uint16_t vbucket, const VBucketReport& stat) {
   const store::VBucketFacts facts = bucket.facts(vbucket);
-  stat("state", "active");
+  stat("state", stat.state());
   stat("size", facts.table_buckets);
   stat("counted", facts.items);
   stat("mem_size", facts.item_bytes);
@@ -129,12 +134,12 @@ bool report_engine_statistics(const ServedBucket& served, std::string_view group
     if (name != group.substr(0, space)) continue;
     if (space != std::string_view::npos) {
       const auto one = vbucket_in(group.substr(space + 1), bucket);
-      if (one) report(bucket, *one, VBucketReport(sink, *one));
+      if (one) report(bucket, *one, VBucketReport(served, sink, *one));
       return one.has_value();
     }
     for (uint32_t i = 0; i < bucket.vbucket_count(); ++i) {
       const auto vbucket = static_cast<uint16_t>(i);
-      report(bucket, vbucket, VBucketReport(sink, vbucket));
+      report(bucket, vbucket, VBucketReport(served, sink, vbucket));
     }
     return true;
   }

@@ -152,7 +152,7 @@ TEST_F(McbpTest, FramingExtrasTakeTheirAgreement) {
   EXPECT_EQ(set("\x11\x09"), BinaryStatus::durability_invalid_level);
   EXPECT_EQ(set("\x13\x01"), BinaryStatus::invalid_arguments);
   EXPECT_EQ(set("\x50"), BinaryStatus::success);
-  EXPECT_EQ(set("\x43joe"), BinaryStatus::not_supported);
+  EXPECT_EQ(set("\x43joe"), BinaryStatus::no_access) << "there is nobody of that name";
   EXPECT_EQ(set("\xe0"), BinaryStatus::unknown_frame_info);
   EXPECT_EQ(status({.opcode = BinaryOpcode::get, .key = "k", .framing = "\x11\x01"}),
             BinaryStatus::invalid_arguments);

@@ -91,7 +91,13 @@ void handle_failover_log(Session& session, const BinaryCommand&, const BinaryReq
   answer_value(session, request.header, value);
 }
 
-// GET_ALL_VB_SEQNOS: the extras may name a state (all of ours are active, 1) and a collection.
+// Whether a vbucket is in the state that was asked for: 0 is any but dead.
+bool is_in_state(const Session& session, uint16_t vbucket, uint32_t state) {
+  const auto is = session.served().vbuckets().of(vbucket);
+  return state == is || (state == 0 && is != VBucketStates::kDeleted && is != VBucketStates::kDead);
+}
+
+// GET_ALL_VB_SEQNOS: the extras may name a state and a collection.
 void handle_all_seqnos(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const uint32_t state = wire::read_u32_extras(request.extras);
   std::optional<store::CollectionId> collection;
@@ -100,14 +106,13 @@ void handle_all_seqnos(Session& session, const BinaryCommand&, const BinaryReque
     return reply_binary_error(session, request.header, BinaryStatus::unknown_collection);
   if (state > 4) return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   std::string value;
-  if (state == 0 || state == 1) {
-    const store::Bucket& bucket = session.bucket();
-    value.reserve(10 * size_t{bucket.vbucket_count()});
-    for (uint32_t vbucket = 0; vbucket < bucket.vbucket_count(); ++vbucket) {
-      const auto number = static_cast<uint16_t>(vbucket);
-      append_number(value, number);
-      append_number(value, collection ? bucket.high_seqno(number, *collection) : bucket.high_seqno(number));
-    }
+  const store::Bucket& bucket = session.bucket();
+  value.reserve(10 * size_t{bucket.vbucket_count()});
+  for (uint32_t vbucket = 0; vbucket < bucket.vbucket_count(); ++vbucket) {
+    const auto number = static_cast<uint16_t>(vbucket);
+    if (!is_in_state(session, number, state)) continue;
+    append_number(value, number);
+    append_number(value, collection ? bucket.high_seqno(number, *collection) : bucket.high_seqno(number));
   }
   answer_value(session, request.header, value);
 }
@@ -115,13 +120,6 @@ void handle_all_seqnos(Session& session, const BinaryCommand&, const BinaryReque
 // There are no replicas here.
 void handle_get_replica(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
-}
-
-// GET_VBUCKET: the state of one, 1 for active.
-void handle_get_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  std::string value;
-  append_number(value, uint32_t{1});
-  answer_value(session, request.header, value);
 }
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
@@ -150,7 +148,6 @@ constexpr BinaryCommand kCommands[] = {
     row(get_all_vb_seqnos, "get_all_vb_seqnos",
         {ExtrasLengths(0, 4, 8), Presence::forbidden, Presence::forbidden}, handle_all_seqnos, KeyKind::name),
     row(get_replica, "get_replica", wire::binary_shapes::kKey, handle_get_replica),
-    row(get_vbucket, "get_vbucket", wire::binary_shapes::kNothing, handle_get_vbucket, KeyKind::name),
 };
 
 }  // namespace

@@ -1,8 +1,20 @@
 // What an operator's tools tell a node: most of it is a cluster's business, or RocksDB's, and is refused with
 // a status that says so.
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cctype>
+#include <iterator>
+#include <string>
+
+#include "base/log.h"
 #include "serve/binary_commands.h"
+#include "serve/cluster_config.h"
 #include "serve/session.h"
+#include "wire/datatype.h"
+#include "wire/json_text.h"
 
 namespace bobbin::serve {
 namespace {
@@ -17,18 +29,74 @@ void handle_refused(Session& session, const BinaryCommand&, const BinaryRequest&
   reply_binary_error(session, request.header, BinaryStatus::not_supported);
 }
 
-// SET_VBUCKET: all of them are active, and stay so.
+// SET_VBUCKET: until the server ends.
 void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  constexpr uint32_t kActive = 1;
-  constexpr uint32_t kDead = 4;
+  using enum VBucketStates::State;
   const std::string_view bytes = request.extras.empty() ? request.value : request.extras;
   uint32_t state = 0;
   if (bytes.size() == 1) state = static_cast<uint8_t>(bytes[0]);
   if (bytes.size() == 4) state = wire::read_u32_extras(bytes);
   if (state < kActive || state > kDead)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
-  if (state != kActive) return handle_refused(session, {}, request);
+  session.served().vbuckets().set(request.header.vbucket_or_status, static_cast<VBucketStates::State>(state));
   answer_success(session, request.header);
+}
+
+// GET_VBUCKET: the state of one.
+void handle_get_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const auto state = session.served().vbuckets().of(request.header.vbucket_or_status);
+  if (state == VBucketStates::kDeleted)
+    return reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
+  const std::string value{'\0', '\0', '\0', static_cast<char>(state)};
+  answer_value(session, request.header, value);
+}
+
+// COMPACT_DB: extras are up to which time and which seqno tombstones go, whether all do, and the file's
+// number. Here they go by their age: to be asked for others is refused, or a copy would miss deletions.
+void handle_compact(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const std::string_view wishes = request.extras.substr(0, 17);
+  if (session.served().disk() == nullptr || wishes.find_first_not_of('\0') != std::string_view::npos)
+    return handle_refused(session, {}, request);
+  const uint16_t vbucket = request.header.vbucket_or_status;
+  std::atomic<bool>& ending = session.engine().errands.ending();
+  session.run_aside(request.header, [vbucket, &ending](const ServedBucket& served) {
+    const auto compacted = served.disk()->compact(vbucket, ending);
+    if (!compacted) base::log(base::LogLevel::error, "disk: compaction: " + compacted.error().message);
+    return compacted && !ending.load() ? BinaryStatus::success : BinaryStatus::temporary_failure;
+  });
+}
+
+void write_interface(std::string& json, const net::Address& address, std::string_view type,
+                     std::string_view uuid) {
+  if (address.is_unix()) return;
+  const bool six = address.host.find(':') != std::string::npos;
+  fmt::format_to(std::back_inserter(json),
+                 R"({}{{"family":"{}","host":{},"port":{},"type":"{}","uuid":"{}-{}"}})",
+                 json.size() > 1 ? "," : "", six ? "inet6" : "inet", wire::json_string(address.host),
+                 address.port, type, uuid, address.port);
+}
+
+// IFCONFIG (kv_engine docs/NetworkInterface.md): the key says what to do. Where the server listens, and with
+// which certificates, is its configuration, and stays while it runs.
+void handle_ifconfig(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  std::string key(request.key);
+  std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (key == "define" || key == "delete" || key == "tls") {
+    constexpr std::string_view kWhy =
+        R"({"error":{"context":"Interfaces are those of the configuration","errors":[]}})";
+    return reply_binary_error(session, request.header, BinaryStatus::not_supported, kWhy);
+  }
+  if (key != "list" || !request.value.empty())
+    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  std::string json = "[";
+  const Engine& engine = session.engine();
+  if (engine.front_end != nullptr) {
+    for (const net::Address& address : engine.front_end->addresses())
+      write_interface(json, address, "mcbp", engine.node.cluster_uuid);
+  }
+  json += ']';
+  answer_value(session, request.header, json,
+               {.datatype = session.has(wire::Feature::json) ? wire::kDatatypeJson : uint8_t{0}});
 }
 
 // IOCTL_GET: there is one thing to be asked.
@@ -63,12 +131,13 @@ constexpr wire::BinaryShape kParameter{ExtrasLengths(4), Presence::required, Pre
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
     row(set_vbucket, "set_vbucket", kSetVbucket, handle_set_vbucket, kManageBucket),
+    row(get_vbucket, "get_vbucket", wire::binary_shapes::kNothing, handle_get_vbucket, 0),
     row(del_vbucket, "del_vbucket", kDelVbucket, handle_refused, kManageBucket),
-    row(compact_db, "compact_db", kCompact, handle_refused, kManageBucket),
+    row(compact_db, "compact_db", kCompact, handle_compact, kManageBucket),
     row(stop_persistence, "stop_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
     row(start_persistence, "start_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
     row(set_param, "set_param", kParameter, handle_refused, kManageBucket),
-    of_node(row(ifconfig, "ifconfig", kNamed, handle_refused, kManageServer)),
+    of_node(row(ifconfig, "ifconfig", kNamed, handle_ifconfig, kManageServer)),
     of_node(row(ioctl_get, "ioctl_get", kNamed, handle_ioctl_get, kManageServer)),
     of_node(row(ioctl_set, "ioctl_set", kNamed, handle_ioctl_set, kManageServer)),
 };

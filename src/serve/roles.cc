@@ -12,7 +12,7 @@ constexpr Privileges kAllOfABucket = kRead | kWrite | kMetaWrite | kSystemXattrR
                                      kDcpStream | kDcpProducer | kBucketStats | kFlush | kManageBucket |
                                      kManageCollections;
 constexpr Privileges kAllOfAServer =
-    kServerStats | kCreateBuckets | kReadUsers | kManageUsers | kReadServer | kManageServer;
+    kServerStats | kCreateBuckets | kReadUsers | kManageUsers | kReadServer | kManageServer | kImpersonate;
 static_assert((kAllOfABucket | kAllOfAServer) == kEverything);
 
 base::Result<Role, base::Error> refuse(std::string_view role, const std::string& why) {

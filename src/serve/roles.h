@@ -35,10 +35,11 @@ enum Privilege : uint32_t {
   kManageUsers = 1U << 16,
   kReadServer = 1U << 17,    ///< settings, logs, every bucket's description
   kManageServer = 1U << 18,  ///< settings, verbosity, backups, shutdown
+  kImpersonate = 1U << 19,   ///< have requests judged by what another user may do, too
 };
 
 inline constexpr uint32_t kWrite = kInsert | kUpsert | kDelete;
-inline constexpr uint32_t kEverything = (1U << 19) - 1;
+inline constexpr uint32_t kEverything = (1U << 20) - 1;
 
 /// Some of the bits of Privilege.
 using Privileges = uint32_t;

@@ -12,6 +12,7 @@
 #include "serve/bucket_settings.h"
 #include "serve/collections.h"
 #include "serve/upload.h"
+#include "serve/vbucket_states.h"
 #include "store/bucket.h"
 #include "store/sweeper.h"
 
@@ -67,6 +68,7 @@ class ServedBucket {
   void when_destroyed(std::function<void()> tell) { tell_destroyed_ = std::move(tell); }
   [[nodiscard]] Collections& collections() const noexcept { return collections_; }
   [[nodiscard]] UploadBudget& uploads() const noexcept { return uploads_; }
+  [[nodiscard]] VBucketStates& vbuckets() const noexcept { return vbuckets_; }
 
  private:
   const base::Clock& clock_;
@@ -83,6 +85,7 @@ class ServedBucket {
   mutable base::Mutex mutex_;
   BucketSettings settings_ GUARDED_BY(mutex_);
   mutable UploadBudget uploads_;
+  mutable VBucketStates vbuckets_;
   mutable Collections collections_;
   std::unique_ptr<store::Sweeper> sweeper_;
 };

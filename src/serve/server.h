@@ -84,6 +84,7 @@ class Server {
   Buckets buckets_;
   feed::Scans scans_;
   std::unique_ptr<feed::Pool> feeds_;  // null once they have ended
+  Errands errands_;
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   StatBaseline baseline_;
   std::unique_ptr<net::FrontEnd> front_end_;  // set before its threads run; destroyed first, see ~Server

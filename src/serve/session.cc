@@ -1,7 +1,9 @@
 #include "serve/session.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
+#include <utility>
 
 #include "serve/binary_commands.h"
 #include "serve/bucket_stay.h"
@@ -16,6 +18,7 @@ void Session::on_open(net::Connection& connection) {
 }
 
 void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
+  errand_.reset();
   leave_bucket();
   if (watching_) log().remove_closed();
   if (!log().wants(kWatchConnections)) return;
@@ -31,7 +34,8 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
   if (watching_) return bytes.size();
   if (!dialect_ && !bytes.empty()) dialect_ = wire::dialect_of(static_cast<uint8_t>(bytes.front()));
   size_t consumed = 0;
-  while (consumed < bytes.size() && !connection.congested() && !quitting_ && !watching_) {
+  while (consumed < bytes.size() && !connection.congested() && !quitting_ && !watching_ &&
+         errand_ == nullptr) {
     const size_t n = step(bytes.substr(consumed), consumed == 0 ? seen : 0);
     ++now_.unix_ns;  // so that the mutations of one read have different CAS values, on whatever keys
     consumed += n;
@@ -47,7 +51,7 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
 // Where the disk holds replies back, what a task answers is behind them: on_resumed looks for it then.
 void Session::settle() {
   if (disk_ != nullptr && disk_->settle()) return;
-  if (awaited_ != nullptr) connection_->suspend(net::Hold::nothing);
+  if (awaited_ != nullptr || errand_ != nullptr) connection_->suspend(net::Hold::nothing);
 }
 
 // Takes one request, or a part of what an earlier one announced; 0 when more bytes are needed.
@@ -120,8 +124,7 @@ bool Session::has_every_right() const {
   return user_.empty() && (engine_.allow_anonymous || engine_.users.empty());
 }
 
-Access Session::access_to(const ServedBucket& bucket) const {
-  if (has_every_right()) return Access::unlimited();
+Access Session::access_to(const ServedBucket& bucket, const std::string& user) const {
   const auto manifest = bucket.collections().manifest();
   const auto id_of = [](const auto* found) {
     return found == nullptr ? std::nullopt : std::optional<uint32_t>(found->id);
@@ -131,13 +134,22 @@ Access Session::access_to(const ServedBucket& bucket) const {
                               [&](std::string_view scope, std::string_view collection) {
                                 return id_of(manifest->collection(scope, collection));
                               }};
-  return engine_.users.access(user_, bucket.name(), ids);
+  return engine_.users.access(user, bucket.name(), ids);
 }
 
 void Session::work_out_access() {
   access_generation_ = engine_.users.generation();
   access_manifest_generation_ = served_->collections().generation();
-  access_ = access_to(*served_);
+  access_ = has_every_right() ? Access::unlimited() : access_to(*served_, user_);
+  if (impersonated_ != nullptr) impersonated_->access = access_to(*served_, impersonated_->user);
+}
+
+bool Session::impersonate(std::string_view user) {
+  if (engine_.users.find(user) == nullptr) return false;
+  impersonated_ = std::make_unique<Impersonated>();
+  impersonated_->user = user;
+  impersonated_->access = access_to(*served_, impersonated_->user);
+  return true;
 }
 
 void Session::select(Buckets::Entered entered) {
@@ -194,8 +206,12 @@ void Session::read_manifest() {
 }
 
 bool Session::may_select(std::string_view bucket) const {
+  const auto may = [&](const std::string& user) {
+    return engine_.users.access(user, bucket, CollectionIds::of_any_name()).may_select();
+  };
+  if (impersonated_ != nullptr && !may(impersonated_->user)) return false;
   if (has_every_right()) return true;
-  return engine_.users.access(user_, bucket, CollectionIds::of_any_name()).may_select();
+  return may(user_);
 }
 
 void Session::log_in(std::string user) {
@@ -238,6 +254,46 @@ void Session::watch(uint32_t kinds) {
   watching_ = true;
   connection_->never_idle();
   log().subscribe(connection_->spool(), kinds);
+}
+
+// --- what is done aside ---
+
+struct Session::Errand {
+  Errand(net::Spool connection, const wire::BinaryHeader& header)
+      : spool(std::move(connection)), request(header) {}
+
+  net::Spool spool;
+  const wire::BinaryHeader request;
+  wire::BinaryStatus status{};  // before `done`
+  std::atomic<bool> done{false};
+};
+
+void Session::run_aside(const wire::BinaryHeader& request,
+                        std::function<wire::BinaryStatus(const ServedBucket&)> work) {
+  auto errand = std::make_shared<Errand>(connection_->spool(), request);
+  const bool posted = engine_.errands.post([errand, served = served_, work = std::move(work)]() mutable {
+    errand->status = work(*served);
+    // Whoever removes the bucket waits for this, and it may go here.
+    served.reset();
+    errand->done.store(true, std::memory_order_release);
+    errand->spool.resume();
+  });
+  if (!posted) return reply_binary_error(*this, request, wire::BinaryStatus::temporary_failure);
+  errand_ = std::move(errand);
+  (void)answer_errand();
+}
+
+// False: it is not done yet.
+bool Session::answer_errand() {
+  if (!errand_->done.load(std::memory_order_acquire)) return false;
+  const auto errand = std::exchange(errand_, nullptr);
+  read_clock();
+  if (errand->status == wire::BinaryStatus::success) {
+    answer_success(*this, errand->request);
+  } else {
+    reply_binary_error(*this, errand->request, errand->status);
+  }
+  return true;
 }
 
 // --- values that arrive in parts ---
@@ -297,6 +353,7 @@ void Session::on_resumed(net::Connection& connection) {
   if (disk_ != nullptr && !disk_->resumed()) return;
   if (is_awaiting_feed()) return connection.suspend(net::Hold::nothing);
   awaited_.reset();
+  if (errand_ != nullptr && !answer_errand()) return connection.suspend(net::Hold::nothing);
   if (!upload_complete_) return;
   read_clock();
   finish_upload();

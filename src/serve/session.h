@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -53,11 +54,12 @@ class Session final : public net::Receiver {
   /// What the user may do in the bucket that is selected, as users and roles are now.
   [[nodiscard]] bool may(Privileges needs) {
     renew_access();
-    return access_.may(needs);
+    return access_.may(needs) && (impersonated_ == nullptr || impersonated_->access.may(needs));
   }
   /// One of the bits of `wanted` somewhere in the bucket.
   [[nodiscard]] bool may_somewhere(Privileges wanted) {
     renew_access();
+    if (impersonated_ != nullptr && wanted != 0 && !impersonated_->access.may_somewhere(wanted)) return false;
     return wanted == 0 || access_.may_somewhere(wanted);
   }
   /// What the user may do in one collection, which is hidden when it does not exist.
@@ -67,14 +69,23 @@ class Session final : public net::Receiver {
       return Verdict::granted;
     const store::Collection* const found = manifest().collection(collection);
     if (found == nullptr) return Verdict::hidden;
-    return everywhere ? Verdict::granted : access_.may(needs, found->scope, found->id);
+    if (everywhere) return Verdict::granted;
+    const Verdict verdict = access_.may(needs, found->scope, found->id);
+    if (verdict != Verdict::granted || impersonated_ == nullptr) return verdict;
+    return impersonated_->access.may(needs, found->scope, found->id);
   }
   /// A bucket of this name, whether or not there is one.
   [[nodiscard]] bool may_select(std::string_view bucket) const;
   /// The one that is selected: something in it is allowed.
   [[nodiscard]] bool may_select_here() {
     renew_access();
-    return access_.may_select();
+    return access_.may_select() && (impersonated_ == nullptr || impersonated_->access.may_select());
+  }
+  /// Until be_oneself(), only what this user may do as well is allowed. False: there is none of that name.
+  [[nodiscard]] bool impersonate(std::string_view user);
+  void be_oneself() noexcept {
+    if (impersonated_ != nullptr) [[unlikely]]
+      impersonated_.reset();
   }
   /// A login was right. Whoever was logged in before is no longer.
   void log_in(std::string user);
@@ -169,6 +180,10 @@ class Session final : public net::Receiver {
   }
   /// It was answered here.
   void forget_feed() noexcept { awaited_.reset(); }
+  /// Has `work` done by the errands' thread; its status is the answer to `request`, and until that is there
+  /// the connection is suspended. Whatever it holds of this session's bucket it is given.
+  void run_aside(const wire::BinaryHeader& request,
+                 std::function<wire::BinaryStatus(const ServedBucket&)> work);
   /// From now on this connection only listens to the live log; what it sends is dropped.
   void watch(uint32_t kinds);
 
@@ -197,13 +212,21 @@ class Session final : public net::Receiver {
   /// The requests that could be handled were.
   void settle();
   [[nodiscard]] bool has_every_right() const;
-  [[nodiscard]] Access access_to(const ServedBucket& bucket) const;
+  [[nodiscard]] Access access_to(const ServedBucket& bucket, const std::string& user) const;
 
+  [[nodiscard]] bool answer_errand();
+
+  struct Errand;
   struct Suspended {
     size_t left = 0;
     int64_t exptime = 0;
     bool with_cas = false;
     bool touch = false;
+  };
+
+  struct Impersonated {
+    std::string user;
+    Access access;
   };
 
   const Engine& engine_;
@@ -216,6 +239,7 @@ class Session final : public net::Receiver {
   std::shared_ptr<const store::Manifest> manifest_;  // of served_, when its generation was this
   uint64_t manifest_generation_ = 0;
   std::string user_;
+  std::unique_ptr<Impersonated> impersonated_;  // for the request that is being handled
   std::unique_ptr<wire::ScramExchange> login_;
   net::Connection* connection_ = nullptr;
   base::Now now_;
@@ -234,6 +258,7 @@ class Session final : public net::Receiver {
   std::unique_ptr<feed::ConnectionScans> scans_;  // null before the first
   std::shared_ptr<feed::Awaited> awaited_;        // null: no task's answer is waited for
   std::optional<Suspended> suspended_;
+  std::shared_ptr<Errand> errand_;  // null: none is waited for
 };
 
 }  // namespace bobbin::serve

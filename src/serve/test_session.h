@@ -179,8 +179,10 @@ class TestEngine {
   AuditLog audit_{AuditOptions{.clock = &clock_}};
   Logins logins_{*users_, audit_, clock_};
   Node node_{.cluster_uuid = "c0ffee"};
-  const Engine engine_{served_,    buckets_,  feeds_, scans_,  clock_,  log_,   counters_, settings_,
-                       front_end_, baseline_, node_,  *users_, logins_, audit_, false,     clock_.now()};
+  Errands errands_{Errands::Where::caller};
+  const Engine engine_{served_, buckets_,  feeds_,    scans_,     errands_,    clock_,
+                       log_,    counters_, settings_, front_end_, baseline_,   node_,
+                       *users_, logins_,   audit_,    false,      clock_.now()};
 };
 
 /// Replies without the statistics, which tell of the process and of the moment too.

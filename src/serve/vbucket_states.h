@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace bobbin::serve {
+
+/// What SET_VBUCKET has made of a bucket's vbuckets (kv_engine docs/BinaryProtocol.md). All are active when
+/// the server starts. Documents of others are not served to clients of Couchbase's protocol, who are told
+/// NOT_MY_VBUCKET; memcached's know no vbuckets. Any thread.
+class VBucketStates {
+ public:
+  enum State : uint8_t { kDeleted = 0, kActive = 1, kReplica = 2, kPending = 3, kDead = 4 };
+
+  VBucketStates() noexcept {
+    for (auto& state : states_)
+      state.store(kActive, std::memory_order_relaxed);
+  }
+
+  /// Cheap enough for each request: nearly always there is nothing else to ask.
+  [[nodiscard]] bool serves(uint16_t vbucket) const noexcept {
+    return all_active_.load(std::memory_order_relaxed) || of(vbucket) == kActive;
+  }
+  [[nodiscard]] State of(uint16_t vbucket) const noexcept {
+    return static_cast<State>(states_[vbucket % states_.size()].load(std::memory_order_relaxed));
+  }
+  void set(uint16_t vbucket, State state) noexcept {
+    states_[vbucket % states_.size()].store(state, std::memory_order_relaxed);
+    if (state != kActive) all_active_.store(false, std::memory_order_relaxed);
+  }
+
+ private:
+  // Whoever sees it too late serves as one that came earlier would be served.
+  std::atomic<bool> all_active_{true};
+  std::array<std::atomic<uint8_t>, 1024> states_{};
+};
+
+}  // namespace bobbin::serve
