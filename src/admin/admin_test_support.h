@@ -23,8 +23,9 @@ class TestHttp {
   }
 
   [[nodiscard]] std::unique_ptr<serve::TestConnection> connect() {
-    return std::make_unique<serve::TestConnection>(loop_, std::make_unique<HttpSession>(admin_));
+    return std::make_unique<serve::TestConnection>(loop_, std::make_unique<HttpSession>(admin_), tls);
   }
+  std::optional<net::TlsPeer> tls;  ///< of the connections that follow
   /// Everything that a client that sends this, and takes what comes, is sent.
   [[nodiscard]] std::string ask(std::string_view requests) {
     const auto connection = connect();

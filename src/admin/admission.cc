@@ -45,6 +45,11 @@ bool is_from_elsewhere(const HttpRequest& request, bool logged_in) {
 std::optional<HttpResponse> log_in(Call& call) {
   const serve::Engine& engine = call.engine();
   const bool is_open = engine.allow_anonymous || engine.users.empty();
+  // Who gives a name and a password means these.
+  if (call.request.authorization.empty() && engine.logins.certificate(call.certified, call.peer, false)) {
+    call.user = call.certified;
+    return std::nullopt;
+  }
   if (call.request.authorization.empty()) return is_open ? std::nullopt : std::optional(ask_for_login());
   // Where there are no users, nobody can be told from anybody.
   if (engine.users.empty()) return std::nullopt;

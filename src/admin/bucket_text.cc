@@ -103,7 +103,9 @@ void write_node(JsonWriter& json, const Call& call) {
   json.member("clusterCompatibility", 7 * 65536 + 6).member("version", kRestVersion);
   json.member("os", "linux").member("cpuCount", std::thread::hardware_concurrency());
   json.member("addressFamily", "inet").member("nodeEncryption", false);
-  json.key("ports").begin_object().member("direct", place_of(call).port).end();
+  json.key("ports").begin_object().member("direct", place_of(call).port);
+  if (const uint16_t port = call.engine().node.tls_management_port; port != 0) json.member("httpsMgmt", port);
+  json.end();
   json.key("services").begin_array().value("kv").end();
   json.member("uptime",
               fmt::format("{}", call.engine().clock.now().unix_s() - call.engine().started.unix_s()));

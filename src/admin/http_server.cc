@@ -13,6 +13,8 @@ base::Result<std::unique_ptr<HttpServer>, base::Error> HttpServer::open(const Ht
   std::unique_ptr<HttpServer> server(new HttpServer(engine));
   net::FrontEndOptions front_end;
   front_end.listen = options.listen;
+  front_end.tls_listen = options.tls_listen;
+  front_end.tls = options.tls;
   front_end.limits.max_connections = options.max_connections;
   front_end.limits.idle_timeout = options.idle_timeout;
   // A body is taken as it comes: what stays unread is a head, or the requests behind one that is being worked

@@ -13,7 +13,9 @@
 namespace bobbin::admin {
 
 struct HttpServerOptions {
-  std::vector<net::Address> listen;  ///< at least one
+  std::vector<net::Address> listen;  ///< at least one, or one of the next
+  std::vector<net::Address> tls_listen;
+  std::shared_ptr<const net::TlsContext> tls;  ///< as in net::FrontEndOptions
   size_t max_connections = 256;
   std::chrono::milliseconds idle_timeout{60'000};
 };
@@ -36,6 +38,7 @@ class HttpServer {
   /// Stops accepting, answers what has arrived, closes; blocks until that is done. Once.
   void drain();
   [[nodiscard]] std::vector<net::Address> addresses() const { return front_end_->addresses(); }
+  [[nodiscard]] std::vector<net::Address> tls_addresses() const { return front_end_->tls_addresses(); }
 
  private:
   explicit HttpServer(const serve::Engine& engine);

@@ -11,6 +11,7 @@
 #include "admin/bucket_text.h"
 #include "admin/config_streams.h"
 #include "net/connection.h"
+#include "net/tls.h"
 
 namespace bobbin::admin {
 namespace {
@@ -117,6 +118,8 @@ void HttpSession::begin(net::Connection& connection) {
   net::ConnectionStatus status = connection.status();
   call_ =
       std::make_unique<Call>(Call{admin_, request, {}, {}, std::move(status.peer), std::move(status.local)});
+  if (const net::TlsPeer* peer = connection.tls(); peer != nullptr && peer->is_certified)
+    call_->certified = peer->common_name;
   route_ = nullptr;
   if (const auto refused = admit(*call_, route_)) {
     if (request.has_body) return answer_and_close(connection, *refused);

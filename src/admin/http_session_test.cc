@@ -166,5 +166,27 @@ TEST_F(HttpSessionTest, TheTerseConfigurationLeavesTheHostToTheClient) {
   EXPECT_THAT(answer, HasSubstr(R"("serverList":["$HOST:11210"])"));
 }
 
+TEST_F(HttpSessionTest, ACertificatesNameIsTheUser) {
+  http_.add_user("app", "ro_admin");
+  EXPECT_THAT(http_.get("/pools/default"), StartsWith("HTTP/1.1 401 "));
+  http_.tls = net::TlsPeer{"TLSv1.3", true, "app"};
+  EXPECT_THAT(http_.get("/pools/default"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(http_.get("/pools/default", basic("app", "wrong")), StartsWith("HTTP/1.1 401 "))
+      << "who gives a password means it";
+  http_.tls->common_name = "nobody";
+  EXPECT_THAT(http_.get("/pools/default"), StartsWith("HTTP/1.1 401 "));
+  http_.tls = net::TlsPeer{"TLSv1.3", false, "app"};
+  EXPECT_THAT(http_.get("/pools/default"), StartsWith("HTTP/1.1 401 "));
+}
+
+TEST_F(HttpSessionTest, PortsForTlsAreNamed) {
+  EXPECT_EQ(http_.get("/pools/nodes").find("httpsMgmt"), std::string::npos);
+  http_.server().node().tls_management_port = 18091;
+  http_.server().node().tls_data_port = 11207;
+  EXPECT_THAT(http_.get("/pools/nodes"), HasSubstr(R"("ports":{"direct":11210,"httpsMgmt":18091})"));
+  EXPECT_THAT(http_.get("/pools/default/b/default"),
+              HasSubstr(R"("services":{"kv":11210,"mgmt":8091,"kvSSL":11207,"mgmtSSL":18091})"));
+}
+
 }  // namespace
 }  // namespace bobbin::admin

@@ -124,6 +124,11 @@ void write_connections(MetricsText& text, const serve::Engine& engine, const ser
   text.sample("reason=\"idle\"", events.idle_kicks);
   text.sample("reason=\"stalled\"", events.stalled_kicks);
   text.sample("reason=\"unread\"", events.unread_kicks);
+  text.sample("reason=\"handshake\"", events.handshake_kicks);
+  text.one("bobbin_tls_handshakes_total", Kind::counter, "TLS handshakes that were done.", events.handshakes);
+  text.one("bobbin_tls_handshake_failures_total", Kind::counter,
+           "TLS handshakes that failed: another protocol, version or certificate than is allowed.",
+           events.handshake_failures);
   text.one("bobbin_accept_pauses_total", Kind::counter,
            "Times that no further connection was accepted for a while.", events.listener_pauses);
   text.one("bobbin_received_bytes_total", Kind::counter, "Bytes from data clients.", events.bytes_read);

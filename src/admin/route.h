@@ -48,6 +48,7 @@ struct Call {
   std::string user;                ///< who has logged in; empty: nobody
   std::string peer;                ///< as net::ConnectionStatus has it
   std::string local;               ///< the address that it came in on
+  std::string certified = {};      ///< the common name of the client's certificate
 
   [[nodiscard]] const serve::Engine& engine() const noexcept { return admin.engine; }
 };

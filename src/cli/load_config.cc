@@ -144,6 +144,7 @@ class Loader {
     read_seed();
     if (given("port") && !given("mcbp_port")) config_.mcbp_port = 0;
     if (given("port") && !given("http_port")) config_.http_port = 0;
+    settle_tls();
     if (!errors_.empty()) return;
     const auto addresses = listen_addresses(config_);
     if (!addresses) {
@@ -170,6 +171,27 @@ class Loader {
       read_seed_tables(*entries, text, config_.seed_tables, errors_);
     else
       errors_.push_back(entries.error());
+  }
+
+  void settle_tls() {
+    if (given("port") && !given("tls_port")) config_.tls_port = 0;
+    if (given("port") && !given("tls_http_port")) config_.tls_http_port = 0;
+    using net::ClientCertificates;
+    const auto refuse = [this](std::string_view key, const char* why) {
+      errors_.push_back({where(key) + why});
+    };
+    if (config_.tls_cert.empty()) {
+      for (const std::string_view key : {"tls_key", "tls_client_ca"})
+        if (given(key)) refuse(key, "there is no certificate (--tls-cert), and without one no TLS");
+      return;
+    }
+    if (config_.tls_key.empty()) refuse("tls_cert", "the certificate's key is missing (--tls-key)");
+    if (!config_.tls_client_ca.empty() && !given("tls_client_certificates"))
+      config_.tls_client_certificates = ClientCertificates::optional;
+    if (config_.tls_client_certificates != ClientCertificates::off && config_.tls_client_ca.empty())
+      refuse("tls_client_certificates", "it is not told who signs them (--tls-client-ca)");
+    if (config_.tls_port == 0 && config_.tls_http_port == 0)
+      refuse("tls_cert", "there is no port for TLS (--tls-port, --tls-http-port)");
   }
 
   /// It stands in configurations as it is, which are JSON.

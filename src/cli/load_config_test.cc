@@ -9,6 +9,7 @@ namespace bobbin::cli {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 TEST(LoadConfig, WithoutAnythingEverythingIsDefault) {
   const auto config = ConfigCase{}.load();
@@ -145,6 +146,48 @@ TEST(LoadConfig, PublicAddressesAreForced) {
   EXPECT_FALSE((ConfigCase{.words = {"--listen", "0.0.0.0"}}.load()));
   EXPECT_TRUE((ConfigCase{.words = {"--listen", "0.0.0.0", "--force-public"}}.load()));
   EXPECT_TRUE((ConfigCase{.words = {"--listen", "127.0.0.9", "--listen", "localhost"}}.load()));
+}
+
+TEST(LoadConfig, ACertificateNeedsItsKeyAndAPort) {
+  const auto problem = [](std::vector<std::string> words) {
+    const auto config = ConfigCase{.words = std::move(words)}.load();
+    return config ? "" : config.error().front().message;
+  };
+  EXPECT_EQ(problem({"--tls-cert", "c", "--tls-key", "k"}), "");
+  EXPECT_THAT(problem({"--tls-cert", "c"}), HasSubstr("--tls-key"));
+  EXPECT_THAT(problem({"--tls-key", "k"}), HasSubstr("--tls-cert"));
+  EXPECT_THAT(problem({"--tls-client-ca", "a"}), HasSubstr("--tls-cert"));
+  EXPECT_THAT(problem({"--tls-cert", "c", "--tls-key", "k", "--tls-client-certificates", "required"}),
+              HasSubstr("--tls-client-ca"));
+  EXPECT_THAT(problem({"--port", "0", "--tls-cert", "c", "--tls-key", "k"}), HasSubstr("--tls-port"));
+  EXPECT_EQ(problem({"--port", "0", "--tls-cert", "c", "--tls-key", "k", "--tls-http-port", "1"}), "");
+}
+
+TEST(LoadConfig, WhoSaysWhoSignsClientsCertificatesLooksAtThem) {
+  const auto of = [](std::vector<std::string> more) {
+    std::vector<std::string> words = {"--tls-cert", "c", "--tls-key", "k"};
+    words.insert(words.end(), more.begin(), more.end());
+    return ConfigCase{.words = words}.load()->tls_client_certificates;
+  };
+  EXPECT_EQ(of({}), net::ClientCertificates::off);
+  EXPECT_EQ(of({"--tls-client-ca", "a"}), net::ClientCertificates::optional);
+  EXPECT_EQ(of({"--tls-client-ca", "a", "--tls-client-certificates", "off"}), net::ClientCertificates::off);
+  EXPECT_EQ(of({"--tls-client-ca", "a", "--tls-client-certificates", "required"}),
+            net::ClientCertificates::required);
+}
+
+TEST(LoadConfig, TlsListensOnEveryHostOnce) {
+  const auto texts = [](const ServeConfig& config) {
+    std::vector<std::string> all;
+    for (const auto& addresses : {tls_addresses(config), tls_http_addresses(config)})
+      for (const net::Address& address : *addresses)
+        all.push_back(address.text());
+    return all;
+  };
+  const ConfigCase all{.words = {"--listen", "127.0.0.1", "--listen", "127.0.0.1:5", "--listen", "unix:/s",
+                                 "--tls-cert", "c", "--tls-key", "k"}};
+  EXPECT_THAT(texts(*all.load()), ElementsAre("127.0.0.1:11207", "127.0.0.1:18091"));
+  EXPECT_THAT(texts(*ConfigCase{}.load()), ElementsAre());
 }
 
 }  // namespace

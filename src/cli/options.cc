@@ -18,6 +18,7 @@ constexpr uint64_t kGiB = 1ull << 30;
 constexpr uint64_t kMonthMs = 30ull * 86'400'000;
 
 constexpr std::string_view kWhere = "Where it listens";
+constexpr std::string_view kTls = "TLS";
 constexpr std::string_view kCache = "What it stores";
 constexpr std::string_view kData = "How it survives";
 constexpr std::string_view kSeed = "What it begins with";
@@ -26,6 +27,7 @@ constexpr std::string_view kProcess = "The process";
 
 constexpr std::string_view kDurabilities[] = {"memory", "disk"};
 constexpr std::string_view kEvictions[] = {"value", "full"};
+constexpr std::string_view kClientCertificates[] = {"off", "optional", "required"};
 
 // clang-format off
 constexpr std::array kOptions = {
@@ -65,6 +67,31 @@ constexpr std::array kOptions = {
   Option{"backlog", OptionType::count, kWhere, 1, 65'535,
          "Connections that the kernel may hold before they are accepted",
          [](ServeConfig& c) -> Field { return &c.limits.backlog; }},
+
+  Option{"tls_cert", OptionType::path, kTls, 0, 0,
+         "Speak TLS on two more ports, with the certificate in this file (PEM, with those that signed it behind it). "
+         "SIGHUP has this and the other files read again",
+         [](ServeConfig& c) -> Field { return &c.tls_cert; }},
+  Option{"tls_key", OptionType::path, kTls, 0, 0,
+         "The certificate's key (PEM, without a password)",
+         [](ServeConfig& c) -> Field { return &c.tls_key; }},
+  Option{"tls_client_ca", OptionType::path, kTls, 0, 0,
+         "Who signs the certificates of clients (PEM): a client with one whose common name is a user's is that user",
+         [](ServeConfig& c) -> Field { return &c.tls_client_ca; }},
+  Option{"tls_client_certificates", OptionType::choice, kTls, 0, 0,
+         "Whether clients show certificates: off, nobody is asked for one; optional, as where --tls-client-ca is given "
+         "without this; required, nobody connects without",
+         [](ServeConfig& c) -> Field { return &c.tls_client_certificates; }, kClientCertificates},
+  Option{"tls_port", OptionType::port, kTls, 0, 65'535,
+         "TCP port of the same addresses for every protocol through TLS. 0, as where --port is given without this: none",
+         [](ServeConfig& c) -> Field { return &c.tls_port; }},
+  Option{"tls_http_port", OptionType::port, kTls, 0, 65'535,
+         "TCP port of the same addresses for management by HTTP through TLS. 0, as where --port is given without this: "
+         "none",
+         [](ServeConfig& c) -> Field { return &c.tls_http_port; }},
+  Option{"tls_handshake_timeout", OptionType::duration, kTls, 100, 3'600'000,
+         "Close a connection whose TLS handshake is not done by then",
+         [](ServeConfig& c) -> Field { return &c.limits.handshake_timeout; }},
 
   Option{"memory", OptionType::size, kCache, kMiB, 1ull << 50,
          "Memory for documents, the tables that find them and the disk's caches; the process needs some on top for "
@@ -274,6 +301,7 @@ struct StoreNumber {
 struct ChoiceNumber {
   size_t operator()(const Durability* field) const { return static_cast<size_t>(*field); }
   size_t operator()(const Eviction* field) const { return static_cast<size_t>(*field); }
+  size_t operator()(const net::ClientCertificates* field) const { return static_cast<size_t>(*field); }
   template <typename Other>
   size_t operator()(const Other* /*field*/) const {
     return 0;

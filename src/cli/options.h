@@ -27,9 +27,9 @@ enum class OptionType {
 };
 
 /// The field of a ServeConfig that an option sets.
-using Field =
-    std::variant<uint16_t*, uint32_t*, size_t*, int*, bool*, std::string*, std::vector<std::string>*,
-                 std::chrono::milliseconds*, base::LogLevel*, Durability*, Eviction*>;
+using Field = std::variant<uint16_t*, uint32_t*, size_t*, int*, bool*, std::string*,
+                           std::vector<std::string>*, std::chrono::milliseconds*, base::LogLevel*,
+                           Durability*, Eviction*, net::ClientCertificates*>;
 
 /// One option of `bobbin serve`: the row that flag, environment variable, file key, range check, help and
 /// documentation are made from.

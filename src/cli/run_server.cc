@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <thread>
 
 #include "base/log.h"
@@ -22,31 +23,46 @@ namespace {
 /// Descriptors besides those of connections: standard streams, listeners, wakes, a spare.
 constexpr rlim_t kOtherDescriptors = 64;
 
-/// The signals that end the server, and SIGUSR1, by which the draining thread tells that it is done.
-sigset_t handled_signals() {
+/// The signals that end the server, and SIGUSR1, by which the draining thread tells that it is done. SIGHUP
+/// has a certificate read again; where there is none, it is left to end the process.
+sigset_t handled_signals(const ServeConfig& config) {
   sigset_t set;
   sigemptyset(&set);
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1})
     sigaddset(&set, signal);
+  if (!config.tls_cert.empty()) sigaddset(&set, SIGHUP);
   return set;
 }
 
 /// Blocked signals stay blocked in the threads that are started later: only sigwait sees them. Writing to a
 /// reader that has gone must be an error, not the end.
-void block_signals() {
-  const sigset_t set = handled_signals();
+void block_signals(const sigset_t& set) {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 }
 
 /// The next signal that asks for the end; 0 if `done` was told instead.
-int wait_for_signal(const std::atomic<bool>& done) {
-  const sigset_t set = handled_signals();
+int wait_for_signal(const sigset_t& set, const std::atomic<bool>& done,
+                    const std::function<void()>& hung_up) {
   for (;;) {
     int signal = 0;
     if (sigwait(&set, &signal) != 0) continue;
-    if (signal != SIGUSR1) return signal;
-    if (done.load()) return 0;
+    if (signal == SIGHUP) {
+      hung_up();
+    } else if (signal != SIGUSR1) {
+      return signal;
+    } else if (done.load()) {
+      return 0;
+    }
+  }
+}
+
+void reload_tls(RunningServer& server, const ServeConfig& config) {
+  const auto reloaded = server.reload_tls();
+  if (reloaded) {
+    base::log(base::LogLevel::info, "read again: " + config.tls_cert);
+  } else {
+    base::log(base::LogLevel::error, "the certificate in use stays: " + reloaded.error().message);
   }
 }
 
@@ -114,7 +130,7 @@ class PidFile {
 };
 
 /// Drains while watching for a second signal.
-void drain(RunningServer& server) {
+void drain(RunningServer& server, const sigset_t& signals) {
   std::atomic<bool> done{false};
   const pthread_t waiting = pthread_self();
   std::thread drainer([&] {
@@ -122,7 +138,7 @@ void drain(RunningServer& server) {
     done.store(true);
     pthread_kill(waiting, SIGUSR1);
   });
-  if (const int signal = wait_for_signal(done); signal != 0) {
+  if (const int signal = wait_for_signal(signals, done, [] {}); signal != 0) {
     std::fflush(stdout);
     _exit(128 + signal);
   }
@@ -145,7 +161,8 @@ std::string try_it(const net::Address& address, bool is_default) {
 }  // namespace
 
 std::string greeting(const ServeConfig& config, const std::vector<net::Address>& addresses,
-                     const std::vector<net::Address>& http) {
+                     const std::vector<net::Address>& http, const std::vector<net::Address>& tls,
+                     const std::vector<net::Address>& https) {
   std::string text = fmt::format("bobbin {}: {} thread{}, {} for documents\n", BOBBIN_VERSION, config.threads,
                                  config.threads == 1 ? "" : "s", human_bytes(config.memory_bytes));
   text += config.persistent ? fmt::format("data in {}, a write is acknowledged when it is {}\n", config.data,
@@ -153,8 +170,12 @@ std::string greeting(const ServeConfig& config, const std::vector<net::Address>&
                             : "a cache: nothing survives the end of this process (--data DIR keeps it)\n";
   for (const net::Address& address : addresses)
     text += fmt::format("listening on {}\n", address.text());
+  for (const net::Address& address : tls)
+    text += fmt::format("listening on {} with TLS\n", address.text());
   for (const net::Address& address : http)
     text += fmt::format("managed at http://{}\n", address.text());
+  for (const net::Address& address : https)
+    text += fmt::format("managed at https://{}\n", address.text());
   if (!addresses.empty()) {
     const net::Address& first = addresses.front();
     text += try_it(first, first.text() == "127.0.0.1:11211");
@@ -163,7 +184,8 @@ std::string greeting(const ServeConfig& config, const std::vector<net::Address>&
 }
 
 int run_server(ServeConfig config, const StartServer& start) {
-  block_signals();
+  const sigset_t signals = handled_signals(config);
+  block_signals(signals);
   warn_of_unused_data(config);
   if (config.threads == 0) config.threads = std::max(1u, std::thread::hardware_concurrency());
   drop_absent_family(config);
@@ -178,12 +200,14 @@ int run_server(ServeConfig config, const StartServer& start) {
     fmt::print(stderr, "bobbin: cannot write {}: {}\n", config.pid_file, std::strerror(errno));
     return kExitCannotStart;
   }
-  fmt::print("{}", greeting(config, (*server)->addresses(), (*server)->http_addresses()));
+  fmt::print("{}", greeting(config, (*server)->addresses(), (*server)->http_addresses(),
+                            (*server)->tls_addresses(), (*server)->tls_http_addresses()));
   std::fflush(stdout);
   std::optional<WarmupDisplay> warmup(std::in_place, **server);
-  const int signal = wait_for_signal(std::atomic<bool>{false});
+  const int signal =
+      wait_for_signal(signals, std::atomic<bool>{false}, [&] { reload_tls(**server, config); });
   base::log(base::LogLevel::info, fmt::format("{}: draining", strsignal(signal)));
-  drain(**server);
+  drain(**server, signals);
   warmup.reset();
   if (const auto closed = (*server)->close(); !closed) {
     base::log(base::LogLevel::error, "not everything is on disk: " + closed.error().message);

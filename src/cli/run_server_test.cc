@@ -70,6 +70,10 @@ class FakeServer final : public RunningServer {
  public:
   explicit FakeServer(bool drains, bool closes = true) : drains_(drains), closes_(closes) {}
   [[nodiscard]] std::vector<net::Address> addresses() const override { return {{"127.0.0.1", 4711, ""}}; }
+  base::Result<void, base::Error> reload_tls() override {
+    say("reloaded\n");
+    return {};
+  }
   void drain() override {
     say("draining\n");
     if (!drains_) std::promise<void>().get_future().wait();
@@ -108,6 +112,39 @@ TEST(RunServer, ASecondSignalEndsItAtOnce) {
   child.read_until("draining\n");
   child.signal(SIGINT);
   EXPECT_EQ(child.exit_code(), 128 + SIGINT);
+}
+
+TEST(RunServer, ReadsTheCertificateAgainWhenItsTerminalHangsUp) {
+  ServeConfig config;
+  config.tls_cert = "server.pem";
+  Child child([&] { return run_server(config, fake(true)); });
+  child.read_until("nc ");
+  child.signal(SIGHUP);
+  child.read_until("reloaded\n");
+  child.signal(SIGHUP);
+  child.read_until("reloaded\n");
+  child.signal(SIGTERM);
+  EXPECT_THAT(child.read_until("drained\n"), HasSubstr("draining\n"));
+  EXPECT_EQ(child.exit_code(), 0);
+}
+
+TEST(RunServer, ATerminalThatHangsUpEndsItWithoutOne) {
+  Child child([] { return run_server({}, fake(true)); });
+  child.read_until("nc ");
+  child.signal(SIGHUP);
+  EXPECT_NE(child.exit_code(), 0);
+}
+
+TEST(RunServer, AHangUpDoesNotCutADrainShort) {
+  ServeConfig config;
+  config.tls_cert = "server.pem";
+  Child child([&] { return run_server(config, fake(false)); });
+  child.read_until("nc ");
+  child.signal(SIGTERM);
+  child.read_until("draining\n");
+  child.signal(SIGHUP);
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.exit_code(), 128 + SIGTERM);
 }
 
 TEST(RunServer, TellsWhatIsNotOnDiskWhenItEnds) {

@@ -30,6 +30,14 @@ class RunningServer {
   /// Where its HTTP server listens; nothing where there is none.
   [[nodiscard]] virtual std::vector<net::Address> http_addresses() const { return {}; }
 
+  /// Where each of these speaks TLS.
+  [[nodiscard]] virtual std::vector<net::Address> tls_addresses() const { return {}; }
+  [[nodiscard]] virtual std::vector<net::Address> tls_http_addresses() const { return {}; }
+
+  /// Reads certificates and keys again, for connections that come after this. With an error, which names the
+  /// file, everything stays as it is.
+  virtual base::Result<void, base::Error> reload_tls() { return {}; }
+
   /// Stops accepting, answers what has arrived, closes. Blocks until that is done, at most the configured
   /// drain_timeout. Called once.
   virtual void drain() = 0;

@@ -37,19 +37,36 @@ base::Result<std::vector<net::Address>, base::Error> listen_addresses(const Serv
   return addresses;
 }
 
-base::Result<std::vector<net::Address>, base::Error> http_addresses(const ServeConfig& config) {
+namespace {
+
+/// Every host of `listen`, once, with this port; 0 stands for none.
+base::Result<std::vector<net::Address>, base::Error> hosts_at(const ServeConfig& config, uint16_t port) {
   std::vector<net::Address> addresses;
-  if (config.http_port == 0) return addresses;
+  if (port == 0) return addresses;
   for (const std::string& text : config.listen) {
     auto address = text == "none" ? net::Address{} : net::Address::parse(text, 0);
     if (!address) return base::fail(std::move(address.error()));
     if (address->host.empty()) continue;
-    // Hosts that are listened on at two ports are one for HTTP.
-    address->port = config.http_port;
+    // Hosts that are listened on at two ports are one here.
+    address->port = port;
     const auto same = [&](const net::Address& other) { return other.text() == address->text(); };
     if (std::none_of(addresses.begin(), addresses.end(), same)) addresses.push_back(std::move(*address));
   }
   return addresses;
+}
+
+}  // namespace
+
+base::Result<std::vector<net::Address>, base::Error> http_addresses(const ServeConfig& config) {
+  return hosts_at(config, config.http_port);
+}
+
+base::Result<std::vector<net::Address>, base::Error> tls_addresses(const ServeConfig& config) {
+  return hosts_at(config, config.tls_cert.empty() ? uint16_t{0} : config.tls_port);
+}
+
+base::Result<std::vector<net::Address>, base::Error> tls_http_addresses(const ServeConfig& config) {
+  return hosts_at(config, config.tls_cert.empty() ? uint16_t{0} : config.tls_http_port);
 }
 
 }  // namespace bobbin::cli

@@ -12,6 +12,7 @@
 #include "feed/scans.h"
 #include "net/address.h"
 #include "net/limits.h"
+#include "net/tls.h"
 
 namespace bobbin::cli {
 
@@ -30,6 +31,14 @@ struct ServeConfig {
   uint16_t mcbp_port = 11210;
   /// Of the same entries, besides: management by HTTP. 0: none, as where `port` is given alone.
   uint16_t http_port = 8091;
+  std::string tls_cert;  ///< the server's certificate, a file; empty: no TLS
+  std::string tls_key;
+  std::string tls_client_ca;
+  net::ClientCertificates tls_client_certificates = net::ClientCertificates::off;
+  /// Every host of `listen`, with a certificate: where the same is spoken through TLS. 0: nowhere, as where
+  /// `port` is given alone.
+  uint16_t tls_port = 11207;
+  uint16_t tls_http_port = 18091;
   /// "host" or "host:port" that configurations for Couchbase's clients name; empty: what each has dialled.
   std::string advertise;
   bool dev = false;  ///< a user Administrator with the password "password", and anybody else as well
@@ -74,5 +83,8 @@ struct ServeConfig {
 base::Result<std::vector<net::Address>, base::Error> listen_addresses(const ServeConfig& config);
 /// `listen` with `http_port`; empty when there is no HTTP.
 base::Result<std::vector<net::Address>, base::Error> http_addresses(const ServeConfig& config);
+/// The same with `tls_port` and `tls_http_port`; empty without a certificate.
+base::Result<std::vector<net::Address>, base::Error> tls_addresses(const ServeConfig& config);
+base::Result<std::vector<net::Address>, base::Error> tls_http_addresses(const ServeConfig& config);
 
 }  // namespace bobbin::cli

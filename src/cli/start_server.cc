@@ -15,11 +15,19 @@ namespace {
 
 class ServingServer final : public RunningServer {
  public:
-  ServingServer(std::unique_ptr<serve::Server> server, std::unique_ptr<admin::HttpServer> http)
-      : server_(std::move(server)), http_(std::move(http)) {}
+  ServingServer(std::unique_ptr<serve::Server> server, std::unique_ptr<admin::HttpServer> http,
+                std::shared_ptr<net::TlsContext> tls)
+      : server_(std::move(server)), http_(std::move(http)), tls_(std::move(tls)) {}
   [[nodiscard]] std::vector<net::Address> addresses() const override { return server_->addresses(); }
   [[nodiscard]] std::vector<net::Address> http_addresses() const override {
     return http_ == nullptr ? std::vector<net::Address>() : http_->addresses();
+  }
+  [[nodiscard]] std::vector<net::Address> tls_addresses() const override { return server_->tls_addresses(); }
+  [[nodiscard]] std::vector<net::Address> tls_http_addresses() const override {
+    return http_ == nullptr ? std::vector<net::Address>() : http_->tls_addresses();
+  }
+  base::Result<void, base::Error> reload_tls() override {
+    return tls_ == nullptr ? base::Result<void, base::Error>() : tls_->reload();
   }
   // While data is drained, whoever asks is told that the server is not ready.
   void drain() override {
@@ -35,6 +43,7 @@ class ServingServer final : public RunningServer {
  private:
   const std::unique_ptr<serve::Server> server_;
   const std::unique_ptr<admin::HttpServer> http_;  // null: none. Uses what the other owns
+  const std::shared_ptr<net::TlsContext> tls_;     // null: no TLS
 };
 
 // Under memcached's names what memcached has too, for the agents that read them; then every option by its
@@ -63,6 +72,7 @@ std::vector<serve::Setting> settings_of(const ServeConfig& config) {
       {"auth_enabled_sasl", "no"},
       {"item_size_max", std::to_string(config.max_item_bytes)},
       {"maxconns_fast", "no"},
+      {"ssl_enabled", config.tls_cert.empty() ? "no" : "yes"},
       {"idle_timeout", std::to_string(config.limits.idle_timeout.count() / 1000)},
   };
   for (const Option& option : serve_options()) {
@@ -167,15 +177,23 @@ serve::Node node_of(const ServeConfig& config, const std::vector<net::Address>& 
 }
 
 /// Null when none is asked for.
-base::Result<std::unique_ptr<admin::HttpServer>, base::Error> open_http(const ServeConfig& config,
-                                                                        serve::Server& server) {
+base::Result<std::unique_ptr<admin::HttpServer>, base::Error> open_http(
+    const ServeConfig& config, const std::shared_ptr<net::TlsContext>& tls, serve::Server& server) {
   admin::HttpServerOptions options;
   auto addresses = http_addresses(config);
   if (!addresses) return base::fail(std::move(addresses.error()));
-  if (addresses->empty()) return nullptr;
+  auto tls_addresses = tls_http_addresses(config);
+  if (!tls_addresses) return base::fail(std::move(tls_addresses.error()));
+  if (addresses->empty() && tls_addresses->empty()) return nullptr;
   options.listen = std::move(*addresses);
+  options.tls_listen = std::move(*tls_addresses);
+  options.tls = tls;
   auto http = admin::HttpServer::open(options, server.engine());
-  if (http) server.set_management_port((*http)->addresses().front().port);
+  if (!http) return http;
+  const auto port_of = [](const std::vector<net::Address>& bound) {
+    return bound.empty() ? uint16_t{0} : bound.front().port;
+  };
+  server.set_management_ports(port_of((*http)->addresses()), port_of((*http)->tls_addresses()));
   return http;
 }
 
@@ -204,6 +222,15 @@ base::Result<void, StartError> begin(serve::Server& server, admin::HttpServer* h
   return {};
 }
 
+/// Null when none is asked for.
+base::Result<std::shared_ptr<net::TlsContext>, base::Error> load_tls(const ServeConfig& config) {
+  if (config.tls_cert.empty()) return nullptr;
+  auto loaded = net::TlsContext::load(
+      {config.tls_cert, config.tls_key, config.tls_client_ca, config.tls_client_certificates});
+  if (!loaded) return base::fail(std::move(loaded.error()));
+  return std::shared_ptr<net::TlsContext>(std::move(*loaded));
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
@@ -212,8 +239,14 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   if (!seed) return base::fail(wrong_seed(seed.error()));
   auto addresses = listen_addresses(config);
   if (!addresses) return base::fail(StartError{std::move(addresses.error().message)});
+  auto tls_listen = tls_addresses(config);
+  if (!tls_listen) return base::fail(StartError{std::move(tls_listen.error().message)});
+  auto tls = load_tls(config);
+  if (!tls) return base::fail(StartError{std::move(tls.error().message), kExitConfiguration});
   serve::ServerOptions options;
   options.front_end.listen = std::move(*addresses);
+  options.front_end.tls_listen = std::move(*tls_listen);
+  options.front_end.tls = *tls;
   options.front_end.threads = config.threads;
   options.feed_threads = config.feed_threads;
   options.scans = config.scans;
@@ -242,11 +275,11 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   options.node = node_of(config, options.front_end.listen);
   auto server = serve::Server::open(std::move(options));
   if (!server) return base::fail(StartError{std::move(server.error().message)});
-  auto http = open_http(config, **server);
+  auto http = open_http(config, *tls, **server);
   if (!http) return base::fail(StartError{std::move(http.error().message)});
   if (auto begun = begin(**server, http->get(), *seed, config); !begun)
     return base::fail(std::move(begun.error()));
-  return std::make_unique<ServingServer>(std::move(*server), std::move(*http));
+  return std::make_unique<ServingServer>(std::move(*server), std::move(*http), std::move(*tls));
 }
 
 }  // namespace bobbin::cli

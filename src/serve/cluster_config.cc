@@ -24,6 +24,11 @@ constexpr std::string_view kDiskCapabilities =
 net::Address place_of(const Session& session) {
   net::Address place = session.engine().node.advertised;
   if (place.port != 0) return place;
+  // What stands there for every client is where nothing is encrypted.
+  if (session.connection().tls() != nullptr) {
+    place.port = session.engine().node.data_port;
+    return place;
+  }
   const auto local = net::Address::parse(session.connection().status().local, 0);
   if (local) place.port = local->port;
   return place;
@@ -38,6 +43,9 @@ void append_node_services(std::string& json, const Node& node, const net::Addres
   fmt::format_to(std::back_inserter(json), R"("nodesExt":[{{"services":{{"kv":{})", place.port);
   if (node.management_port != 0)
     fmt::format_to(std::back_inserter(json), R"(,"mgmt":{})", node.management_port);
+  if (node.tls_data_port != 0) fmt::format_to(std::back_inserter(json), R"(,"kvSSL":{})", node.tls_data_port);
+  if (node.tls_management_port != 0)
+    fmt::format_to(std::back_inserter(json), R"(,"mgmtSSL":{})", node.tls_management_port);
   fmt::format_to(std::back_inserter(json), R"(}},"thisNode":true,"hostname":"{}"}}])", place.host);
 }
 

@@ -20,6 +20,9 @@ struct Node {
   uint16_t management_port = 0;  ///< of the HTTP server; 0: there is none
   /// Of this server, for who asks by other means than its connection. 0: it listens on no TCP port.
   uint16_t data_port = 0;
+  // The same two for TLS; 0: there is none.
+  uint16_t tls_management_port = 0;
+  uint16_t tls_data_port = 0;
 };
 
 /// The configuration of the bucket that the session has selected, as GET_CLUSTER_CONFIG and NOT_MY_VBUCKET

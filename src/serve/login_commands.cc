@@ -16,9 +16,12 @@ using wire::BinaryStatus;
 
 // In the order in which a client should choose. PLAIN is for those that know nothing better.
 constexpr std::string_view kMechanisms = "SCRAM-SHA512 SCRAM-SHA256 SCRAM-SHA1 PLAIN";
+// Where nobody listens, it is the cheapest.
+constexpr std::string_view kTlsMechanisms = "PLAIN SCRAM-SHA512 SCRAM-SHA256 SCRAM-SHA1";
 
 void handle_list_mechanisms(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  answer_value(session, request.header, kMechanisms);
+  const bool is_encrypted = session.connection().tls() != nullptr;
+  answer_value(session, request.header, is_encrypted ? kTlsMechanisms : kMechanisms);
 }
 
 // Which of them, and whether there is such a user, is not told.

@@ -119,6 +119,13 @@ base::Result<std::string, LoginError> Logins::plain(std::string_view message, st
   return std::string(plain->user);
 }
 
+bool Logins::certificate(std::string_view common_name, std::string_view peer, bool is_told) {
+  if (common_name.empty() || users_.find(common_name) == nullptr) return false;
+  succeeded_.fetch_add(1, std::memory_order_relaxed);
+  if (is_told) audit_.login({common_name, peer, "certificate", true});
+  return true;
+}
+
 base::Result<void, LoginError> Logins::password(std::string_view user, std::string_view password,
                                                 std::string_view peer, std::string_view mechanism,
                                                 bool is_told) {

@@ -58,6 +58,10 @@ class Logins {
                                                         std::string_view peer, std::string_view mechanism,
                                                         bool is_told);
 
+  /// A certificate that the TLS handshake has found right, of this common name: whether that is a user, who
+  /// has logged in by this.
+  [[nodiscard]] bool certificate(std::string_view common_name, std::string_view peer, bool is_told);
+
   // Since the start.
   [[nodiscard]] uint64_t succeeded() const noexcept { return succeeded_.load(std::memory_order_relaxed); }
   /// With those that came too often.

@@ -73,6 +73,7 @@ base::Result<std::unique_ptr<Server>, base::Error> Server::open(ServerOptions op
   server->front_end_ = std::move(*opened);
   server->control_path_ = std::move(control);
   if (server->node_.data_port == 0) server->node_.data_port = first_port(server->addresses());
+  server->node_.tls_data_port = first_port(server->tls_addresses());
   return server;
 }
 

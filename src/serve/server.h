@@ -49,6 +49,7 @@ class Server {
 
   /// Where it listens, with the ports that the kernel chose.
   [[nodiscard]] std::vector<net::Address> addresses() const { return front_end_->addresses(); }
+  [[nodiscard]] std::vector<net::Address> tls_addresses() const { return front_end_->tls_addresses(); }
   /// Stops accepting, answers what has arrived, closes; blocks until that is done. Once.
   void drain() { front_end_->drain(); }
   /// After drain(): brings everything to disk. An error: not all is there.
@@ -60,8 +61,11 @@ class Server {
   [[nodiscard]] const net::FrontEnd& front_end() const noexcept { return *front_end_; }
   /// For other ways in, which end before this does.
   [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
-  /// Between open() and run(): where the HTTP server listens, for clients to be told.
-  void set_management_port(uint16_t port) noexcept { node_.management_port = port; }
+  /// Between open() and run(): where the HTTP server listens, for clients to be told. 0: nowhere.
+  void set_management_ports(uint16_t plain, uint16_t with_tls) noexcept {
+    node_.management_port = plain;
+    node_.tls_management_port = with_tls;
+  }
 
  private:
   void open_control_socket(const std::string& path);

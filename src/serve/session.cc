@@ -5,6 +5,7 @@
 #include <cassert>
 #include <utility>
 
+#include "net/tls.h"
 #include "serve/binary_commands.h"
 #include "serve/bucket_stay.h"
 #include "serve/text_commands.h"
@@ -14,6 +15,10 @@ namespace bobbin::serve {
 void Session::on_open(net::Connection& connection) {
   connection_ = &connection;
   wait_for_disk_of_bucket();
+  if (const net::TlsPeer* peer = connection.tls(); peer != nullptr && peer->is_certified) {
+    if (engine_.logins.certificate(peer->common_name, connection.status().peer, true))
+      log_in(peer->common_name);
+  }
   if (log().wants(kWatchConnections)) log().connection_opened(connection.status().peer, id());
 }
 
@@ -22,8 +27,8 @@ void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
   leave_bucket();
   if (watching_) log().remove_closed();
   if (!log().wants(kWatchConnections)) return;
-  static constexpr std::string_view kReasons[] = {"normal",       "normal",  "error",
-                                                  "idle_timeout", "stalled", "shutdown"};
+  static constexpr std::string_view kReasons[] = {"normal",  "normal",   "error",    "idle_timeout",
+                                                  "stalled", "shutdown", "handshake"};
   log().connection_closed(connection.status().peer, kReasons[static_cast<size_t>(reason)], id());
 }
 

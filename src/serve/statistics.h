@@ -35,6 +35,9 @@ struct EventCounts {
   uint64_t unread_kicks = 0;
   uint64_t idle_kicks = 0;
   uint64_t stalled_kicks = 0;
+  uint64_t handshakes = 0;
+  uint64_t handshake_failures = 0;
+  uint64_t handshake_kicks = 0;
   uint64_t spool_wakes = 0;
   uint64_t spool_drains = 0;
   uint64_t spool_bytes_in = 0;

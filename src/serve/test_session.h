@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "net/loop.h"
+#include "net/tls.h"
 #include "serve/session.h"
 #include "store/bucket.h"
 #include "wire/binary_header.h"
@@ -23,7 +25,10 @@ namespace bobbin::serve {
 /// at once whenever it is asked, so that congestion lasts for one call. On the thread that made its loop.
 class TestConnection final : public net::Connection {
  public:
-  TestConnection(net::Loop& loop, std::unique_ptr<net::Receiver> receiver) : Connection(loop, 1) {
+  /// As if over TLS, where there is a `tls`.
+  TestConnection(net::Loop& loop, std::unique_ptr<net::Receiver> receiver,
+                 std::optional<net::TlsPeer> tls = std::nullopt)
+      : Connection(loop, 1), tls_(std::move(tls)) {
     own_output_ = std::make_unique<net::Output>();
     out_ = own_output_.get();
     receiver_ = std::move(receiver);
@@ -44,6 +49,7 @@ class TestConnection final : public net::Connection {
     holding_ = hold == net::Hold::replies;
   }
   [[nodiscard]] net::ConnectionStatus status() const override { return {}; }
+  [[nodiscard]] const net::TlsPeer* tls() const override { return tls_ ? &*tls_ : nullptr; }
 
   void feed(std::string_view bytes) {
     while (!bytes.empty() && !closing_) {
@@ -102,6 +108,7 @@ class TestConnection final : public net::Connection {
     }
   }
 
+  const std::optional<net::TlsPeer> tls_;
   std::string unread_;
   std::string replies_;
   size_t seen_ = 0;
@@ -127,8 +134,9 @@ class TestEngine {
     bucket_.reset_statistics();
   }
 
-  [[nodiscard]] std::unique_ptr<TestConnection> connect() {
-    return std::make_unique<TestConnection>(loop_, std::make_unique<Session>(engine_, *counters_[0]));
+  [[nodiscard]] std::unique_ptr<TestConnection> connect(std::optional<net::TlsPeer> tls = std::nullopt) {
+    return std::make_unique<TestConnection>(loop_, std::make_unique<Session>(engine_, *counters_[0]),
+                                            std::move(tls));
   }
   [[nodiscard]] base::ManualClock& clock() noexcept { return clock_; }
   [[nodiscard]] store::Bucket& bucket() const noexcept { return bucket_; }

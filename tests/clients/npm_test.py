@@ -5,15 +5,19 @@ import subprocess
 import tempfile
 import unittest
 
+from lib.certificates import Authority
 from lib.server import Server
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class NpmClients(unittest.TestCase):
-    def run_script(self, script, *, threads, **options):
+    def run_script(self, script, *, threads, variables=None, **options):
         with Server(threads=threads, **options) as server:
             environment = dict(os.environ)
+            environment.update(variables or {})
+            environment["BOBBIN_TLS_ADDRESS"] = f"127.0.0.1:{server.tls}"
+            environment["BOBBIN_HTTPS"] = f"127.0.0.1:{server.https}"
             environment["BOBBIN_ADDRESS"] = server.address
             environment["BOBBIN_HTTP"] = f"127.0.0.1:{server.http}"
             environment["BOBBIN_THREADS"] = str(threads)
@@ -47,6 +51,23 @@ class NpmClients(unittest.TestCase):
 
     def test_couchbase_two_threads(self):
         self.run_couchbase("couchbase_test.js", threads=2)
+
+    def test_couchbase_tls(self):
+        with tempfile.TemporaryDirectory(prefix="bobbin-sdk-") as folder:
+            authority = Authority(folder)
+            own = authority.issue("server")
+            client = authority.issue("Administrator")
+            variables = {
+                "BOBBIN_CA": authority.certificate,
+                "BOBBIN_STRANGER": Authority(folder, "stranger").certificate,
+                "BOBBIN_CERT": client.certificate,
+                "BOBBIN_KEY": client.key,
+            }
+            self.run_script(
+                "couchbase_tls_test.js", threads=2, variables=variables, http=True, dev=True, memory="1G",
+                data=os.path.join(folder, "data"), tls_cert=own.certificate, tls_key=own.key,
+                tls_client_ca=authority.certificate,
+            )  # fmt: skip
 
     def test_couchbase_management(self):
         self.run_couchbase("couchbase_management_test.js", threads=2)

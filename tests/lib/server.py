@@ -44,7 +44,7 @@ def free_port():
 
 class Server:
     """One server process on loopback. `tcp` and `unix` are its endpoints: (host, port) and a path, or None; `http`
-    is the port of its HTTP server, with the option http=True.
+    is the port of its HTTP server, with the option http=True; with tls_cert, `tls` and `https` are those for TLS.
 
     Options have the names of bobbin's flags (threads, memory, max_item_size, idle_timeout ...); those
     that memcached has too are translated for it, the rest is left out. Sizes are strings such as "64M",
@@ -57,6 +57,10 @@ class Server:
         self.http = None
         if http:
             self.http = options["http_port"] = free_port()
+        self.tls = self.https = None
+        if "tls_cert" in options:
+            self.tls = options["tls_port"] = free_port()
+            self.https = options["tls_http_port"] = free_port()
         self.tcp = None
         self.unix = None
         options.setdefault("threads", 1)
