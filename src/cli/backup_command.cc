@@ -15,7 +15,9 @@
 #include "cli/quantity.h"
 #include "cli/running_server.h"
 #include "disk/backup.h"
+#include "disk/system_file.h"
 #include "net/blocking_stream.h"
+#include "serve/server_backup.h"
 
 namespace bobbin::cli {
 namespace {
@@ -31,9 +33,9 @@ CommandLine backup_line() {
   line.usage = "backup --to FOLDER [options]";
   line.summary = "Copies a data directory into a folder of backups, also while a server has it.";
   line.details =
-      "Everything of the bucket default that was acknowledged before the command is in the backup. Files "
-      "that an earlier backup "
-      "has are not copied again. Checksums are compared as files are copied. The folder keeps the backups "
+      "Everything that was acknowledged before the command is in the backup: of all buckets that are on "
+      "disk, with their settings, collections, and the users. Files that an earlier backup has are not "
+      "copied again. Checksums are compared as files are copied. The folder keeps the backups "
       "of one data directory; remove a folder backup-N to drop that one.\n\n"
       "Ends with 0 if the backup is on disk, 2 if the folder has something else in it, 4 if data is damaged, "
       "5 if something cannot be read or written.";
@@ -53,17 +55,6 @@ CommandLine backup_line() {
   return line;
 }
 
-/// What a backup's maker tells.
-struct Numbers {
-  uint64_t number = 0;
-  uint64_t unix_ns = 0;
-  uint64_t documents = 0;
-  uint64_t files = 0;
-  uint64_t bytes = 0;
-  uint64_t new_files = 0;
-  uint64_t new_bytes = 0;
-};
-
 disk::ErrorKind kind_named(std::string_view name) {
   using disk::ErrorKind;
   constexpr std::array kKinds = {ErrorKind::no_space, ErrorKind::corrupt,       ErrorKind::read_only,
@@ -74,14 +65,19 @@ disk::ErrorKind kind_named(std::string_view name) {
   return ErrorKind::io;
 }
 
-void show(ProgressBar& bar, std::string_view stage, uint64_t done, uint64_t total) {
+void show(ProgressBar& bar, std::string_view stage, std::string_view bucket, uint64_t done, uint64_t total) {
   if (stage == "save") return;
-  bar.show(stage == "verify" ? "verifying" : "copying", done, total, "bytes");
+  bar.show(fmt::format("{} {}", stage == "verify" ? "verifying" : "copying", bucket), done, total, "bytes");
+}
+
+/// What follows the name of a bucket, or of a backup, in what its maker tells.
+std::istream& operator>>(std::istream& text, serve::BucketBackup& bucket) {
+  return text >> bucket.documents >> bucket.files >> bucket.bytes >> bucket.new_files >> bucket.new_bytes;
 }
 
 /// By the server that has the directory. It tells how far it is with each piece of a file.
-disk::Result<Numbers> ask_server(net::BlockingStream& server, const Arguments& arguments,
-                                 std::chrono::milliseconds timeout, ProgressBar& bar) {
+disk::Result<serve::ServerBackup> ask_server(net::BlockingStream& server, const Arguments& arguments,
+                                             std::chrono::milliseconds timeout, ProgressBar& bar) {
   server.set_timeout(timeout);
   auto last_word = std::chrono::steady_clock::now();
   const auto lost = [&](const base::Error& error) {
@@ -100,6 +96,7 @@ disk::Result<Numbers> ask_server(net::BlockingStream& server, const Arguments& a
   const std::string folder = fs::absolute(arguments.last("--to")).lexically_normal().string();
   if (const auto sent = server.write_all("backup " + words + " " + folder + "\n"); !sent)
     return lost(sent.error());
+  serve::ServerBackup made;
   for (;;) {
     const auto line = server.read_line();
     if (!line) return lost(line.error());
@@ -109,15 +106,17 @@ disk::Result<Numbers> ask_server(net::BlockingStream& server, const Arguments& a
     text >> word;
     if (word == "progress") {
       std::string stage;
+      std::string bucket;
       uint64_t done = 0;
       uint64_t total = 0;
-      text >> stage >> done >> total;
-      show(bar, stage, done, total);
+      text >> stage >> done >> total >> bucket;
+      show(bar, stage, bucket, done, total);
+    } else if (word == "bucket") {
+      serve::BucketBackup& bucket = made.buckets.emplace_back();
+      text >> bucket.name >> bucket;
     } else if (word == "done") {
-      Numbers numbers;
-      text >> numbers.number >> numbers.unix_ns >> numbers.documents >> numbers.files >> numbers.bytes >>
-          numbers.new_files >> numbers.new_bytes;
-      return numbers;
+      text >> made.number >> made.unix_ns;
+      return made;
     } else {
       std::string kind;
       text >> kind >> std::ws;
@@ -128,39 +127,82 @@ disk::Result<Numbers> ask_server(net::BlockingStream& server, const Arguments& a
   }
 }
 
-/// By this process, of a directory that no server has.
-disk::Result<Numbers> make_here(const Arguments& arguments, const std::string& data, ProgressBar& bar) {
+disk::Result<std::unique_ptr<disk::Directory>> open_directory(const std::string& path) {
   disk::DirectoryOptions directory;
-  directory.path = data;
+  directory.path = path;
   directory.read_only = true;
   directory.memory_bytes = kMemoryBytes;
-  const auto opened = disk::Directory::open(directory);
+  return disk::Directory::open(directory);
+}
+
+/// Those of a directory that no server has.
+disk::Result<std::vector<serve::BucketSettings>> buckets_of(const std::string& data) {
+  const std::string path = serve::buckets_file(data);
+  const auto text = disk::read_file(path);
+  if (!text) return base::fail(text.error());
+  if (!*text) return std::vector<serve::BucketSettings>{{}};
+  return serve::decode_buckets(**text, path);
+}
+
+/// By this process, of a directory that no server has.
+disk::Result<serve::ServerBackup> make_here(const Arguments& arguments, const std::string& data,
+                                            ProgressBar& bar) {
+  const auto opened = open_directory(data);
   if (!opened && opened.error().kind == disk::ErrorKind::locked) {
     disk::Error error = opened.error();
     error.message += ", and does not answer at " + control_path(data);
     return base::fail(std::move(error));
   }
   if (!opened) return base::fail(opened.error());
-  disk::BackupOptions options;
+  auto buckets = buckets_of(data);
+  if (!buckets) return base::fail(std::move(buckets.error()));
+  serve::ServerBackupOptions options;
   options.folder = arguments.last("--to");
   options.dry_run = arguments.has("--dry-run");
   options.unix_ns = base::SystemClock().now().unix_ns;
+  options.buckets = std::move(*buckets);
+  options.with_bucket = [&](const serve::BucketSettings& bucket,
+                            const serve::ServerBackupOptions::Copy& copy) -> disk::Result<bool> {
+    const auto directory = open_directory(serve::bucket_path(data, bucket.uuid));
+    if (!directory) return base::fail(directory.error());
+    if (auto copied = copy(**directory); !copied) return base::fail(std::move(copied.error()));
+    return true;
+  };
   const auto progress = [&bar](std::string_view stage) {
-    return [&bar, stage](uint64_t done, uint64_t total) {
-      show(bar, stage, done, total);
+    return [&bar, stage](std::string_view bucket, uint64_t done, uint64_t total) {
+      show(bar, stage, bucket, done, total);
       return true;
     };
   };
   options.progress = progress("copy");
-  const auto made = disk::back_up(**opened, options);
-  if (!made) return base::fail(made.error());
-  if (arguments.has("--verify") && !options.dry_run) {
-    auto verified = disk::verify_backup(options.folder, made->backup, progress("verify"));
-    if (!verified) return base::fail(std::move(verified.error()));
+  auto made = serve::back_up_server(**opened, options);
+  if (!made || !arguments.has("--verify") || options.dry_run) return made;
+  const auto backups = disk::list_backups(options.folder);
+  if (!backups) return base::fail(backups.error());
+  auto verified = serve::verify_server_backup(options.folder, backups->back(), progress("verify"));
+  if (!verified) return base::fail(std::move(verified.error()));
+  return made;
+}
+
+/// Of a backup's buckets, where there are others besides the default one: "default 10, travel 3".
+std::string buckets_text(const serve::ServerBackup& backup) {
+  if (backup.buckets.size() < 2) return {};
+  std::string text;
+  for (const serve::BucketBackup& bucket : backup.buckets)
+    text += fmt::format("{}{} {}", text.empty() ? " (" : ", ", bucket.name, bucket.documents);
+  return text + ")";
+}
+
+std::string buckets_json(const serve::ServerBackup& backup, bool with_new) {
+  std::string text;
+  for (const serve::BucketBackup& bucket : backup.buckets) {
+    text += fmt::format("{}{{\"name\":{},\"documents\":{},\"files\":{},\"bytes\":{}", text.empty() ? "" : ",",
+                        json_string(bucket.name), bucket.documents, bucket.files, bucket.bytes);
+    if (with_new)
+      text += fmt::format(",\"new_files\":{},\"new_bytes\":{}", bucket.new_files, bucket.new_bytes);
+    text += "}";
   }
-  const disk::Backup& backup = made->backup;
-  return Numbers{backup.number,  backup.unix_ns,  backup.documents, backup.files.size(),
-                 backup.bytes(), made->new_files, made->new_bytes};
+  return "[" + text + "]";
 }
 
 int list(const Arguments& arguments) {
@@ -169,15 +211,18 @@ int list(const Arguments& arguments) {
   if (!backups) return complain(backups.error().message, exit_code_of(backups.error().kind));
   std::string text;
   for (const disk::Backup& backup : *backups) {
+    const auto described = serve::describe_backup(folder, backup);
+    if (!described) return complain(described.error().message, exit_code_of(described.error().kind));
+    const serve::BucketBackup total = described->total();
     if (arguments.has("--json")) {
       text += fmt::format(
           "{}{{\"number\":{},\"time\":\"{}\",\"documents\":{},\"files\":{},\"bytes\":{},"
-          "\"has_history\":{}}}",
-          text.empty() ? "[" : ",", backup.number, utc_text(backup.unix_ns), backup.documents,
-          backup.files.size(), backup.bytes(), !backup.histories.empty());
+          "\"has_history\":{},\"buckets\":{}}}",
+          text.empty() ? "[" : ",", backup.number, utc_text(backup.unix_ns), total.documents, total.files,
+          total.bytes, !backup.histories.empty(), buckets_json(*described, false));
     } else {
-      text += fmt::format("{:>4}  {}  about {} documents, {}{}\n", backup.number, utc_text(backup.unix_ns),
-                          backup.documents, human_bytes(backup.bytes()),
+      text += fmt::format("{:>4}  {}  about {} documents{}, {}{}\n", backup.number, utc_text(backup.unix_ns),
+                          total.documents, buckets_text(*described), human_bytes(total.bytes),
                           backup.histories.empty() ? "" : ", and all that was done since the one before");
     }
   }
@@ -191,10 +236,11 @@ int list(const Arguments& arguments) {
   int code = kExitOk;
   for (const disk::Backup& backup : *backups) {
     ProgressBar bar;
-    const auto verified = disk::verify_backup(folder, backup, [&](uint64_t done, uint64_t total) {
-      show(bar, "verify", done, total);
-      return true;
-    });
+    const auto verified = serve::verify_server_backup(
+        folder, backup, [&](std::string_view bucket, uint64_t done, uint64_t total) {
+          show(bar, "verify", bucket, done, total);
+          return true;
+        });
     bar.clear();
     if (!verified)
       code = complain(fmt::format("backup {}: {}", backup.number, verified.error().message),
@@ -203,19 +249,19 @@ int list(const Arguments& arguments) {
   return code;
 }
 
-std::string result_text(const Arguments& arguments, const Numbers& numbers) {
+std::string result_text(const Arguments& arguments, const serve::ServerBackup& backup) {
+  const serve::BucketBackup total = backup.total();
   if (arguments.has("--json")) {
     return fmt::format(
         "{{\"number\":{},\"time\":\"{}\",\"dry_run\":{},\"documents\":{},\"files\":{},\"bytes\":{},"
-        "\"new_files\":{},\"new_bytes\":{}}}\n",
-        numbers.number, utc_text(numbers.unix_ns), arguments.has("--dry-run"), numbers.documents,
-        numbers.files, numbers.bytes, numbers.new_files, numbers.new_bytes);
+        "\"new_files\":{},\"new_bytes\":{},\"buckets\":{}}}\n",
+        backup.number, utc_text(backup.unix_ns), arguments.has("--dry-run"), total.documents, total.files,
+        total.bytes, total.new_files, total.new_bytes, buckets_json(backup, true));
   }
   const bool is_dry = arguments.has("--dry-run");
-  return fmt::format("backup {}{}: about {} documents, {} in {} files, {} of that in {} new files{}\n",
-                     numbers.number, is_dry ? " would be made" : "", numbers.documents,
-                     human_bytes(numbers.bytes), numbers.files, human_bytes(numbers.new_bytes),
-                     numbers.new_files,
+  return fmt::format("backup {}{}: about {} documents{}, {} in {} files, {} of that in {} new files{}\n",
+                     backup.number, is_dry ? " would be made" : "", total.documents, buckets_text(backup),
+                     human_bytes(total.bytes), total.files, human_bytes(total.new_bytes), total.new_files,
                      arguments.has("--verify") && !is_dry ? "; every checksum is right" : "");
 }
 

@@ -6,10 +6,12 @@
 
 #include "cli/client_command.h"
 #include "cli/data_commands.h"
+#include "cli/json.h"
 #include "cli/progress_bar.h"
 #include "cli/quantity.h"
 #include "cli/running_server.h"
 #include "disk/restore.h"
+#include "serve/server_backup.h"
 
 namespace bobbin::cli {
 namespace {
@@ -19,11 +21,15 @@ CommandLine restore_line() {
   line.usage = "restore --from FOLDER --to DIR [options]";
   line.summary = "Makes a data directory from a backup.";
   line.details =
-      "DIR must be empty or not there. Every checksum is compared; a damaged backup is not restored. Start "
+      "All buckets of the backup, their collections, and the users are there again; of buckets in memory "
+      "only what they are. DIR must be empty or not there. Every checksum is compared; a damaged backup is "
+      "not restored. Start "
       "the server with bobbin serve --data DIR afterwards. The directory has a uuid of its own, and so "
       "wants a folder of its own for its backups.\n\n"
       "With --until, what the server did after the backup before that moment is done again, up to that "
-      "moment. Where the server did not keep all of it (bobbin serve --history), nothing is restored, and "
+      "moment, in the bucket default; of the others no history is kept, so they are restored as the backup "
+      "before that moment has them. Where the server did not keep all of it (bobbin serve --history), "
+      "nothing is restored, and "
       "the "
       "message says which backups can be.\n\n"
       "Ends with 0 if DIR can be served, 2 if the folder has no such backup or moment, or DIR is not empty, "
@@ -91,16 +97,48 @@ disk::Result<disk::RestorePlan> plan(const Arguments& arguments, const std::stri
   return disk::RestorePlan{std::move(*chosen), {}, 0};
 }
 
-std::string json_text(const disk::RestorePlan& plan, const disk::RestoreResult& done, bool is_dry) {
+uint64_t documents_of(const serve::ServerRestore& restored) {
+  uint64_t documents = restored.first.documents;
+  for (const serve::BucketBackup& bucket : restored.others)
+    documents += bucket.documents;
+  return documents;
+}
+
+uint64_t bytes_of(const disk::RestorePlan& plan, const serve::ServerRestore& restored) {
+  uint64_t bytes = plan.base.bytes();
+  for (const serve::BucketBackup& bucket : restored.others)
+    bytes += bucket.bytes;
+  return bytes;
+}
+
+/// Of the buckets besides the default one: "\n  bucket travel: 3 documents".
+std::string others_text(const disk::RestorePlan& plan, const serve::ServerRestore& restored) {
+  std::string text;
+  for (const serve::BucketBackup& bucket : restored.others) {
+    text += fmt::format("  bucket {}: {} documents{}\n", bucket.name, bucket.documents,
+                        plan.until_ns == 0 ? "" : fmt::format(", as backup {} has it", plan.base.number));
+  }
+  return text;
+}
+
+std::string json_text(const disk::RestorePlan& plan, const serve::ServerRestore& restored, bool is_dry) {
+  const disk::RestoreResult& done = restored.first;
   const disk::Backup& backup = plan.base;
   std::string until;
   if (plan.until_ns != 0) {
     until = fmt::format(",\"until\":\"{}\",\"commits\":{},\"history_bytes\":{}",
                         disk::moment_text(plan.until_ns), done.replayed.commits, plan.history_bytes());
   }
+  std::string buckets =
+      fmt::format("{{\"name\":\"default\",\"documents\":{},\"bytes\":{}}}", done.documents, backup.bytes());
+  for (const serve::BucketBackup& bucket : restored.others)
+    buckets += fmt::format(",{{\"name\":{},\"documents\":{},\"bytes\":{}}}", json_string(bucket.name),
+                           bucket.documents, bucket.bytes);
   return fmt::format(
-      "{{\"number\":{},\"time\":\"{}\",\"dry_run\":{},\"uuid\":\"{}\",\"documents\":{},\"bytes\":{}{}}}\n",
-      backup.number, utc_text(backup.unix_ns), is_dry, done.uuid, done.documents, backup.bytes(), until);
+      "{{\"number\":{},\"time\":\"{}\",\"dry_run\":{},\"uuid\":\"{}\",\"documents\":{},\"bytes\":{},"
+      "\"buckets\":[{}]{}}}\n",
+      backup.number, utc_text(backup.unix_ns), is_dry, done.uuid, documents_of(restored),
+      bytes_of(plan, restored), buckets, until);
 }
 
 /// "backup 3 of TIME", and what comes on top of it.
@@ -139,23 +177,25 @@ int restore_command(int argc, char** argv) {
   auto planned = plan(*arguments, folder);
   if (!planned) return fail(planned.error());
   ProgressBar bar;
-  const auto progress = [&](uint64_t done, uint64_t total) {
-    bar.show(is_dry ? "verifying" : "restoring", done, total, "bytes");
+  const auto progress = [&](std::string_view bucket, uint64_t done, uint64_t total) {
+    bar.show(fmt::format("{} {}", is_dry ? "verifying" : "restoring", bucket), done, total, "bytes");
     return true;
   };
-  const disk::RestoreOptions options{folder, std::move(*planned), to, progress};
-  const auto done = is_dry ? disk::rehearse_restore(options) : disk::restore(options);
+  const serve::ServerRestoreOptions options{folder, std::move(*planned), to, is_dry, progress};
+  const auto done = serve::restore_server(options);
   bar.clear();
   if (!done) return fail(done.error());
   if (arguments->has("--json")) {
     print(json_text(options.plan, *done, is_dry));
     return kExitOk;
   }
-  const std::string what = what_text(options.plan, *done);
-  print(is_dry ? fmt::format("{} could be restored: about {} documents, {}, every checksum is right\n", what,
-                             done->documents, human_bytes(options.plan.base.bytes()))
-               : fmt::format("{} {} restored: {} documents\nserve it: bobbin serve --data {}\n", what,
-                             options.plan.until_ns == 0 ? "is" : "are", done->documents, to));
+  const std::string what = what_text(options.plan, done->first);
+  const uint64_t documents = documents_of(*done);
+  const std::string others = others_text(options.plan, *done);
+  print(is_dry ? fmt::format("{} could be restored: about {} documents, {}, every checksum is right\n{}",
+                             what, documents, human_bytes(bytes_of(options.plan, *done)), others)
+               : fmt::format("{} {} restored: {} documents\n{}serve it: bobbin serve --data {}\n", what,
+                             options.plan.until_ns == 0 ? "is" : "are", documents, others, to));
   return kExitOk;
 }
 

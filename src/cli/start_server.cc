@@ -274,7 +274,11 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   if (config.persistent && !config.dev) options.audit.file.path = audit_path(config.data);
   options.node = node_of(config, options.front_end.listen);
   auto server = serve::Server::open(std::move(options));
-  if (!server) return base::fail(StartError{std::move(server.error().message)});
+  if (!server) {
+    const auto disk = server.error().disk;
+    return base::fail(
+        StartError{std::move(server.error().message), disk ? exit_code_of(*disk) : kExitCannotStart});
+  }
   auto http = open_http(config, *tls, **server);
   if (!http) return base::fail(StartError{std::move(http.error().message)});
   if (auto begun = begin(**server, http->get(), *seed, config); !begun)

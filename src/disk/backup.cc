@@ -58,6 +58,9 @@ class BackingUp {
     if (!manifest) return give_up(std::move(manifest.error()));
     result_.backup.manifest = std::move(*manifest);
     result_.backup.documents = directory_.statistics().keys;
+    if (options_.complete) {
+      if (auto done = options_.complete(backup()); !done) return give_up(std::move(done.error()));
+    }
     if (options_.dry_run) return std::move(result_);
     if (auto done = finish(); !done) return give_up(std::move(done.error()));
     return std::move(result_);
@@ -70,7 +73,7 @@ class BackingUp {
   }
 
   Result<void> prepare() {
-    backup().number = 1;
+    backup().number = std::max<uint64_t>(options_.number, 1);
     backup().uuid = directory_.uuid();
     backup().shards = directory_.shards();
     backup().vbuckets = directory_.vbuckets();
@@ -112,7 +115,7 @@ class BackingUp {
                                   "), and " + directory_.path() + " is " + directory_.uuid() +
                                   ": use a folder of its own"});
     }
-    backup().number = numbers.empty() ? 1 : numbers.back() + 1;
+    if (options_.number == 0) backup().number = numbers.empty() ? 1 : numbers.back() + 1;
     return {};
   }
 
@@ -274,6 +277,8 @@ Result<void> verify_backup(const std::string& folder, const Backup& backup, cons
   uint64_t total = backup.bytes();
   for (const BackupHistory& history : backup.histories)
     total += history.bytes;
+  for (const BackupAttachment& attachment : backup.attachments)
+    total += attachment.bytes;
   uint64_t done = 0;
   const auto compare = [&](const std::string& path, uint64_t bytes, const std::string& recorded) {
     const auto checksum = checksum_of(path, bytes, [&](uint64_t read) {
@@ -288,6 +293,11 @@ Result<void> verify_backup(const std::string& folder, const Backup& backup, cons
   }
   for (const BackupHistory& history : backup.histories) {
     if (auto same = compare(path_of(folder, backup, history), history.bytes, history.checksum); !same)
+      return same;
+  }
+  for (const BackupAttachment& attachment : backup.attachments) {
+    if (auto same = compare(path_of(folder, backup, attachment), attachment.bytes, attachment.checksum);
+        !same)
       return same;
   }
   return {};

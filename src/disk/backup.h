@@ -19,6 +19,11 @@ struct BackupOptions {
   bool dry_run = false;
   uint64_t unix_ns = 0;  ///< now
   CopyProgress progress;
+  /// Of the backup that is made, where another one has it too; 0: the next.
+  uint64_t number = 0;
+  /// Called when everything of the directory is copied and nothing says yet that the backup is whole: brings
+  /// what else belongs to it, and names that in `backup`. In a dry run as well.
+  std::function<Result<void>(Backup& backup)> complete;
 };
 
 struct BackupResult {
@@ -40,7 +45,8 @@ struct BackupResult {
 /// The shards may be written meanwhile: each is copied as of one moment.
 [[nodiscard]] Result<BackupResult> back_up(const Directory& directory, const BackupOptions& options);
 
-/// Reads all files of a backup and compares their checksums; the error names the first that is damaged.
+/// Reads all files of a backup, but those of its parts, and compares their checksums; the error names the
+/// first that is damaged.
 [[nodiscard]] Result<void> verify_backup(const std::string& folder, const Backup& backup,
                                          const CopyProgress& progress = {});
 

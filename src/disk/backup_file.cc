@@ -51,6 +51,30 @@ std::optional<BackupHistory> history_in(std::string_view line) {
   return BackupHistory{static_cast<uint32_t>(*shard), *after, *bytes, std::string(line)};
 }
 
+bool is_uuid(std::string_view text) {
+  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+/// Other buckets, and small files; false where it is damaged.
+bool read_parts(const std::multimap<std::string, std::string>& lines, Backup& backup) {
+  const auto [from, to] = lines.equal_range("bucket");
+  for (auto line = from; line != to; ++line) {
+    std::string_view rest = line->second;
+    const std::string_view uuid = word(rest);
+    if (!is_uuid(uuid) || rest.empty()) return false;
+    backup.parts.push_back({std::string(uuid), std::string(rest)});
+  }
+  const auto [first, end] = lines.equal_range("attached");
+  for (auto line = first; line != end; ++line) {
+    std::string_view rest = line->second;
+    const auto bytes = number_in(word(rest));
+    const std::string checksum(word(rest));
+    if (!bytes || checksum.size() != 8 || !is_plain_name(rest)) return false;
+    backup.attachments.push_back({std::string(rest), *bytes, checksum});
+  }
+  return true;
+}
+
 /// What a restore to a moment needs; false where it is damaged. Backups from before there was one have none.
 bool read_histories(const std::multimap<std::string, std::string>& lines, Backup& backup) {
   const auto newest = lines.find("newest_ns");
@@ -101,6 +125,12 @@ std::string encode_backup(const Backup& backup) {
     text += "file " + std::to_string(file.shard) + " " + std::to_string(file.bytes) + " " + file.checksum +
             (file.is_shared ? " shared " : " own ") + file.name + "\n";
   }
+  for (const BackupPart& part : backup.parts)
+    text += "bucket " + part.uuid + " " + part.name + "\n";
+  for (const BackupAttachment& attachment : backup.attachments) {
+    text += "attached " + std::to_string(attachment.bytes) + " " + attachment.checksum + " " +
+            attachment.name + "\n";
+  }
   seal(text);
   return text;
 }
@@ -120,7 +150,7 @@ Result<Backup> decode_backup(std::string_view text, const std::string& path) {
         Error{ErrorKind::other_version, path,
               path + ": written by a newer Bobbin (format " + std::to_string(*format) + "): use that one"});
   }
-  if (format && *format < kBackupFormat) {
+  if (format && *format < kOldestBackupFormat) {
     return base::fail(Error{ErrorKind::other_version, path,
                             path + ": written by a Bobbin from before the first release (format " +
                                 std::to_string(*format) + "): this one cannot restore it"});
@@ -138,7 +168,7 @@ Result<Backup> decode_backup(std::string_view text, const std::string& path) {
   backup.vbuckets = static_cast<uint32_t>(*vbuckets);
   backup.unix_ns = value("unix_ns").value_or(0);
   backup.documents = value("documents").value_or(0);
-  if (!read_histories(*lines, backup)) return damaged;
+  if (!read_histories(*lines, backup) || !read_parts(*lines, backup)) return damaged;
   // A backup from before there were collections has none of these lines.
   auto manifest = lines->contains("manifest") ? manifest_in(*lines) : std::optional(store::Manifest());
   if (!manifest) return damaged;
@@ -170,6 +200,14 @@ std::string path_of(const std::string& folder, const Backup& backup, const Backu
 
 std::string path_of(const std::string& folder, const Backup& backup, const BackupHistory& history) {
   return backup_path(folder, backup.number) + "/shard-" + std::to_string(history.shard) + "/history";
+}
+
+std::string path_of(const std::string& folder, const Backup& backup, const BackupAttachment& attachment) {
+  return backup_path(folder, backup.number) + "/" + attachment.name;
+}
+
+std::string bucket_folder(const std::string& folder, std::string_view uuid) {
+  return folder + "/buckets/" + std::string(uuid);
 }
 
 std::string moment_text(uint64_t unix_ns) {

@@ -27,6 +27,20 @@ struct BackupHistory {
   std::string checksum;  ///< CRC32C, in hex
 };
 
+/// Another bucket of the same server, which has a folder of backups of its own with a backup of the same
+/// number: see bucket_folder().
+struct BackupPart {
+  std::string uuid;  ///< 32 hexadecimal digits
+  std::string name;  ///< for people
+};
+
+/// A small file of the data directory, which lies in backup-N.
+struct BackupAttachment {
+  std::string name;  ///< "buckets.json"
+  uint64_t bytes = 0;
+  std::string checksum;  ///< CRC32C, in hex
+};
+
 /// What a backup is; written last, so that one that has it is whole.
 struct Backup {
   uint64_t number = 0;
@@ -46,13 +60,16 @@ struct Backup {
   std::vector<BackupHistory> histories;
   /// As it was when the last file had been copied: what shards have of other collections goes at a restore.
   store::Manifest manifest;
+  std::vector<BackupPart> parts;
+  std::vector<BackupAttachment> attachments;
 
   /// Of `files`.
   [[nodiscard]] uint64_t bytes() const;
 };
 
-/// 1 had shards of directory format 1.
-inline constexpr uint32_t kBackupFormat = 2;
+/// 1 had shards of directory format 1, 2 neither parts nor attachments.
+inline constexpr uint32_t kBackupFormat = 3;
+inline constexpr uint32_t kOldestBackupFormat = 2;
 
 /// As a layout is written, lines and a checksum.
 [[nodiscard]] std::string encode_backup(const Backup& backup);
@@ -65,6 +82,10 @@ inline constexpr uint32_t kBackupFormat = 2;
 [[nodiscard]] std::string path_of(const std::string& folder, const Backup& backup, const BackupFile& file);
 [[nodiscard]] std::string path_of(const std::string& folder, const Backup& backup,
                                   const BackupHistory& history);
+[[nodiscard]] std::string path_of(const std::string& folder, const Backup& backup,
+                                  const BackupAttachment& attachment);
+/// Where the backups of another bucket are.
+[[nodiscard]] std::string bucket_folder(const std::string& folder, std::string_view uuid);
 
 /// "2026-11-24T15:00:00.250Z"
 [[nodiscard]] std::string moment_text(uint64_t unix_ns);

@@ -45,8 +45,8 @@ class Restoring {
 
   Result<RestoreResult> run() {
     if (auto ready = prepare(); !ready) return base::fail(std::move(ready.error()));
-    for (const auto step :
-         {&Restoring::verify, &Restoring::copy_files, &Restoring::open_shards, &Restoring::write_layout}) {
+    for (const auto step : {&Restoring::verify, &Restoring::copy_files, &Restoring::open_shards,
+                            &Restoring::complete, &Restoring::write_layout}) {
       auto done = (this->*step)();
       if (done) continue;
       remove_all();
@@ -179,6 +179,8 @@ class Restoring {
     if (!made || !made->set_next_ids(next_scope, next_collection)) return backup_.manifest;
     return std::move(*made);
   }
+
+  Result<void> complete() { return options_.complete ? options_.complete() : Result<void>(); }
 
   Result<void> write_layout() {
     const store::Manifest restored = manifest();

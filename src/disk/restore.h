@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "disk/backup.h"
@@ -13,6 +14,9 @@ struct RestoreOptions {
   RestorePlan plan;
   std::string to;  ///< empty, or not there
   CopyProgress progress;
+  /// Called when all is there that the directory needs, and nothing says yet that it is one: brings what else
+  /// belongs to it. After an error of it, it has left nothing behind.
+  std::function<Result<void>()> complete = {};
 };
 
 struct RestoreResult {

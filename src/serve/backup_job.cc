@@ -29,26 +29,62 @@ void BackupJob::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-bool BackupJob::tell_progress(net::Spool& spool, const char* stage, uint64_t done, uint64_t total) {
+bool BackupJob::tell_progress(net::Spool& spool, const char* stage, std::string_view bucket, uint64_t done,
+                              uint64_t total) {
   // One that finds the spool full is as good as told: the next says more.
-  const net::Append appended = spool.append(fmt::format("progress {} {} {}\n", stage, done, total));
+  const net::Append appended =
+      spool.append(fmt::format("progress {} {} {} {}\n", stage, done, total, bucket));
   return appended != net::Append::closed && !stopping_.load();
 }
 
-disk::Result<disk::BackupResult> BackupJob::make(const BackupRequest& request, net::Spool& spool) {
-  disk::BackupOptions options;
+bool BackupJob::is_listed(const BucketSettings& settings) const {
+  bool found = false;
+  buckets_.visit([&](const ServedBucket& bucket) { found |= bucket.uuid() == settings.uuid; });
+  return found;
+}
+
+disk::Result<bool> BackupJob::with_bucket(const BucketSettings& settings,
+                                          const ServerBackupOptions::Copy& copy, net::Spool& spool) {
+  const auto bucket = buckets_.find(settings.name);
+  if (bucket == nullptr || bucket->uuid() != settings.uuid) return false;
+  if (!tell_progress(spool, "save", settings.name, 0, 0))
+    return base::fail(disk::Error{disk::ErrorKind::io, {}, "it was stopped"});
+  auto copied = bucket->disk()->bring_to_disk();
+  if (copied) copied = copy(bucket->disk()->directory());
+  // Whoever removes it waits for us. What was copied by then is of no use.
+  if (!is_listed(settings)) return false;
+  if (!copied) return base::fail(std::move(copied.error()));
+  return true;
+}
+
+disk::Result<ServerBackup> BackupJob::make(const BackupRequest& request, net::Spool& spool) {
+  ServerBackupOptions options;
   options.folder = request.folder;
   options.dry_run = request.dry_run;
   options.unix_ns = clock_.now().unix_ns;
-  options.progress = [&](uint64_t done, uint64_t total) { return tell_progress(spool, "copy", done, total); };
-  if (!tell_progress(spool, "save", 0, 0))
+  buckets_.visit([&](const ServedBucket& bucket) { options.buckets.push_back(bucket.settings()); });
+  BucketSettings current;  // what is being copied, besides the default one
+  options.progress = [&](std::string_view bucket, uint64_t done, uint64_t total) {
+    const bool goes_on = current.uuid.empty() || is_listed(current);
+    return tell_progress(spool, "copy", bucket, done, total) && goes_on;
+  };
+  options.with_bucket = [&](const BucketSettings& settings, const ServerBackupOptions::Copy& copy) {
+    current = settings;
+    auto done = with_bucket(settings, copy, spool);
+    current = {};
+    return done;
+  };
+  if (!tell_progress(spool, "save", BucketSettings{}.name, 0, 0))
     return base::fail(disk::Error{disk::ErrorKind::io, {}, "it was stopped"});
   if (auto saved = disk_.bring_to_disk(); !saved) return base::fail(std::move(saved.error()));
-  auto made = disk::back_up(disk_.directory(), options);
+  auto made = back_up_server(disk_.directory(), options);
   if (!made || request.dry_run || !request.verify) return made;
-  auto verified = disk::verify_backup(request.folder, made->backup, [&](uint64_t done, uint64_t total) {
-    return tell_progress(spool, "verify", done, total);
-  });
+  const auto backups = disk::list_backups(request.folder);
+  if (!backups) return base::fail(backups.error());
+  auto verified = verify_server_backup(request.folder, backups->back(),
+                                       [&](std::string_view bucket, uint64_t done, uint64_t total) {
+                                         return tell_progress(spool, "verify", bucket, done, total);
+                                       });
   if (!verified) return base::fail(std::move(verified.error()));
   return made;
 }
@@ -61,13 +97,20 @@ std::string BackupJob::run(const BackupRequest& request, net::Spool& spool) {
     std::replace(message.begin(), message.end(), '\n', ' ');
     return fmt::format("error {} {}\n", disk::word_of(made.error().kind), message);
   }
-  const disk::Backup& backup = made->backup;
+  const BucketBackup total = made->total();
   if (!request.dry_run) {
-    base::log(base::LogLevel::info, fmt::format("backup {} in {}: {} bytes, {} of them new", backup.number,
-                                                request.folder, backup.bytes(), made->new_bytes));
+    base::log(base::LogLevel::info,
+              fmt::format("backup {} in {}: {} buckets, {} bytes, {} of them new", made->number,
+                          request.folder, made->buckets.size(), total.bytes, total.new_bytes));
   }
-  return fmt::format("done {} {} {} {} {} {} {}\n", backup.number, backup.unix_ns, backup.documents,
-                     backup.files.size(), backup.bytes(), made->new_files, made->new_bytes);
+  std::string lines;
+  const auto numbers = [](const BucketBackup& bucket) {
+    return fmt::format("{} {} {} {} {}\n", bucket.documents, bucket.files, bucket.bytes, bucket.new_files,
+                       bucket.new_bytes);
+  };
+  for (const BucketBackup& bucket : made->buckets)
+    lines += fmt::format("bucket {} {}", bucket.name, numbers(bucket));
+  return lines + fmt::format("done {} {} {}", made->number, made->unix_ns, numbers(total));
 }
 
 }  // namespace bobbin::serve

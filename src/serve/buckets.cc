@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "disk/layout_file.h"
 #include "disk/system_file.h"
+#include "serve/server_backup.h"
 
 namespace bobbin::serve {
 namespace {
@@ -20,10 +21,6 @@ Buckets::Done refuse(Kind kind, std::string field, std::string message) {
 
 Buckets::Done refuse(const disk::Error& error) {
   return refuse(Kind::disk, "_", error.message);
-}
-
-std::string file_of(const std::string& folder) {
-  return folder + "/buckets.json";
 }
 
 /// A folder that nothing names is in nobody's way: the next bucket has another.
@@ -62,7 +59,7 @@ Buckets::Buckets(std::shared_ptr<ServedBucket> first, BucketsOptions options, co
       buckets_{first_} {}
 
 std::string Buckets::folder_of(const BucketSettings& settings) const {
-  return options_.folder + "/buckets/" + settings.uuid;
+  return bucket_path(options_.folder, settings.uuid);
 }
 
 base::Result<std::shared_ptr<ServedBucket>, disk::Error> Buckets::make(const BucketSettings& settings) {
@@ -86,7 +83,7 @@ base::Result<std::shared_ptr<ServedBucket>, disk::Error> Buckets::make(const Buc
 
 disk::Result<void> Buckets::open() {
   if (options_.folder.empty()) return {};
-  const std::string path = file_of(options_.folder);
+  const std::string path = buckets_file(options_.folder);
   const auto text = disk::read_file(path);
   if (!text) return base::fail(text.error());
   if (!*text) return {};
@@ -103,6 +100,14 @@ disk::Result<void> Buckets::open() {
       first.max_ttl_s = one.max_ttl_s;
       first_->set_settings(std::move(first));
       continue;
+    }
+    // One that was made has a layout: an empty one in its place would pass for it.
+    std::error_code error;
+    if (const std::string place = folder_of(one);
+        one.on_disk() && !std::filesystem::exists(place + "/layout", error)) {
+      return base::fail(
+          disk::Error{disk::ErrorKind::corrupt, place,
+                      place + ": bucket " + one.name + " is missing: restore it from a backup"});
     }
     auto made = make(one);
     if (!made) return base::fail(std::move(made.error()));
@@ -174,7 +179,7 @@ disk::Result<void> Buckets::write(const List& buckets) const {
   std::vector<BucketSettings> settings;
   for (const auto& bucket : buckets)
     settings.push_back(bucket->settings());
-  return disk::replace_file(file_of(options_.folder), encode_buckets(settings));
+  return disk::replace_file(buckets_file(options_.folder), encode_buckets(settings));
 }
 
 Buckets::Done Buckets::check_memory(const BucketSettings& settings) const {

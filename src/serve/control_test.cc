@@ -51,7 +51,7 @@ class ControlTest : public testing::Test {
     disk_.start_warm();
     for (int i = 0; i < 200; ++i)
       (void)disk_.set("key" + std::to_string(i), std::string(500, 'x'));
-    backups_ = std::make_unique<BackupJob>(disk_.there(), clock_);
+    backups_ = std::make_unique<BackupJob>(disk_.there(), buckets_, clock_);
     auto opened = open_control(socket_path(), *backups_);
     ASSERT_TRUE(opened) << opened.error().message;
     control_ = std::move(*opened);
@@ -72,7 +72,7 @@ class ControlTest : public testing::Test {
     for (;;) {
       const auto line = client.read_line();
       if (!line) return "lost: " + line.error().message;
-      if (!line->starts_with("progress ")) return *line;
+      if (!line->starts_with("progress ") && !line->starts_with("bucket ")) return *line;
     }
   }
   std::string ask(std::string_view request) {
@@ -97,6 +97,7 @@ class ControlTest : public testing::Test {
   disk::TemporaryFolder folder_;
   disk::PersistenceFixture disk_;
   HeldClock clock_;
+  Buckets buckets_{std::make_shared<ServedBucket>(ServedBucketOptions{}, clock_), {}, clock_};
   std::unique_ptr<BackupJob> backups_;
   std::unique_ptr<net::FrontEnd> control_;
 };
@@ -104,10 +105,10 @@ class ControlTest : public testing::Test {
 TEST_F(ControlTest, MakesBackupsAndTellsHowFarItIs) {
   net::BlockingStream client = connect();
   ASSERT_TRUE(client.write_all(command("verify")));
-  EXPECT_EQ(*client.read_line(), "progress save 0 0");
+  EXPECT_EQ(*client.read_line(), "progress save 0 0 default");
   bool verified = false;
   std::string line = *client.read_line();
-  for (; line.starts_with("progress "); line = *client.read_line())
+  for (; !line.starts_with("done "); line = *client.read_line())
     verified = verified || line.starts_with("progress verify ");
   EXPECT_TRUE(verified);
   EXPECT_TRUE(line.starts_with("done 1 1700000000000000000 200 ")) << line;

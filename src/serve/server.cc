@@ -54,22 +54,22 @@ Server::Server(ServerOptions&& options)
   }
 }
 
-base::Result<std::unique_ptr<Server>, base::Error> Server::start(ServerOptions options) {
+base::Result<std::unique_ptr<Server>, OpenError> Server::start(ServerOptions options) {
   auto server = open(std::move(options));
   if (server) (*server)->run();
   return server;
 }
 
-base::Result<std::unique_ptr<Server>, base::Error> Server::open(ServerOptions options) {
+base::Result<std::unique_ptr<Server>, OpenError> Server::open(ServerOptions options) {
   const net::FrontEndOptions front_end = options.front_end;
   std::string control = options.control;
   std::unique_ptr<Server> server(new Server(std::move(options)));
   if (const auto opened = server->buckets_.open(); !opened)
-    return base::fail(base::Error{opened.error().message});
+    return base::fail(OpenError{opened.error().message, opened.error().kind});
   auto opened = net::FrontEnd::open(front_end, [server = server.get()](size_t loop) {
     return std::make_unique<Session>(server->engine_, *server->counters_[loop]);
   });
-  if (!opened) return base::fail(std::move(opened.error()));
+  if (!opened) return base::fail(OpenError{std::move(opened.error().message)});
   server->front_end_ = std::move(*opened);
   server->control_path_ = std::move(control);
   if (server->node_.data_port == 0) server->node_.data_port = first_port(server->addresses());
@@ -90,7 +90,7 @@ void Server::run() {
 
 // Documents are served whether or not they can be backed up meanwhile.
 void Server::open_control_socket(const std::string& path) {
-  backups_ = std::make_unique<BackupJob>(*disk(), clock_);
+  backups_ = std::make_unique<BackupJob>(*disk(), buckets_, clock_);
   auto opened = open_control(path, *backups_);
   if (opened)
     control_ = std::move(*opened);

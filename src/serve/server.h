@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,15 +32,21 @@ struct ServerOptions {
   std::vector<Setting> settings;  ///< for `stats settings`
 };
 
+/// Why a server cannot begin; where it is the disk's trouble, of which kind.
+struct OpenError {
+  std::string message;
+  std::optional<disk::ErrorKind> disk = std::nullopt;
+};
+
 /// A running server: the bucket with its disk and its sweeper, the live log and the front end, in the order
 /// in which they need each other. Its threads are its own; every call comes from another one.
 class Server {
  public:
   /// Listens, and returns when clients can connect. The error names the address that cannot be used.
-  static base::Result<std::unique_ptr<Server>, base::Error> start(ServerOptions options);
+  static base::Result<std::unique_ptr<Server>, OpenError> start(ServerOptions options);
   /// The same in steps: after open() it listens, and nobody is served before run(). Between them, for who has
   /// something to do in its buckets before: start_buckets(), once, which run() does otherwise.
-  static base::Result<std::unique_ptr<Server>, base::Error> open(ServerOptions options);
+  static base::Result<std::unique_ptr<Server>, OpenError> open(ServerOptions options);
   void start_buckets();
   void run();
   /// Ends at once what is still running.
