@@ -144,7 +144,7 @@ Result<KeysUntil> Shard::read_keys_until(uint16_t vbucket) const {
   if (!status.ok()) return base::fail(impl_->error_of(status));
   const std::unique_ptr<rocksdb::Iterator> index(both[0]);
   auto impl = std::make_unique<KeyReader::Impl>(KeyReader::Impl{
-      *impl_, std::unique_ptr<rocksdb::Iterator>(both[1]), vbucket_prefix(vbucket), true, {}, {}});
+      *impl_, {}, {}, std::unique_ptr<rocksdb::Iterator>(both[1]), vbucket_prefix(vbucket), true, {}, {}});
   KeysUntil keys;
   keys.last_seqno = last_seqno_of(*index, vbucket);
   if (!index->status().ok()) return base::fail(impl_->error_of(index->status()));
