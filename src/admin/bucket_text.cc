@@ -106,6 +106,8 @@ void write_node(JsonWriter& json, const Call& call) {
   json.key("ports").begin_object().member("direct", place_of(call).port);
   if (const uint16_t port = call.engine().node.tls_management_port; port != 0) json.member("httpsMgmt", port);
   json.end();
+  if (const std::string others = serve::alternate_addresses(call.engine().node); !others.empty())
+    json.key("alternateAddresses").raw(others);
   json.key("services").begin_array().value("kv").end();
   json.member("uptime",
               fmt::format("{}", call.engine().clock.now().unix_s() - call.engine().started.unix_s()));

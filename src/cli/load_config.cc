@@ -157,7 +157,11 @@ class Loader {
     std::set<std::string> hosts;  // one may listen on two ports
     for (const net::Address& address : *addresses)
       if (hosts.insert(address.host).second) check_reach(address);
-    check_advertised();
+    check_place("advertise", config_.advertise);
+    check_place("external", config_.external);
+    const auto external = net::Address::parse(config_.external, 0);
+    if (config_.external_http_port != 0 && (!external || external->port == 0))
+      errors_.push_back({where("external_http_port") + "this is for an --external that has a port"});
   }
 
   base::Result<ServeConfig, std::vector<base::Error>> result() && {
@@ -195,20 +199,18 @@ class Loader {
   }
 
   /// It stands in configurations as it is, which are JSON.
-  void check_advertised() {
-    if (config_.advertise.empty()) return;
-    const auto address = net::Address::parse(config_.advertise, 0);
+  void check_place(std::string_view key, const std::string& text) {
+    if (text.empty()) return;
+    const auto address = net::Address::parse(text, 0);
     if (!address) {
-      errors_.push_back({where("advertise") + address.error().message});
+      errors_.push_back({where(key) + address.error().message});
       return;
     }
     const auto fits = [](char c) {
       return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::strchr(".:-_%", c) != nullptr;
     };
-    if (address->is_unix() || !std::all_of(address->host.begin(), address->host.end(), fits)) {
-      errors_.push_back({fmt::format("{}\"{}\" is no host, and no host with a port", where("advertise"),
-                                     config_.advertise)});
-    }
+    if (address->is_unix() || !std::all_of(address->host.begin(), address->host.end(), fits))
+      errors_.push_back({fmt::format("{}\"{}\" is no host, and no host with a port", where(key), text)});
   }
 
   /// Whether other machines may be let in.

@@ -50,6 +50,13 @@ constexpr std::array kOptions = {
          "host or host:port at which Couchbase's clients reach this server, where that is not the host that they dial "
          "and the port that it listens on (port mapping, tunnels)",
          [](ServeConfig& c) -> Field { return &c.advertise; }},
+  Option{"external", OptionType::path, kWhere, 0, 0,
+         "A second place, host or host:port, for Couchbase's clients that ask for network=external, or have dialled it: "
+         "an alternate address. Without a port, the ports are those of the first",
+         [](ServeConfig& c) -> Field { return &c.external; }},
+  Option{"external_http_port", OptionType::port, kWhere, 0, 65'535,
+         "Where HTTP is reached there; 0: nowhere. Only where --external has a port",
+         [](ServeConfig& c) -> Field { return &c.external_http_port; }},
   Option{"dev", OptionType::boolean, kWhere, 0, 0,
          "For development, on loopback addresses only: there is a user Administrator with the password \"password\", "
          "and who does not log in may do everything, too",

@@ -41,6 +41,9 @@ struct ServeConfig {
   uint16_t tls_http_port = 18091;
   /// "host" or "host:port" that configurations for Couchbase's clients name; empty: what each has dialled.
   std::string advertise;
+  /// The same for clients that ask for the network "external"; empty: there is no such one.
+  std::string external;
+  uint16_t external_http_port = 0;  ///< with a port of `external`: where HTTP is reached there; 0: nowhere
   bool dev = false;  ///< a user Administrator with the password "password", and anybody else as well
   std::string unix_socket;
   uint32_t unix_mode = 0700;

@@ -46,7 +46,10 @@ void append_node_services(std::string& json, const Node& node, const net::Addres
   if (node.tls_data_port != 0) fmt::format_to(std::back_inserter(json), R"(,"kvSSL":{})", node.tls_data_port);
   if (node.tls_management_port != 0)
     fmt::format_to(std::back_inserter(json), R"(,"mgmtSSL":{})", node.tls_management_port);
-  fmt::format_to(std::back_inserter(json), R"(}},"thisNode":true,"hostname":"{}"}}])", place.host);
+  fmt::format_to(std::back_inserter(json), R"(}},"thisNode":true,"hostname":"{}")", place.host);
+  if (const std::string others = alternate_addresses(node); !others.empty())
+    json += R"(,"alternateAddresses":)" + others;
+  json += "}]";
 }
 
 }  // namespace
@@ -60,6 +63,19 @@ std::string vbucket_server_map(const ServedBucket& bucket, const net::Address& p
   for (uint32_t i = 0; i < vbuckets; ++i)
     json += i == 0 ? "[0]" : ",[0]";
   return json += "]}";
+}
+
+// Without ports a client takes those of the node itself (docs.couchbase.com, "Alternate addresses").
+std::string alternate_addresses(const Node& node) {
+  if (node.external.host.empty()) return {};
+  std::string json = fmt::format(R"({{"external":{{"hostname":"{}")", node.external.host);
+  if (node.external.port != 0) {
+    fmt::format_to(std::back_inserter(json), R"(,"ports":{{"kv":{})", node.external.port);
+    if (node.external_management_port != 0)
+      fmt::format_to(std::back_inserter(json), R"(,"mgmt":{})", node.external_management_port);
+    json += "}";
+  }
+  return json += "}}";
 }
 
 std::string_view bucket_capabilities(const ServedBucket& bucket) {

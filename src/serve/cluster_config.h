@@ -18,6 +18,10 @@ struct Node {
   /// that of the client's connection.
   net::Address advertised = {};
   uint16_t management_port = 0;  ///< of the HTTP server; 0: there is none
+  /// Where clients find it that ask for the network "external". No host: there is no such network. Port 0:
+  /// the ports are those of above.
+  net::Address external = {};
+  uint16_t external_management_port = 0;  ///< with a port of `external`; 0: it is not reached there
   /// Of this server, for who asks by other means than its connection. 0: it listens on no TCP port.
   uint16_t data_port = 0;
   // The same two for TLS; 0: there is none.
@@ -39,6 +43,8 @@ struct Node {
 /// Parts of it, each a value of JSON: where each vbucket lies, and what clients may dare to ask for.
 [[nodiscard]] std::string vbucket_server_map(const ServedBucket& bucket, const net::Address& place);
 [[nodiscard]] std::string_view bucket_capabilities(const ServedBucket& bucket);
+/// {"external":{"hostname":…,"ports":{…}}}; empty where there is none.
+[[nodiscard]] std::string alternate_addresses(const Node& node);
 /// The numbers of the configuration. What it says of nodes does not change while the server runs.
 inline constexpr int64_t kConfigEpoch = 1;
 inline constexpr int64_t kConfigRevision = 1;

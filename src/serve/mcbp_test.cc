@@ -217,6 +217,25 @@ TEST_F(McbpTest, TheConfigurationNamesTheAdvertisedPlace) {
   EXPECT_EQ(*servers.array()->front().string(), "[::1]:4711");
 }
 
+TEST_F(McbpTest, TheConfigurationNamesASecondPlace) {
+  const auto external = [&] {
+    hello({});
+    const auto config = wire::JsonValue::parse(ask({.opcode = BinaryOpcode::get_cluster_config}).value);
+    const wire::JsonValue* const others =
+        config->member("nodesExt")->array()->front().member("alternateAddresses");
+    return others == nullptr ? wire::JsonValue() : *others->member("external");
+  };
+  EXPECT_TRUE(external().is_null());
+  server_.node().external = {"outside.example", 0, {}};
+  EXPECT_EQ(*external().member("hostname")->string(), "outside.example");
+  EXPECT_EQ(external().member("ports"), nullptr);
+  server_.node().external.port = 30210;
+  EXPECT_EQ(external().member("ports")->member("kv")->number(), 30210);
+  EXPECT_EQ(external().member("ports")->member("mgmt"), nullptr);
+  server_.node().external_management_port = 30091;
+  EXPECT_EQ(external().member("ports")->member("mgmt")->number(), 30091);
+}
+
 TEST_F(McbpTest, WithoutThatItIsTheHostThatTheClientDialled) {
   hello({});
   const auto config = wire::JsonValue::parse(ask({.opcode = BinaryOpcode::get_cluster_config}).value);

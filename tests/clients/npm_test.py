@@ -6,6 +6,7 @@ import tempfile
 import unittest
 
 from lib.certificates import Authority
+from lib.forwarder import Forwarder
 from lib.server import Server
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -14,20 +15,20 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 class NpmClients(unittest.TestCase):
     def run_script(self, script, *, threads, variables=None, **options):
         with Server(threads=threads, **options) as server:
-            environment = dict(os.environ)
-            environment.update(variables or {})
-            environment["BOBBIN_TLS_ADDRESS"] = f"127.0.0.1:{server.tls}"
-            environment["BOBBIN_HTTPS"] = f"127.0.0.1:{server.https}"
-            environment["BOBBIN_ADDRESS"] = server.address
-            environment["BOBBIN_HTTP"] = f"127.0.0.1:{server.http}"
-            environment["BOBBIN_THREADS"] = str(threads)
-            done = subprocess.run(
-                ["node", "--test", os.path.join(_HERE, script)],
-                env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False,
+            self.run_node(
+                script, BOBBIN_ADDRESS=server.address, BOBBIN_HTTP=f"127.0.0.1:{server.http}",
+                BOBBIN_TLS_ADDRESS=f"127.0.0.1:{server.tls}", BOBBIN_HTTPS=f"127.0.0.1:{server.https}",
+                BOBBIN_THREADS=str(threads), **(variables or {}),
             )  # fmt: skip
-            output = done.stdout.decode(errors="replace")
-            self.assertEqual(done.returncode, 0, output)
-            self.assertRegex(output, r"(?m)^# pass [1-9]")
+
+    def run_node(self, script, **environment):
+        done = subprocess.run(
+            ["node", "--test", os.path.join(_HERE, script)],
+            env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False,
+        )  # fmt: skip
+        output = done.stdout.decode(errors="replace")
+        self.assertEqual(done.returncode, 0, output)
+        self.assertRegex(output, r"(?m)^# pass [1-9]")
 
     def test_memjs_one_thread(self):
         self.run_script("memjs_test.js", threads=1)
@@ -71,6 +72,28 @@ class NpmClients(unittest.TestCase):
 
     def test_couchbase_management(self):
         self.run_couchbase("couchbase_management_test.js", threads=2)
+
+    def run_through_forwarders(self, network, place):
+        """`place` makes options of the ports of the data and of HTTP, as they are reached from outside."""
+        data, management = Forwarder(), Forwarder()
+        self.addCleanup(data.close)
+        self.addCleanup(management.close)
+        with Server(threads=1, http=True, dev=True, **place(data.port, management.port)) as server:
+            data.target, management.target = server.tcp, ("127.0.0.1", server.http)
+            self.run_node("couchbase_tunnel_test.js", BOBBIN_ADDRESS=f"127.0.0.1:{data.port}", BOBBIN_NETWORK=network)
+        self.assertGreater(data.connections, 0)
+        return management.connections
+
+    def test_couchbase_through_a_mapped_port(self):
+        self.run_through_forwarders("", lambda data, _: {"advertise": f"127.0.0.1:{data}"})
+
+    def test_couchbase_at_an_alternate_address(self):
+        # Nobody is at the address that it has for itself (RFC 5737).
+        def place(data, management):
+            return {"advertise": "192.0.2.1:11210", "external": f"127.0.0.1:{data}", "external_http_port": management}
+
+        for network in ("?network=external", ""):
+            self.assertGreater(self.run_through_forwarders(network, place), 0)
 
     def test_couchbase_reads_what_was_seeded(self):
         with tempfile.TemporaryDirectory(prefix="bobbin-sdk-") as folder:
