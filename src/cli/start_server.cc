@@ -69,7 +69,6 @@ std::vector<serve::Setting> settings_of(const ServeConfig& config) {
       {"num_threads", std::to_string(config.threads)},
       {"cas_enabled", "yes"},
       {"tcp_backlog", std::to_string(config.limits.backlog)},
-      {"auth_enabled_sasl", "no"},
       {"item_size_max", std::to_string(config.max_item_bytes)},
       {"maxconns_fast", "no"},
       {"ssl_enabled", config.tls_cert.empty() ? "no" : "yes"},

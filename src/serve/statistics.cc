@@ -235,6 +235,8 @@ void report_sizes(const Engine& engine, const ServedBucket& bucket, const Report
 void report_settings(const Engine& engine, const ServedBucket&, const Report& stat) {
   for (const Setting& setting : engine.settings)
     stat(setting.name, setting.value);
+  // Not what the server was started with: users come and go.
+  stat("auth_enabled_sasl", engine.allow_anonymous || engine.users.empty() ? "no" : "yes");
 }
 
 void reset(const Engine& engine, const ServedBucket& bucket, const Report&) {

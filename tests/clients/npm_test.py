@@ -36,6 +36,15 @@ class NpmClients(unittest.TestCase):
     def test_memjs_two_threads(self):
         self.run_script("memjs_test.js", threads=2)
 
+    def test_memjs_with_a_login(self):
+        with tempfile.TemporaryDirectory(prefix="bobbin-memjs-") as folder:
+            seed = os.path.join(folder, "users.toml")
+            with open(seed, "w", encoding="utf-8") as file:
+                for name, roles in (("app", '["data_reader[default]", "data_writer[default]", "data_monitoring[default]"]'),
+                                    ("reader", '["data_reader[default]"]')):  # fmt: skip
+                    file.write(f'[[users]]\nid = "{name}"\npassword = "secret"\nroles = {roles}\n')
+            self.run_script("memjs_sasl_test.js", threads=1, seed=seed)
+
     def test_memcached_one_thread(self):
         self.run_script("memcached_test.js", threads=1)
 
