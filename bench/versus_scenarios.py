@@ -25,6 +25,7 @@ class Contestant:
     kind: str
     threads: int = 1
     durability: str | None = None  # as Server's
+    asks: tuple = ()  # further options of the generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +145,16 @@ SCENARIOS = (
         "requests_per_s",
         _CACHES,
         protocol="binary",
+        in_flight=16,
+    ),
+    Scenario(
+        "mcbp-lookup-50x16",
+        "MCBP, 1-KiB documents, 50 connections, 16 in flight: lookups of 3 paths over gets",
+        "requests_per_s",
+        (Contestant("bobbin-gets", "bobbin"), Contestant("bobbin-lookups", "bobbin", asks=("--paths", "3"))),
+        (Mark("requests_per_s", "bobbin-gets", at_least=0.4, of="bobbin-lookups"),),
+        protocol="mcbp",
+        value_bytes=1024,
         in_flight=16,
     ),
     Scenario(
@@ -297,13 +308,14 @@ SCENARIOS = (
 )
 
 
-def generator_command(program, scenario, kind, address, seconds, warmup):
-    protocol = "redis" if kind == "redis" else scenario.protocol
+def generator_command(program, scenario, contestant, address, seconds, warmup):
+    protocol = "redis" if contestant.kind == "redis" else scenario.protocol
     return [
         *(program, "bench", "--server", address, "--protocol", protocol),
         *("--connections", str(scenario.connections), "--in-flight", str(scenario.in_flight), "--threads", "1"),
         *("--ratio", scenario.ratio, "--keys", str(scenario.keys), "--value-size", str(scenario.value_bytes)),
         *("--multi-get", str(scenario.multi_get)),
+        *contestant.asks,
         *("--duration", f"{seconds * 1000:.0f}ms", "--warmup", f"{warmup * 1000:.0f}ms", "--json"),
     ]
 
@@ -341,7 +353,7 @@ class LoadRunner:
         ) as server:
             seconds = scenario.seconds or self._seconds
             command = generator_command(
-                self._programs.bobbin, scenario, contestant.kind, server.address, seconds, self._warmup
+                self._programs.bobbin, scenario, contestant, server.address, seconds, self._warmup
             )
             started, cpu = time.monotonic(), server.cpu_seconds()
             with on_cores(self._generator_cores if scenario.pinned else None):

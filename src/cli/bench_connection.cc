@@ -16,7 +16,8 @@ void keep(void* /*owner*/) noexcept {}
 
 BenchConnection::BenchConnection(BenchWorker& worker)
     : worker_(worker),
-      reader_(make_bench_reader(worker.plan().options.protocol, worker.plan().keys, worker.plan().sizes)),
+      reader_(make_bench_reader(worker.plan().options.protocol, worker.plan().keys, worker.plan().sizes,
+                                worker.plan().options.paths)),
       mask_(std::bit_ceil(BenchWorker::largest_window(worker.plan().options)) - 1),
       keys_each_(worker.plan().options.multi_get),
       requests_(size_t{mask_} + 1),

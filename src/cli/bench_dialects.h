@@ -59,12 +59,12 @@ bool is_text_refusal(std::string_view line) noexcept;
 std::unique_ptr<BenchWriter> make_text_writer(const BenchKeys& keys);
 std::unique_ptr<BenchWriter> make_meta_writer(const BenchKeys& keys);
 std::unique_ptr<BenchWriter> make_binary_writer(const BenchKeys& keys);
-std::unique_ptr<BenchWriter> make_mcbp_writer(const BenchKeys& keys);
+std::unique_ptr<BenchWriter> make_mcbp_writer(const BenchKeys& keys, uint32_t paths);
 std::unique_ptr<BenchWriter> make_redis_writer(const BenchKeys& keys);
 std::unique_ptr<BenchReader> make_text_reader(const BenchKeys& keys, const BenchValueSizes& sizes);
 std::unique_ptr<BenchReader> make_meta_reader(const BenchKeys& keys, const BenchValueSizes& sizes);
 /// For mcbp, too.
-std::unique_ptr<BenchReader> make_binary_reader(const BenchValueSizes& sizes);
+std::unique_ptr<BenchReader> make_binary_reader(const BenchValueSizes& sizes, uint32_t paths);
 std::unique_ptr<BenchReader> make_redis_reader(const BenchKeys& keys, const BenchValueSizes& sizes);
 
 }  // namespace bobbin::cli

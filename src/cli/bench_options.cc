@@ -123,6 +123,15 @@ Parsed check_together(const BenchOptions& options) {
     return base::fail(
         base::Error{fmt::format("--key-size: {} keys need at least {} bytes", options.keys, digits)});
   }
+  if (options.paths > 0 && (options.protocol != BenchProtocol::mcbp || options.multi_get != 1))
+    return base::fail(base::Error{"--paths: this is for --protocol mcbp, and for gets of one key"});
+  if (const uint32_t least = 2 + options.paths * kBenchPathBytes;
+      options.paths > 0 &&
+      (options.min_value_bytes != options.max_value_bytes || options.min_value_bytes < least)) {
+    return base::fail(base::Error{
+        fmt::format("--paths: a document with {} paths has one --value-size, of {} bytes at least",
+                    options.paths, least)});
+  }
   if (options.threads > options.connections) {
     return base::fail(base::Error{
         fmt::format("--threads: {} threads need at least as many --connections", options.threads)});
@@ -158,6 +167,9 @@ CommandLine bench_line() {
        "default 1"},
       {"--ratio", 0, "SETS:GETS", "How many sets come with how many gets", "Load", "default 0:1"},
       {"--multi-get", 'm', "N", "Keys of one get", "Load", "default 1"},
+      {"--paths", 0, "N",
+       "A get is a sub-document lookup of so many paths in a JSON document, 16 at most; with --protocol mcbp",
+       "Load"},
       {"--rate", 0, "N", "Send so many requests a second; one that is held up counts from when it was due",
        "Load", "default as fast as answers come"},
       {"--keys", 'k', "N", "How many different keys", "Data", "default 10000"},
@@ -199,6 +211,7 @@ base::Result<BenchOptions, base::Error> parse_bench_options(const Arguments& arg
   reader.count("--threads", 1, kMaxThreads, options.threads);
   reader.with("--ratio", [&](const std::string& text) { return parse_ratio(text, options); });
   reader.count("--multi-get", 1, kMaxMultiGet, options.multi_get);
+  reader.count("--paths", 1, kMaxBenchPaths, options.paths);
   reader.count("--rate", 1, 1'000'000'000, options.rate);
   reader.count("--keys", 1, kMaxKeys, options.keys);
   reader.count("--key-size", 1, kMaxKeyBytes, options.key_bytes);

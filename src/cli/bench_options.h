@@ -22,6 +22,7 @@ struct BenchOptions {
   uint32_t sets = 0;  ///< of sets + gets requests, so many are sets
   uint32_t gets = 1;
   uint32_t multi_get = 1;  ///< keys of one get
+  uint32_t paths = 0;      ///< a get is a lookup of so many paths in a JSON document; 0: of the whole value
   uint32_t keys = 10'000;
   uint32_t key_bytes = 16;
   std::optional<double> zipf_theta;  ///< none: every key is as likely as another

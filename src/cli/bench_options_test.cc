@@ -93,6 +93,11 @@ TEST(BenchOptions, WhatIsWrongIsNamed) {
   EXPECT_THAT(error_of({"--duration", "soon"}), HasSubstr("is not a duration"));
   EXPECT_EQ(error_of({"--keys", "10001", "--key-size", "4"}), "--key-size: 10001 keys need at least 5 bytes");
   EXPECT_THAT(error_of({"--threads", "4", "--connections", "3"}), HasSubstr("--threads: "));
+  EXPECT_THAT(error_of({"--paths", "3"}), HasSubstr("--paths: this is for --protocol mcbp"));
+  EXPECT_THAT(error_of({"--paths", "3", "-p", "mcbp", "-m", "2"}), HasSubstr("gets of one key"));
+  EXPECT_THAT(error_of({"--paths", "3", "-p", "mcbp", "-v", "97"}), HasSubstr("of 98 bytes at least"));
+  EXPECT_THAT(error_of({"--paths", "3", "-p", "mcbp", "-v", "1K-2K"}), HasSubstr("has one --value-size"));
+  EXPECT_EQ(parse({"--paths", "3", "-p", "mcbp", "-v", "98"})->paths, 3U);
   EXPECT_THAT(error_of({"--server", "host:port"}), HasSubstr("host:port"));
 }
 

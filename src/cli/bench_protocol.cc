@@ -115,7 +115,8 @@ BenchReader::Progress BenchLineReader::read(std::string_view bytes, const BenchA
   }
 }
 
-std::unique_ptr<BenchWriter> make_bench_writer(BenchProtocol protocol, const BenchKeys& keys) {
+std::unique_ptr<BenchWriter> make_bench_writer(BenchProtocol protocol, const BenchKeys& keys,
+                                               uint32_t paths) {
   switch (protocol) {
     case BenchProtocol::text:
       return make_text_writer(keys);
@@ -124,7 +125,7 @@ std::unique_ptr<BenchWriter> make_bench_writer(BenchProtocol protocol, const Ben
     case BenchProtocol::binary:
       return make_binary_writer(keys);
     case BenchProtocol::mcbp:
-      return make_mcbp_writer(keys);
+      return make_mcbp_writer(keys, paths);
     case BenchProtocol::redis:
       return make_redis_writer(keys);
   }
@@ -132,7 +133,7 @@ std::unique_ptr<BenchWriter> make_bench_writer(BenchProtocol protocol, const Ben
 }
 
 std::unique_ptr<BenchReader> make_bench_reader(BenchProtocol protocol, const BenchKeys& keys,
-                                               const BenchValueSizes& sizes) {
+                                               const BenchValueSizes& sizes, uint32_t paths) {
   switch (protocol) {
     case BenchProtocol::text:
       return make_text_reader(keys, sizes);
@@ -140,7 +141,7 @@ std::unique_ptr<BenchReader> make_bench_reader(BenchProtocol protocol, const Ben
       return make_meta_reader(keys, sizes);
     case BenchProtocol::binary:
     case BenchProtocol::mcbp:
-      return make_binary_reader(sizes);
+      return make_binary_reader(sizes, paths);
     case BenchProtocol::redis:
       return make_redis_reader(keys, sizes);
   }

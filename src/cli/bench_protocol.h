@@ -105,9 +105,19 @@ class BenchReader {
   size_t value_left_ = 0;
 };
 
-/// The keys must outlive what is made, and so must the sizes.
-std::unique_ptr<BenchWriter> make_bench_writer(BenchProtocol protocol, const BenchKeys& keys);
+/// The most paths that a sub-document request may have.
+inline constexpr uint32_t kMaxBenchPaths = 16;
+/// What each path takes of a document at least.
+inline constexpr uint32_t kBenchPathBytes = 32;
+/// A JSON document of so many bytes, at least 2 + paths * kBenchPathBytes, with `paths` numbers all over it
+/// that a lookup of so many paths finds.
+[[nodiscard]] std::string bench_document(uint32_t bytes, uint32_t paths);
+
+/// The keys must outlive what is made, and so must the sizes. With `paths`, which is for mcbp, a get is a
+/// sub-document lookup of that many paths of a bench_document, and has one key.
+std::unique_ptr<BenchWriter> make_bench_writer(BenchProtocol protocol, const BenchKeys& keys,
+                                               uint32_t paths = 0);
 std::unique_ptr<BenchReader> make_bench_reader(BenchProtocol protocol, const BenchKeys& keys,
-                                               const BenchValueSizes& sizes);
+                                               const BenchValueSizes& sizes, uint32_t paths = 0);
 
 }  // namespace bobbin::cli

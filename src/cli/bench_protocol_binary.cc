@@ -1,5 +1,8 @@
 // The binary protocol as a load generator speaks it: get, getq with noop behind them for several keys, and
-// set. And MCBP, Couchbase's, which is the same behind a greeting, with a collection in front of each key.
+// set. And MCBP, Couchbase's, which is the same behind a greeting, with a collection in front of each key,
+// and has lookups of paths in documents.
+
+#include <algorithm>
 
 #include "cli/bench_dialects.h"
 #include "wire/binary_header.h"
@@ -38,13 +41,38 @@ std::string mcbp_greeting() {
          frame(BinaryOpcode::select_bucket, "default", {});
 }
 
+constexpr uint32_t kFirstPathNumber = 10'000;
+
+std::string path_name(uint32_t path) {
+  return "path" + std::to_string(path);
+}
+
+/// Of a lookup: for each path its operation, no flags, and the path (kv_engine docs/SubDocument.md).
+std::string lookup_specs(uint32_t paths) {
+  std::string specs;
+  for (uint32_t path = 0; path < paths; ++path) {
+    const std::string name = path_name(path);
+    specs += {static_cast<char>(BinaryOpcode::subdoc_get), '\0', '\0', static_cast<char>(name.size())};
+    specs += name;
+  }
+  return specs;
+}
+
+/// Of its reply: for each path a status, the length of what was found, and that.
+uint32_t lookup_reply_bytes(uint32_t paths) {
+  return paths * (2 + 4 + static_cast<uint32_t>(std::to_string(kFirstPathNumber).size()));
+}
+
 class BinaryWriter final : public BenchWriter {
  public:
-  BinaryWriter(const BenchKeys& keys, bool is_mcbp)
-      : keys_(keys), is_mcbp_(is_mcbp), greeting_(is_mcbp ? mcbp_greeting() : std::string()) {}
+  BinaryWriter(const BenchKeys& keys, bool is_mcbp, uint32_t paths)
+      : keys_(keys),
+        is_mcbp_(is_mcbp),
+        greeting_(is_mcbp ? mcbp_greeting() : std::string()),
+        specs_(lookup_specs(paths)) {}
 
   [[nodiscard]] size_t max_get_bytes(size_t keys) const noexcept override {
-    return keys * (kBinaryHeaderBytes + key_bytes()) + kBinaryHeaderBytes;
+    return keys * (kBinaryHeaderBytes + key_bytes()) + kBinaryHeaderBytes + specs_.size();
   }
   [[nodiscard]] size_t max_set_head_bytes() const noexcept override {
     return kBinaryHeaderBytes + kStoreExtrasBytes + key_bytes();
@@ -55,6 +83,12 @@ class BinaryWriter final : public BenchWriter {
     header.opcode = number_of(keys.size() == 1 ? BinaryOpcode::get : BinaryOpcode::getq);
     header.key_bytes = static_cast<uint16_t>(key_bytes());
     header.body_bytes = header.key_bytes;
+    if (!specs_.empty()) {
+      header.opcode = number_of(BinaryOpcode::subdoc_multi_lookup);
+      header.body_bytes += static_cast<uint32_t>(specs_.size());
+      out = write_key(wire::encode_header(out, header), keys.front());
+      return std::copy(specs_.begin(), specs_.end(), out);
+    }
     for (const uint32_t key : keys) {
       out = write_key(wire::encode_header(out, header), key);
       ++header.opaque;
@@ -88,11 +122,15 @@ class BinaryWriter final : public BenchWriter {
   const BenchKeys& keys_;
   const bool is_mcbp_;
   const std::string greeting_;
+  const std::string specs_;  // empty: gets are of whole documents
 };
 
 class BinaryReader final : public BenchReader {
  public:
-  explicit BinaryReader(const BenchValueSizes& sizes) : sizes_(sizes) {}
+  BinaryReader(const BenchValueSizes& sizes, uint32_t paths)
+      : sizes_(sizes),
+        get_(paths > 0 ? BinaryOpcode::subdoc_multi_lookup : BinaryOpcode::get),
+        lookup_bytes_(lookup_reply_bytes(paths)) {}
 
   Progress read(std::string_view bytes, const BenchAsked& asked, BenchReplies& replies) override {
     const size_t size = bytes.size();
@@ -131,8 +169,7 @@ class BinaryReader final : public BenchReader {
       replies.misses += asked.keys.size() - answered_;
       return true;
     }
-    const BinaryOpcode expected =
-        asked.is_set ? BinaryOpcode::set : (several ? BinaryOpcode::getq : BinaryOpcode::get);
+    const BinaryOpcode expected = asked.is_set ? BinaryOpcode::set : (several ? BinaryOpcode::getq : get_);
     // Replies come in the order of the requests.
     if (header.opcode != number_of(expected) || header.opaque < next_position_ ||
         header.opaque >= asked.keys.size()) {
@@ -147,13 +184,17 @@ class BinaryReader final : public BenchReader {
     } else if (!asked.is_set) {
       ++replies.hits;
       const uint32_t value_bytes = header.body_bytes - head_bytes;
-      if (value_bytes != sizes_.of(asked.keys[header.opaque])) replies.fail(BenchError::wrong_size);
+      const uint32_t wanted =
+          get_ == BinaryOpcode::get ? sizes_.of(asked.keys[header.opaque]) : lookup_bytes_;
+      if (value_bytes != wanted) replies.fail(BenchError::wrong_size);
     }
     ++answered_;
     return true;
   }
 
   const BenchValueSizes& sizes_;
+  const BinaryOpcode get_;
+  const uint32_t lookup_bytes_;
   // Of the reply being read:
   bool in_body_ = false;
   bool last_ = false;  ///< the frame whose body is being taken ends the reply
@@ -163,16 +204,30 @@ class BinaryReader final : public BenchReader {
 
 }  // namespace
 
+std::string bench_document(uint32_t bytes, uint32_t paths) {
+  const uint32_t each = (bytes - 2) / paths;
+  std::string text = "{";
+  for (uint32_t path = 0; path < paths; ++path) {
+    // What does not divide evenly is in the last filling.
+    const size_t end = path + 1 == paths ? bytes - 1 : 1 + size_t{each} * (path + 1);
+    text += "\"" + path_name(path) + "\":" + std::to_string(kFirstPathNumber + path) + ",\"f" +
+            std::to_string(path) + "\":\"";
+    text.append(end - text.size() - (path + 1 == paths ? 1 : 2), 'x');
+    text += path + 1 == paths ? "\"" : "\",";
+  }
+  return text + "}";
+}
+
 std::unique_ptr<BenchWriter> make_binary_writer(const BenchKeys& keys) {
-  return std::make_unique<BinaryWriter>(keys, false);
+  return std::make_unique<BinaryWriter>(keys, false, 0);
 }
 
-std::unique_ptr<BenchWriter> make_mcbp_writer(const BenchKeys& keys) {
-  return std::make_unique<BinaryWriter>(keys, true);
+std::unique_ptr<BenchWriter> make_mcbp_writer(const BenchKeys& keys, uint32_t paths) {
+  return std::make_unique<BinaryWriter>(keys, true, paths);
 }
 
-std::unique_ptr<BenchReader> make_binary_reader(const BenchValueSizes& sizes) {
-  return std::make_unique<BinaryReader>(sizes);
+std::unique_ptr<BenchReader> make_binary_reader(const BenchValueSizes& sizes, uint32_t paths) {
+  return std::make_unique<BinaryReader>(sizes, paths);
 }
 
 }  // namespace bobbin::cli

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "wire/json_value.h"
+
 namespace bobbin::cli {
 namespace {
 
@@ -247,6 +249,45 @@ TEST(BenchMcbp, ARequestNamesTheDefaultCollection) {
                 bytes({0}) + "key-0012abc");
   EXPECT_TRUE(make_bench_writer(BenchProtocol::mcbp, kKeys)->greeting().starts_with("\x80\x1f"));
   EXPECT_EQ(make_bench_writer(BenchProtocol::binary, kKeys)->greeting(), "");
+}
+
+TEST(BenchMcbp, ALookupNamesItsPaths) {
+  const auto writer = make_bench_writer(BenchProtocol::mcbp, kKeys, 2);
+  const std::array<uint32_t, 1> keys = {7};
+  std::string out(writer->max_get_bytes(1), '?');
+  out.resize(static_cast<size_t>(writer->write_get(out.data(), keys) - out.data()));
+  EXPECT_EQ(out, bytes({0x80, 0xd0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 27, 0, 0, 0, 0}) + std::string(8, '\0') +
+                     bytes({0}) + "key-0007" + bytes({0xc5, 0, 0, 5}) + "path0" + bytes({0xc5, 0, 0, 5}) +
+                     "path1");
+}
+
+TEST(BenchMcbp, WhatALookupFindsIsCounted) {
+  const auto reader = make_bench_reader(BenchProtocol::mcbp, kKeys, kSizes, 2);
+  const std::string found = bytes({0, 0, 0, 0, 0, 5}) + "10000" + bytes({0, 0, 0, 0, 0, 5}) + "10001";
+  const std::array<uint32_t, 1> keys = {7};
+  BenchReplies replies;
+  for (const std::string& reply : {frame(0xd0, 0, 0, "", found), frame(0xd0, 0, 0, "", found + "1"),
+                                   frame(0xd0, 1, 0, "", ""), frame(0xd0, 0xcc, 0, "", found)})
+    EXPECT_EQ(reader->read(reply, {.is_set = false, .keys = keys}, replies).state, State::done);
+  EXPECT_EQ(replies.hits, 2U);
+  EXPECT_EQ(replies.misses, 1U);
+  EXPECT_EQ(replies.errors[static_cast<size_t>(BenchError::wrong_size)], 1U);
+  EXPECT_EQ(replies.errors[static_cast<size_t>(BenchError::refused)], 1U);
+  EXPECT_EQ(reader->read(frame(0, 0, 0, "", found), {.is_set = false, .keys = keys}, replies).state,
+            State::broken);
+}
+
+TEST(BenchMcbp, ADocumentHasItsPathsAndItsSize) {
+  for (const uint32_t paths : {1U, 3U, kMaxBenchPaths}) {
+    for (const uint32_t size : {2 + paths * kBenchPathBytes, 1024U, 1025U, 1026U}) {
+      const std::string text = bench_document(size, paths);
+      EXPECT_EQ(text.size(), size);
+      const auto document = wire::JsonValue::parse(text);
+      ASSERT_TRUE(document) << text;
+      for (uint32_t path = 0; path < paths; ++path)
+        EXPECT_EQ(document->member("path" + std::to_string(path))->number(), 10'000U + path);
+    }
+  }
 }
 
 TEST(BenchMcbp, RepliesMayHaveFramingExtras) {

@@ -80,12 +80,13 @@ std::string bench_heading(const BenchOptions& options) {
     return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
   };
   return fmt::format(
-      "{} to {}: {}, {} in flight on each, {}; sets to gets {}:{}, {} a get\n"
+      "{} to {}: {}, {} in flight on each, {}; sets to gets {}:{}, {} a get{}\n"
       "{} of {}, {}; values of {} bytes; seed {}\n",
       bench_protocol_name(options.protocol), options.server.text(), plural(options.connections, "connection"),
       plural(options.in_flight, "request"), plural(options.threads, "thread"), options.sets, options.gets,
-      plural(options.multi_get, "key"), plural(options.keys, "key"), plural(options.key_bytes, "byte"),
-      distribution_name(options), value_size_name(options), options.seed);
+      plural(options.multi_get, "key"), options.paths > 0 ? ", " + plural(options.paths, "path") : "",
+      plural(options.keys, "key"), plural(options.key_bytes, "byte"), distribution_name(options),
+      value_size_name(options), options.seed);
 }
 
 std::string bench_for_people(const BenchOptions& options, const BenchOutcome& outcome) {
@@ -117,9 +118,10 @@ std::string bench_as_json(const BenchOptions& options, const BenchOutcome& outco
       fmt::format(R"({{"protocol":"{}","connections":{},"in_flight":{},"threads":{},"value_bytes":{},)",
                   bench_protocol_name(options.protocol), options.connections, options.in_flight,
                   options.threads, (uint64_t{options.min_value_bytes} + options.max_value_bytes) / 2);
-  text += fmt::format(R"("min_value_bytes":{},"max_value_bytes":{},"keys":{},"key_bytes":{},"multi_get":{},)",
-                      options.min_value_bytes, options.max_value_bytes, options.keys, options.key_bytes,
-                      options.multi_get);
+  text += fmt::format(
+      R"("min_value_bytes":{},"max_value_bytes":{},"keys":{},"key_bytes":{},"multi_get":{},"paths":{},)",
+      options.min_value_bytes, options.max_value_bytes, options.keys, options.key_bytes, options.multi_get,
+      options.paths);
   text += fmt::format(R"("distribution":"{}","seed":{},"fill_seconds":{:.3f},"seconds":{:.3f},)",
                       distribution_name(options), options.seed, outcome.fill_seconds, seconds);
   text += fmt::format(R"("requests":{},"gets":{},"sets":{},"requests_per_s":{:.1f},"keys_per_s":{:.1f},)",

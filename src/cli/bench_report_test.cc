@@ -35,6 +35,7 @@ TEST(BenchReport, JsonHasEveryField) {
       bench_as_json(options(), outcome()),
       "{\"protocol\":\"text\",\"connections\":50,\"in_flight\":1,\"threads\":1,\"value_bytes\":100,"
       "\"min_value_bytes\":100,\"max_value_bytes\":100,\"keys\":10000,\"key_bytes\":16,\"multi_get\":2,"
+      "\"paths\":0,"
       "\"distribution\":\"uniform\",\"seed\":9,\"fill_seconds\":0.000,\"seconds\":2.000,"
       "\"requests\":4,\"gets\":3,\"sets\":1,\"requests_per_s\":2.0,\"keys_per_s\":3.5,"
       "\"bytes_in\":1000,\"bytes_in_per_s\":500.0,\"hits\":4,\"misses\":2,\"errors\":0,"

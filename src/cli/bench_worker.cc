@@ -54,8 +54,9 @@ BenchPlan::BenchPlan(const BenchOptions& wanted)
       sizes(wanted.min_value_bytes, wanted.max_value_bytes),
       zipf(wanted.zipf_theta ? std::optional<BenchZipf>(std::in_place, wanted.keys, *wanted.zipf_theta)
                              : std::nullopt),
-      writer(make_bench_writer(wanted.protocol, keys)),
-      value(make_value(wanted.max_value_bytes, wanted.seed)) {}
+      writer(make_bench_writer(wanted.protocol, keys, wanted.paths)),
+      value(wanted.paths > 0 ? bench_document(wanted.max_value_bytes, wanted.paths)
+                             : make_value(wanted.max_value_bytes, wanted.seed)) {}
 
 void BenchResult::merge(const BenchResult& other) {
   replies.merge(other.replies);
