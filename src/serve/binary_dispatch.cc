@@ -102,6 +102,18 @@ void refuse(Session& session, const BinaryRequest& request, BinaryStatus status)
   reply_binary_error(session, request.header, status);
 }
 
+/// A client's answer to what the server has sent of its own accord. Nobody waits for one; it is told by its
+/// first byte, and comes only from who has agreed on such requests.
+bool take_answer(Session& session) {
+  const std::string_view bytes = session.following();
+  if (!session.has(Feature::duplex) || bytes.empty() ||
+      static_cast<uint8_t>(bytes.front()) != wire::kClientReplyMagic)
+    return false;
+  if (bytes.size() >= wire::kBinaryHeaderBytes)
+    session.swallow(wire::kBinaryHeaderBytes + uint64_t{wire::decode_header(bytes.data()).body_bytes});
+  return true;
+}
+
 }  // namespace
 
 void for_each_binary_command(const std::function<void(const BinaryCommand&)>& visit) {
@@ -111,6 +123,7 @@ void for_each_binary_command(const std::function<void(const BinaryCommand&)>& vi
 }
 
 void run_binary_command(Session& session) {
+  if (take_answer(session)) return;
   BinaryRequest request;
   const bool said_hello = session.client() != nullptr;
   const wire::FrameState state =

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "serve/session.h"
+#include "wire/binary_header.h"
+#include "wire/datatype.h"
 
 namespace bobbin::serve {
 namespace {
@@ -20,19 +22,6 @@ constexpr std::string_view kDiskCapabilities =
     R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp",)"
     R"("nodesExt","xattr","preserve_expiry","subdoc.AccessDeleted","subdoc.ReplaceBodyWithXattr",)"
     R"("subdoc.DocumentMacroSupport","subdoc.ReviveDocument","rangeScan"])";
-
-net::Address place_of(const Session& session) {
-  net::Address place = session.engine().node.advertised;
-  if (place.port != 0) return place;
-  // What stands there for every client is where nothing is encrypted.
-  if (session.connection().tls() != nullptr) {
-    place.port = session.engine().node.data_port;
-    return place;
-  }
-  const auto local = net::Address::parse(session.connection().status().local, 0);
-  if (local) place.port = local->port;
-  return place;
-}
 
 net::Address with_host(net::Address place) {
   if (place.host.empty()) place.host = "$HOST";
@@ -53,6 +42,39 @@ void append_node_services(std::string& json, const Node& node, const net::Addres
 }
 
 }  // namespace
+
+net::Address place_of(const Session& session) {
+  net::Address place = session.engine().node.advertised;
+  if (place.port != 0) return place;
+  // What stands there for every client is where nothing is encrypted.
+  if (session.connection().tls() != nullptr) {
+    place.port = session.engine().node.data_port;
+    return place;
+  }
+  const auto local = net::Address::parse(session.connection().status().local, 0);
+  if (local) place.port = local->port;
+  return place;
+}
+
+std::string config_notification(const Node& node, const ServedBucket& bucket, const net::Address& place,
+                                bool brief) {
+  constexpr uint8_t kClustermapChanged = 0x01;  // among the opcodes of servers
+  constexpr uint8_t kNumbersBytes = 16;
+  const int64_t revision = bucket_config_revision(bucket.collections().manifest()->uid());
+  const std::string config = brief ? std::string() : bucket_config(node, bucket, place);
+  wire::BinaryHeader header;
+  header.magic = wire::kServerRequestMagic;
+  header.opcode = kClustermapChanged;
+  header.extras_bytes = kNumbersBytes;
+  header.key_bytes = static_cast<uint16_t>(bucket.name().size());
+  header.datatype = brief ? 0 : wire::kDatatypeJson;
+  header.body_bytes = static_cast<uint32_t>(kNumbersBytes + bucket.name().size() + config.size());
+  std::string frame(wire::kBinaryHeaderBytes + kNumbersBytes, '\0');
+  char* out = wire::encode_header(frame.data(), header);
+  out = wire::store_big_endian(out, static_cast<uint64_t>(kConfigEpoch));
+  wire::store_big_endian(out, static_cast<uint64_t>(revision));
+  return frame.append(bucket.name()).append(config);
+}
 
 std::string vbucket_server_map(const ServedBucket& bucket, const net::Address& place) {
   std::string json = fmt::format(

@@ -37,6 +37,13 @@ struct Node {
 /// What clients are told that have no bucket: the nodes alone.
 [[nodiscard]] std::string global_config(const Session& session);
 
+/// A request of the server's (CLUSTERMAP_CHANGE_NOTIFICATION): the numbers of the bucket's configuration, and
+/// unless it is to be brief, that itself. Any thread; `place` is what place_of() said.
+[[nodiscard]] std::string config_notification(const Node& node, const ServedBucket& bucket,
+                                              const net::Address& place, bool brief);
+/// Where the session's client finds the data.
+[[nodiscard]] net::Address place_of(const Session& session);
+
 /// The same for who is no session; `place` is where the bucket's data is reached. No host stands for "$HOST".
 [[nodiscard]] std::string bucket_config(const Node& node, const ServedBucket& bucket, net::Address place);
 [[nodiscard]] std::string global_config(const Node& node, net::Address place);

@@ -22,6 +22,7 @@ Collections::Changed Collections::change(const Change& make) {
   }
   const auto after = std::make_shared<const Manifest>(std::move(*changed));
   bucket_.set_manifest(after, clock_.now());
+  if (changed_) changed_();
   return after->uid();
 }
 

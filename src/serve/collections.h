@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -27,8 +28,10 @@ class Collections {
   using Changed = base::Result<uint64_t, store::ManifestError>;
 
   /// `disk` is null in front of a cache.
-  Collections(store::Bucket& bucket, disk::Persistence* disk, const base::Clock& clock)
-      : bucket_(bucket), disk_(disk), clock_(clock) {}
+  /// `changed` is called after each change, by the thread that makes it.
+  Collections(store::Bucket& bucket, disk::Persistence* disk, const base::Clock& clock,
+              std::function<void()> changed = {})
+      : bucket_(bucket), disk_(disk), clock_(clock), changed_(std::move(changed)) {}
   Collections(const Collections&) = delete;
   Collections& operator=(const Collections&) = delete;
 
@@ -61,6 +64,7 @@ class Collections {
   store::Bucket& bucket_;
   disk::Persistence* const disk_;
   const base::Clock& clock_;
+  const std::function<void()> changed_;
   base::Mutex mutex_;
   bool closed_ GUARDED_BY(mutex_) = false;
 };

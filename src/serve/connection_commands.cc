@@ -21,15 +21,14 @@ using wire::ExtrasLengths;
 using wire::Feature;
 using wire::Presence;
 
-constexpr wire::FeatureSet kOffered(Feature::tcp_nodelay, Feature::tcp_delay, Feature::mutation_seqno,
-                                    Feature::xattr, Feature::xerror, Feature::select_bucket, Feature::json,
-                                    Feature::duplex, Feature::unordered_execution, Feature::tracing,
-                                    Feature::alt_request, Feature::sync_replication, Feature::collections,
-                                    Feature::preserve_ttl, Feature::snappy, Feature::snappy_everywhere,
-                                    Feature::vattr, Feature::subdoc_create_as_deleted,
-                                    Feature::subdoc_document_macro, Feature::subdoc_replace_body_with_xattr,
-                                    Feature::get_cluster_config_with_known_version,
-                                    Feature::dedupe_not_my_vbucket_clustermap);
+constexpr wire::FeatureSet kOffered(
+    Feature::tcp_nodelay, Feature::tcp_delay, Feature::mutation_seqno, Feature::xattr, Feature::xerror,
+    Feature::select_bucket, Feature::json, Feature::duplex, Feature::unordered_execution, Feature::tracing,
+    Feature::alt_request, Feature::sync_replication, Feature::collections, Feature::preserve_ttl,
+    Feature::snappy, Feature::snappy_everywhere, Feature::vattr, Feature::subdoc_create_as_deleted,
+    Feature::subdoc_document_macro, Feature::subdoc_replace_body_with_xattr,
+    Feature::get_cluster_config_with_known_version, Feature::clustermap_change_notification,
+    Feature::clustermap_change_notification_brief, Feature::dedupe_not_my_vbucket_clustermap);
 
 void answer_json(Session& session, const BinaryRequest& request, std::string_view json) {
   const uint8_t datatype = session.has(Feature::json) ? wire::kDatatypeJson : 0;

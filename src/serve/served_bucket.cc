@@ -25,7 +25,7 @@ ServedBucket::ServedBucket(ServedBucketOptions options, const base::Clock& clock
       always_durable_(options.durable_replies && !options.settings.persists_replies()),
       observer_(options.observer),
       uploads_(bucket_.quota_bytes() / 2),
-      collections_(bucket_, disk_.get(), clock),
+      collections_(bucket_, disk_.get(), clock, [this] { config_watchers_.changed(); }),
       sweeper_(std::make_unique<store::Sweeper>(bucket_, clock)) {
   bucket_.set_eviction_observer(options.observer);
   BucketSettings settings = std::move(options.settings);

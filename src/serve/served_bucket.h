@@ -11,6 +11,7 @@
 #include "serve/bucket_guests.h"
 #include "serve/bucket_settings.h"
 #include "serve/collections.h"
+#include "serve/config_watchers.h"
 #include "serve/upload.h"
 #include "serve/vbucket_states.h"
 #include "store/bucket.h"
@@ -67,6 +68,8 @@ class ServedBucket {
   /// Called once, by the thread that lets go of it last, when nothing of it is left.
   void when_destroyed(std::function<void()> tell) { tell_destroyed_ = std::move(tell); }
   [[nodiscard]] Collections& collections() const noexcept { return collections_; }
+  /// Those that are told of each change of its configuration.
+  [[nodiscard]] ConfigWatchers& config_watchers() const noexcept { return config_watchers_; }
   [[nodiscard]] UploadBudget& uploads() const noexcept { return uploads_; }
   [[nodiscard]] VBucketStates& vbuckets() const noexcept { return vbuckets_; }
 
@@ -86,6 +89,7 @@ class ServedBucket {
   BucketSettings settings_ GUARDED_BY(mutex_);
   mutable UploadBudget uploads_;
   mutable VBucketStates vbuckets_;
+  mutable ConfigWatchers config_watchers_;
   mutable Collections collections_;
   std::unique_ptr<store::Sweeper> sweeper_;
 };

@@ -161,6 +161,7 @@ void Session::select(Buckets::Entered entered) {
   selected_ = true;
   if (entered.bucket == served_) {
     if (entered.guest != 0) served_->guests()->leave(entered.guest);  // it has entered twice
+    watch_config();
     return;
   }
   leave_bucket();
@@ -169,11 +170,31 @@ void Session::select(Buckets::Entered entered) {
   access_generation_ = 0;
   manifest_.reset();
   wait_for_disk_of_bucket();
+  watch_config();
+}
+
+void Session::watch_config() {
+  unwatch_config();
+  const bool full = has(wire::Feature::clustermap_change_notification);
+  if (!selected_ || !(full || has(wire::Feature::clustermap_change_notification_brief)) || !may_select_here())
+    return;
+  const net::Address place = place_of(*this);
+  config_watch_ =
+      served_->config_watchers().add({connection_->spool(), (full ? "full " : "brief ") + place.text(),
+                                      [&node = engine_.node, bucket = served_.get(), place, full] {
+                                        return config_notification(node, *bucket, place, !full);
+                                      }});
+}
+
+void Session::unwatch_config() {
+  if (const uint64_t watch = std::exchange(config_watch_, 0); watch != 0)
+    served_->config_watchers().remove(watch);
 }
 
 // Whoever removes the bucket waits for this: nothing of it may be held afterwards, so that it does not end
 // here.
 void Session::leave_bucket() {
+  unwatch_config();
   upload_.reset();
   suspended_.reset();
   disk_.reset();
@@ -242,6 +263,7 @@ void Session::greet(wire::FeatureSet features) {
   client_->features = features;
   client_->received_ns = 0;
   if (features.has(wire::Feature::select_bucket)) selected_ = false;
+  watch_config();
 }
 
 void Session::swallow(uint64_t n) {

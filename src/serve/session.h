@@ -205,6 +205,9 @@ class Session final : public net::Receiver {
   void work_out_access();
   void read_manifest();
   void leave_bucket();
+  /// Has the client told of each change of its bucket's configuration, where that was agreed on.
+  void watch_config();
+  void unwatch_config();
   void wait_for_disk_of_bucket();
   [[nodiscard]] bool is_awaiting_feed() const noexcept {
     return awaited_ != nullptr && !awaited_->has_come.load(std::memory_order_acquire);
@@ -246,6 +249,7 @@ class Session final : public net::Receiver {
   uint64_t began_ns_ = 0;  // when the requests that are being handled arrived; 0: there are none
   std::string_view following_;
   std::optional<wire::Dialect> dialect_;
+  uint64_t config_watch_ = 0;  // its number among its bucket's ConfigWatchers; 0: none
   bool selected_ = true;
   uint64_t guest_ = 0;  // of served_, where it may be removed (Buckets::Entered)
   bool quitting_ = false;

@@ -17,6 +17,10 @@ namespace bobbin::wire {
 
 inline constexpr size_t kBinaryHeaderBytes = 24;
 inline constexpr uint8_t kBinaryReplyMagic = 0x81;
+/// Of what a server sends of its own accord, to who has agreed on that, and of the answers to it (kv_engine
+/// docs/Duplex.md).
+inline constexpr uint8_t kServerRequestMagic = 0x82;
+inline constexpr uint8_t kClientReplyMagic = 0x83;
 /// Of frames with framing extras, whose length takes the place of the key length's first byte (kv_engine
 /// docs/BinaryProtocol.md, "flexible framing extras").
 inline constexpr uint8_t kFlexibleRequestMagic = 0x08;

@@ -63,6 +63,7 @@ def _receive(connection, size):
 
 
 HELLO, SET, GET, SELECT = 0x1F, 0x01, 0x00, 0x89
+SELECT_BUCKET, DUPLEX, CONFIG_CHANGES, BRIEF_CONFIG_CHANGES = 0x08, 0x0C, 0x0D, 0x1F  # features of HELLO
 SASL_AUTH = 0x21
 
 
@@ -133,6 +134,51 @@ class HttpTest(unittest.TestCase):
                     mcbp(guest, GET, b"k")
             self.assertEqual(mcbp(other, GET, b"k")[0], 1, "who works on another bucket stays")
             self.assertEqual(client.ask("GET", "/pools/default/buckets/b")[0], 404)
+
+    def watcher(self, server, *features):
+        """A connection that has agreed on these features, and works on the bucket default."""
+        connection = socket.create_connection(server.tcp, timeout=20)
+        self.addCleanup(connection.close)
+        asked = b"".join(struct.pack(">H", feature) for feature in (SELECT_BUCKET, *features))
+        self.assertEqual(mcbp(connection, HELLO, b"test", asked), (0, asked))
+        self.assertEqual(mcbp(connection, SELECT, b"default")[0], 0)
+        return connection
+
+    def notification(self, connection):
+        """(epoch, revision, bucket, configuration) of what the server sends of its own accord."""
+        head = _receive(connection, 24)
+        magic, opcode, key_length, extras_length, _, _, length = struct.unpack(">BBHBBHI", head[:12])
+        self.assertEqual((magic, opcode, extras_length), (0x82, 0x01, 16))
+        body = _receive(connection, length)
+        key, value = body[16 : 16 + key_length], body[16 + key_length :]
+        return *struct.unpack(">QQ", body[:16]), key, value
+
+    def test_who_has_agreed_on_it_is_told_of_another_configuration(self):
+        with self.server() as server:
+            client = self.client(server)
+            full = self.watcher(server, DUPLEX, CONFIG_CHANGES)
+            brief = self.watcher(server, DUPLEX, BRIEF_CONFIG_CHANGES)
+            other = self.watcher(server)
+            port = server.tcp[1]
+            for number in (1, 2):
+                path = "/pools/default/buckets/default/scopes"
+                self.assertEqual(client.ask("POST", path, name=f"s{number}")[0], 200)
+                epoch, revision, bucket, text = self.notification(full)
+                self.assertEqual((epoch, revision, bucket), (1, 1 + number, b"default"))
+                config = json.loads(text)
+                self.assertEqual((config["rev"], config["revEpoch"]), (revision, epoch))
+                self.assertEqual(config["collectionsManifestUid"], str(number))
+                self.assertEqual(config["nodesExt"][0]["services"]["kv"], port)
+                self.assertEqual(self.notification(brief), (1, 1 + number, b"default", b""))
+            # It may be answered, whole or in pieces, and nobody waits for that.
+            answer = struct.pack(">BBHBBHIIQ", 0x83, 0x01, 0, 0, 0, 0, 5, 0, 0) + b"fine."
+            for piece in (answer, answer[:1], answer[1:7], answer[7:25], answer[25:]):
+                full.sendall(piece)
+            for connection in (full, brief, other):
+                self.assertEqual(mcbp(connection, GET, b"nothing")[0], 1)
+            # Others have no business with such frames.
+            other.sendall(answer)
+            self.assertEqual(other.recv(1), b"")
 
     def test_it_is_ready_until_it_drains(self):
         with self.server() as server:
