@@ -14,4 +14,8 @@ bool inflate(std::string_view compressed, char* out) {
   return snappy::RawUncompress(compressed.data(), compressed.size(), out);
 }
 
+void deflate(std::string_view bytes, std::string& out) {
+  snappy::Compress(bytes.data(), bytes.size(), &out);
+}
+
 }  // namespace bobbin::wire

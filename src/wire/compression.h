@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 
 /// Snappy, in which clients send values whose datatype has bit 0x02 (google/snappy format_description.txt).
@@ -15,5 +16,8 @@ namespace bobbin::wire {
 
 /// Writes inflated_bytes() to `out`. False where it is damaged; what is in `out` then means nothing.
 [[nodiscard]] bool inflate(std::string_view compressed, char* out);
+
+/// Compresses `bytes` into `out`, whose contents are replaced.
+void deflate(std::string_view bytes, std::string& out);
 
 }  // namespace bobbin::wire
