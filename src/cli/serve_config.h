@@ -72,6 +72,7 @@ struct ServeConfig {
   size_t threads = 0;  ///< 0: one per core
   size_t feed_threads = 2;
   feed::ScanLimits scans;
+  size_t max_backfills = 4;
   net::Limits limits;
 
   base::LogLevel log_level = base::LogLevel::info;

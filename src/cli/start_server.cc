@@ -252,6 +252,7 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   options.front_end.threads = config.threads;
   options.feed_threads = config.feed_threads;
   options.scans = config.scans;
+  options.bucket.max_backfills = config.max_backfills;
   options.front_end.unix_mode = config.unix_mode;
   options.front_end.limits = config.limits;
   options.bucket.cache.quota_bytes = config.memory_bytes;
@@ -261,6 +262,7 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   options.bucket.cache.hash_seed = (uint64_t{random()} << 32) | random();
   options.settings = settings_of(config);
   options.buckets = buckets_of(config, options.bucket.cache, files);
+  options.buckets.max_backfills = config.max_backfills;
   if (config.persistent) {
     auto disk = open_disk(config, plan_of_default(config), options.bucket.cache, files);
     if (!disk) return base::fail(StartError{disk.error().message, exit_code_of(disk.error().kind)});

@@ -29,7 +29,7 @@ struct ProducerSetup {
   store::Bucket& bucket;
   disk::Persistence& disk;
   BucketStreams& streams;
-  std::shared_ptr<void> keeper;
+  std::shared_ptr<const void> keeper;
   net::Spool spool;
   /// Rises when what users may do has changed. Any thread.
   std::function<uint64_t()> access_generation;

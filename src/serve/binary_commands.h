@@ -75,6 +75,10 @@ std::span<const BinaryCommand> with_meta_commands();   ///< with_meta_commands.c
 std::span<const BinaryCommand> document_commands();    ///< document_commands.cc: what tools ask
 std::span<const BinaryCommand> node_commands();        ///< node_commands.cc: what operators tell
 std::span<const BinaryCommand> range_scan_commands();  ///< range_scan_commands.cc
+std::span<const BinaryCommand> dcp_commands();         ///< dcp_commands.cc: change streams
+
+/// Takes what a consumer of change streams answers, if session.following() begins with that.
+[[nodiscard]] bool take_consumer_reply(Session& session);
 
 void handle_binary_store(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request);
 

@@ -17,9 +17,9 @@ using wire::Feature;
 
 using Rows = std::array<const BinaryCommand*, 256>;
 
-constexpr auto kTables = {classic_commands,  connection_commands, login_commands,     collection_commands,
-                          metadata_commands, subdoc_commands,     lock_commands,      with_meta_commands,
-                          document_commands, node_commands,       range_scan_commands};
+constexpr auto kTables = {classic_commands,  connection_commands, login_commands,      collection_commands,
+                          metadata_commands, subdoc_commands,     lock_commands,       with_meta_commands,
+                          document_commands, node_commands,       range_scan_commands, dcp_commands};
 
 Rows rows_for(Audience audience) {
   Rows rows{};
@@ -123,7 +123,8 @@ void for_each_binary_command(const std::function<void(const BinaryCommand&)>& vi
 }
 
 void run_binary_command(Session& session) {
-  if (take_answer(session)) return;
+  if (take_consumer_reply(session) || take_answer(session)) [[unlikely]]
+    return;
   BinaryRequest request;
   const bool said_hello = session.client() != nullptr;
   const wire::FrameState state =

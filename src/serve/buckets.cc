@@ -68,6 +68,7 @@ base::Result<std::shared_ptr<ServedBucket>, disk::Error> Buckets::make(const Buc
   options.uuid = settings.uuid;
   options.settings = settings;
   options.observer = first_->observer();
+  options.max_backfills = options_.max_backfills;
   options.durable_replies = settings.persists_replies();
   options.cache = options_.cache;
   options.cache.quota_bytes = settings.quota_bytes;

@@ -39,6 +39,7 @@ struct BucketsOptions {
                                                                  const BucketSettings& settings)>
       open_disk = {};
   store::BucketOptions cache = {};  ///< for those in memory; quota and eviction are the settings'
+  size_t max_backfills = 4;         ///< as ServedBucketOptions'
 };
 
 /// The buckets of a server: the default one, which is always there and has the data directory, and those that

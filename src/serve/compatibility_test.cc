@@ -24,7 +24,7 @@ struct Known {
   std::string_view why = {};
 };
 
-constexpr std::string_view kStreams = "change streams (DCP) are not there yet";
+constexpr std::string_view kStreams = "what a producer sends: nobody is asked for streams yet";
 constexpr std::string_view kScans = "of buckets on disk";
 constexpr std::string_view kManager = "of the cluster manager with its nodes";
 constexpr std::string_view kManagement = "buckets are managed in another way";
@@ -87,20 +87,20 @@ constexpr Known kKnown[] = {
     {0x48, "get_all_vb_seqnos"},
     {0x49, "get_ex"},
     {0x4a, "get_ex_replica", "there are no replicas: not my vbucket"},
-    {0x50, "dcp_open", kStreams},
-    {0x51, "dcp_add_stream", kStreams},
-    {0x52, "dcp_close_stream", kStreams},
-    {0x53, "dcp_stream_req", kStreams},
-    {0x54, "dcp_get_failover_log", kStreams},
+    {0x50, "dcp_open", "to a producer, of a persistent bucket; a cache, which was asked, has no history"},
+    {0x51, "dcp_add_stream", "there are no consumers that others tell what to ask for"},
+    {0x52, "dcp_close_stream"},
+    {0x53, "dcp_stream_req", "no takeover"},
+    {0x54, "dcp_get_failover_log"},
     {0x55, "dcp_stream_end", kStreams},
     {0x56, "dcp_snapshot_marker", kStreams},
     {0x57, "dcp_mutation", kStreams},
     {0x58, "dcp_deletion", kStreams},
     {0x59, "dcp_expiration", kStreams},
     {0x5b, "dcp_set_vbucket_state", kStreams},
-    {0x5c, "dcp_noop", kStreams},
-    {0x5d, "dcp_buffer_acknowledgement", kStreams},
-    {0x5e, "dcp_control", kStreams},
+    {0x5c, "dcp_noop"},
+    {0x5d, "dcp_buffer_acknowledgement"},
+    {0x5e, "dcp_control"},
     {0x5f, "dcp_system_event", kStreams},
     {0x60, "dcp_prepare", kStreams},
     {0x61, "dcp_seqno_acknowledged", kStreams},

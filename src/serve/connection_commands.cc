@@ -60,6 +60,9 @@ void handle_error_map(Session& session, const BinaryCommand&, const BinaryReques
 }
 
 void handle_select_bucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  // Streams are of the bucket in which they were opened.
+  if (session.producer() != nullptr)
+    return reply_binary_error(session, request.header, BinaryStatus::not_supported);
   if (session.has_held_replies())
     return reply_binary_error(session, request.header, BinaryStatus::temporary_failure);
   // Before it is told whether there is such a bucket.

@@ -26,6 +26,7 @@ ServedBucket::ServedBucket(ServedBucketOptions options, const base::Clock& clock
       observer_(options.observer),
       uploads_(bucket_.quota_bytes() / 2),
       collections_(bucket_, disk_.get(), clock, [this] { config_watchers_.changed(); }),
+      streams_(options.max_backfills),
       sweeper_(std::make_unique<store::Sweeper>(bucket_, clock)) {
   bucket_.set_eviction_observer(options.observer);
   BucketSettings settings = std::move(options.settings);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "disk/persistence.h"
+#include "feed/bucket_streams.h"
 #include "serve/bucket_guests.h"
 #include "serve/bucket_settings.h"
 #include "serve/collections.h"
@@ -29,6 +30,7 @@ struct ServedBucketOptions {
   std::unique_ptr<disk::Persistence> disk = {};  ///< opened and not started; null: a cache
   bool durable_replies = false;  ///< replies to writes wait until these are on disk; with `disk`
   store::EvictionObserver* observer = nullptr;  ///< lives longer
+  size_t max_backfills = 4;                     ///< change streams that read the disk at once
   /// Besides name, uuid and quota, which are those of above.
   BucketSettings settings = {};
 };
@@ -72,6 +74,7 @@ class ServedBucket {
   [[nodiscard]] ConfigWatchers& config_watchers() const noexcept { return config_watchers_; }
   [[nodiscard]] UploadBudget& uploads() const noexcept { return uploads_; }
   [[nodiscard]] VBucketStates& vbuckets() const noexcept { return vbuckets_; }
+  [[nodiscard]] feed::BucketStreams& streams() const noexcept { return streams_; }
 
  private:
   const base::Clock& clock_;
@@ -91,6 +94,7 @@ class ServedBucket {
   mutable VBucketStates vbuckets_;
   mutable ConfigWatchers config_watchers_;
   mutable Collections collections_;
+  mutable feed::BucketStreams streams_;
   std::unique_ptr<store::Sweeper> sweeper_;
 };
 

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <utility>
 
+#include "feed/producer.h"
 #include "net/tls.h"
 #include "serve/binary_commands.h"
 #include "serve/bucket_stay.h"
@@ -125,11 +126,16 @@ void Session::settle_times() {
   if (!retrying()) began_ns_ = 0;
 }
 
-bool Session::has_every_right() const {
-  return user_.empty() && (engine_.allow_anonymous || engine_.users.empty());
+namespace {
+
+bool has_every_right(const Engine& engine, const std::string& user) {
+  return user.empty() && (engine.allow_anonymous || engine.users.empty());
 }
 
-Access Session::access_to(const ServedBucket& bucket, const std::string& user) const {
+}  // namespace
+
+Access access_of(const Engine& engine, const std::string& user, const ServedBucket& bucket) {
+  if (has_every_right(engine, user)) return Access::unlimited();
   const auto manifest = bucket.collections().manifest();
   const auto id_of = [](const auto* found) {
     return found == nullptr ? std::nullopt : std::optional<uint32_t>(found->id);
@@ -139,21 +145,21 @@ Access Session::access_to(const ServedBucket& bucket, const std::string& user) c
                               [&](std::string_view scope, std::string_view collection) {
                                 return id_of(manifest->collection(scope, collection));
                               }};
-  return engine_.users.access(user, bucket.name(), ids);
+  return engine.users.access(user, bucket.name(), ids);
 }
 
 void Session::work_out_access() {
   access_generation_ = engine_.users.generation();
   access_manifest_generation_ = served_->collections().generation();
-  access_ = has_every_right() ? Access::unlimited() : access_to(*served_, user_);
-  if (impersonated_ != nullptr) impersonated_->access = access_to(*served_, impersonated_->user);
+  access_ = access_of(engine_, user_, *served_);
+  if (impersonated_ != nullptr) impersonated_->access = access_of(engine_, impersonated_->user, *served_);
 }
 
 bool Session::impersonate(std::string_view user) {
   if (engine_.users.find(user) == nullptr) return false;
   impersonated_ = std::make_unique<Impersonated>();
   impersonated_->user = user;
-  impersonated_->access = access_to(*served_, impersonated_->user);
+  impersonated_->access = access_of(engine_, impersonated_->user, *served_);
   return true;
 }
 
@@ -195,6 +201,7 @@ void Session::unwatch_config() {
 // here.
 void Session::leave_bucket() {
   unwatch_config();
+  stop_producing();
   upload_.reset();
   suspended_.reset();
   disk_.reset();
@@ -236,7 +243,7 @@ bool Session::may_select(std::string_view bucket) const {
     return engine_.users.access(user, bucket, CollectionIds::of_any_name()).may_select();
   };
   if (impersonated_ != nullptr && !may(impersonated_->user)) return false;
-  if (has_every_right()) return true;
+  if (has_every_right(engine_, user_)) return true;
   return may(user_);
 }
 
@@ -374,6 +381,10 @@ void Session::on_landed(net::Connection&, size_t n) {
 void Session::on_resumed(net::Connection& connection) {
   if (guest_ != 0 && served_->guests()->is_evicting()) {
     leave_bucket();
+    quitting_ = true;
+    return connection.close_now(net::CloseReason::by_receiver);
+  }
+  if (producer_ != nullptr && producer_->wants_close()) {
     quitting_ = true;
     return connection.close_now(net::CloseReason::by_receiver);
   }

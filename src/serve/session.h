@@ -18,7 +18,17 @@
 #include "wire/dialect.h"
 #include "wire/text.h"
 
+namespace bobbin::feed {
+class Producer;
+class StreamFilter;
+struct StreamOptions;
+}  // namespace bobbin::feed
+
 namespace bobbin::serve {
+
+/// What a user, or who has not logged in, may do in a bucket as users, roles and collections are now. Any
+/// thread.
+[[nodiscard]] Access access_of(const Engine& engine, const std::string& user, const ServedBucket& bucket);
 
 /// One client's conversation: cuts requests out of its bytes, finds their rows in the command tables, and
 /// lets the handlers answer. Owned by its connection; every call is on the connection's loop.
@@ -184,6 +194,12 @@ class Session final : public net::Receiver {
   /// the connection is suspended. Whatever it holds of this session's bucket it is given.
   void run_aside(const wire::BinaryHeader& request,
                  std::function<wire::BinaryStatus(const ServedBucket&)> work);
+  /// From now on this connection gets change streams of its bucket, which is on disk.
+  void produce(std::string name, const feed::StreamOptions& options);
+  /// Null: it gets none.
+  [[nodiscard]] feed::Producer* producer() const noexcept { return producer_.get(); }
+  /// Whether the user may see what a stream shows.
+  [[nodiscard]] Verdict may_stream(const feed::StreamFilter& filter);
   /// From now on this connection only listens to the live log; what it sends is dropped.
   void watch(uint32_t kinds);
 
@@ -214,8 +230,7 @@ class Session final : public net::Receiver {
   }
   /// The requests that could be handled were.
   void settle();
-  [[nodiscard]] bool has_every_right() const;
-  [[nodiscard]] Access access_to(const ServedBucket& bucket, const std::string& user) const;
+  void stop_producing();
 
   [[nodiscard]] bool answer_errand();
 
@@ -251,7 +266,8 @@ class Session final : public net::Receiver {
   std::optional<wire::Dialect> dialect_;
   uint64_t config_watch_ = 0;  // its number among its bucket's ConfigWatchers; 0: none
   bool selected_ = true;
-  uint64_t guest_ = 0;  // of served_, where it may be removed (Buckets::Entered)
+  uint64_t guest_ = 0;                        // of served_, where it may be removed (Buckets::Entered)
+  std::shared_ptr<feed::Producer> producer_;  // shared with the pool that takes its steps
   bool quitting_ = false;
   bool watching_ = false;
   bool upload_line_end_ = false;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "serve/collection_statistics.h"
+#include "serve/dcp_statistics.h"
 #include "serve/disk_statistics.h"
 #include "serve/engine.h"
 #include "serve/engine_statistics.h"
@@ -309,7 +310,7 @@ bool report_statistics(const Engine& engine, const ServedBucket& bucket, std::st
     }
   }
   return report_collections(bucket, group, sink) || report_range_scans(engine, bucket, group, sink) ||
-         report_engine_statistics(bucket, group, sink);
+         report_engine_statistics(bucket, group, sink) || report_streams(bucket, group, sink);
 }
 
 }  // namespace bobbin::serve

@@ -36,6 +36,7 @@ enum class BinaryStatus : uint16_t {
   xattr_invalid = 0x0087,
   unknown_collection = 0x0088,
   unknown_scope = 0x008c,
+  dcp_stream_id_invalid = 0x008d,
   stream_id_invalid = 0x008d,
   durability_invalid_level = 0x00a0,
   durability_impossible = 0x00a1,
