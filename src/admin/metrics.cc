@@ -246,7 +246,35 @@ struct BucketNumbers {
   uint64_t upload_bytes = 0;
   std::optional<disk::PersistenceStatistics> disk = std::nullopt;
   bool writable = true;
+  std::array<uint64_t, 10> streams{};  ///< by kStreamRows
 };
+
+/// Change streams: gauges from the bucket's list, counters from its totals.
+struct StreamRow {
+  const char* name;
+  Kind kind;
+  const char* help;
+};
+constexpr StreamRow kStreamRows[] = {
+    {"bobbin_stream_producers", Kind::gauge, "Connections that get change streams."},
+    {"bobbin_stream_backfills_running", Kind::gauge, "Streams that read the disk."},
+    {"bobbin_stream_backfills_waiting", Kind::gauge, "Streams that wait for a turn to read the disk."},
+    {"bobbin_stream_cursor_lag_bytes", Kind::gauge, "Memory that streams pin in change logs."},
+    {"bobbin_streams_granted_total", Kind::counter, "Streams that were asked for and granted."},
+    {"bobbin_stream_rollbacks_total", Kind::counter, "Streams that were refused with a rollback."},
+    {"bobbin_stream_items_total", Kind::counter, "Changes of documents sent by streams."},
+    {"bobbin_stream_bytes_total", Kind::counter, "Bytes sent by streams."},
+    {"bobbin_stream_cursors_dropped_total", Kind::counter, "Streams sent back to the disk for lagging."},
+    {"bobbin_stream_noop_disconnects_total", Kind::counter, "Consumers that gave no sign of life."},
+};
+
+std::array<uint64_t, 10> stream_numbers(const feed::BucketStreams& streams, const store::Bucket& bucket) {
+  const feed::StreamTotals& totals = streams.totals();
+  return {streams.producers(),       streams.backfills().running(), streams.backfills().waiting(),
+          bucket.cursor_lag_bytes(), totals.streams.load(),         totals.rollbacks.load(),
+          totals.items.load(),       totals.bytes.load(),           totals.lost_cursors.load(),
+          totals.noop_kicks.load()};
+}
 
 std::vector<BucketNumbers> bucket_numbers(const serve::Engine& engine) {
   std::vector<BucketNumbers> all;
@@ -256,6 +284,7 @@ std::vector<BucketNumbers> bucket_numbers(const serve::Engine& engine) {
     if (bucket->disk() != nullptr) {
       numbers.disk = bucket->disk()->statistics();
       numbers.writable = !bucket->disk()->failure();
+      numbers.streams = stream_numbers(bucket->streams(), bucket->bucket());
     }
     all.push_back(std::move(numbers));
   }
@@ -283,6 +312,10 @@ void write_disk_rows(MetricsText& text, const std::vector<BucketNumbers>& bucket
   each([&](const BucketNumbers& bucket) { text.sample(bucket.label, bucket.writable ? 1 : 0); });
   text.family("bobbin_warmup_complete", Kind::gauge, "1 when all documents have been brought to memory.");
   each([&](const BucketNumbers& bucket) { text.sample(bucket.label, bucket.disk->warmup.finished ? 1 : 0); });
+  for (size_t i = 0; i < std::size(kStreamRows); ++i) {
+    text.family(kStreamRows[i].name, kStreamRows[i].kind, kStreamRows[i].help);
+    each([&](const BucketNumbers& bucket) { text.sample(bucket.label, bucket.streams[i]); });
+  }
 }
 
 void write_buckets(MetricsText& text, const serve::Engine& engine) {
