@@ -31,12 +31,11 @@ void handle_refused(Session& session, const BinaryCommand&, const BinaryRequest&
 
 // SET_VBUCKET: until the server ends.
 void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  using enum VBucketStates::State;
   const std::string_view bytes = request.extras.empty() ? request.value : request.extras;
   uint32_t state = 0;
   if (bytes.size() == 1) state = static_cast<uint8_t>(bytes[0]);
   if (bytes.size() == 4) state = wire::read_u32_extras(bytes);
-  if (state < kActive || state > kDead)
+  if (state < VBucketStates::kActive || state > VBucketStates::kDead)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   session.served().vbuckets().set(request.header.vbucket_or_status, static_cast<VBucketStates::State>(state));
   answer_success(session, request.header);
