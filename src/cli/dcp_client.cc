@@ -42,6 +42,8 @@ Result<void> open_streams(McbpClient& client, const DcpClientOptions& options) {
                                  .extras = std::string_view(extras.data(), extras.size())});
   if (!reply) return base::fail(reply.error());
   if (reply->status() == BinaryStatus::success) return {};
+  if (reply->status() == BinaryStatus::not_supported)
+    return base::fail(base::Error{"this bucket has no history that could be followed: it is a cache"});
   return base::fail(base::Error{fmt::format("change streams: {}", status_words(reply->status()))});
 }
 

@@ -220,6 +220,29 @@ Result<uint64_t> McbpClient::vbucket_uuid(uint16_t vbucket) {
   return wire::load_big_endian<uint64_t>(reply->value().data());
 }
 
+Result<std::vector<uint64_t>> McbpClient::vbucket_uuids(const std::vector<uint16_t>& vbuckets) {
+  std::string frames;
+  std::array<char, wire::kBinaryHeaderBytes> head;
+  for (const uint16_t vbucket : vbuckets) {
+    wire::encode_header(head.data(), {.opcode = static_cast<uint8_t>(BinaryOpcode::get_failover_log),
+                                      .vbucket_or_status = vbucket,
+                                      .opaque = vbucket});
+    frames.append(head.data(), head.size());
+  }
+  if (auto sent = send_frames(frames); !sent) return base::fail(std::move(sent.error()));
+  std::vector<uint64_t> uuids;
+  McbpFrame reply;
+  for (const uint16_t vbucket : vbuckets) {
+    if (auto received = receive(reply); !received) return base::fail(std::move(received.error()));
+    if (!reply.is_reply() || reply.header.opaque != vbucket)
+      return base::fail(base::Error{"the server answered something else than was asked"});
+    if (reply.status() != BinaryStatus::success || reply.value().size() < 16)
+      return base::fail(refused(fmt::format("the history of vbucket {}", vbucket), reply));
+    uuids.push_back(wire::load_big_endian<uint64_t>(reply.value().data()));
+  }
+  return uuids;
+}
+
 Result<uint32_t> McbpClient::id_of(BinaryOpcode opcode, std::string_view kind, const std::string& path) {
   const auto reply = ask({.opcode = opcode, .value = path});
   if (!reply) return base::fail(reply.error());

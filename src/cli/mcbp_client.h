@@ -85,6 +85,8 @@ class McbpClient {
   base::Result<std::vector<VBucket>, base::Error> vbuckets();
   /// Of the newest branch of its history.
   base::Result<uint64_t, base::Error> vbucket_uuid(uint16_t vbucket);
+  /// The same of many, asked for all at once.
+  base::Result<std::vector<uint64_t>, base::Error> vbucket_uuids(const std::vector<uint16_t>& vbuckets);
   /// Of "scope.collection"; either may be empty for the default.
   base::Result<uint32_t, base::Error> collection_id(const std::string& path);
   /// Of a scope, by its name.

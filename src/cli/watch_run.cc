@@ -48,26 +48,24 @@ base::Result<void, base::Error> Watch::find_filter(McbpClient& client) {
   return {};
 }
 
-// Where each vbucket is, the first time; with that, positions to begin at.
+// Where each vbucket is now: the positions to begin at, if there are none yet.
 base::Result<void, base::Error> Watch::find_vbuckets(McbpClient& client) {
   const auto vbuckets = client.vbuckets();
   if (!vbuckets) return base::fail(vbuckets.error());
   const bool from_now = !begun_ && options_.from == WatchFrom::now;
+  std::vector<uint16_t> changed;
+  std::vector<uint64_t> seqnos;
   for (const McbpClient::VBucket& vbucket : *vbuckets) {
     if (options_.until_now) ends_.try_emplace(vbucket.number, vbucket.high_seqno);
-    if (!from_now) {
-      positions_.try_emplace(vbucket.number);
-      continue;
-    }
-    const uint64_t seqno = vbucket.high_seqno;
-    if (seqno == 0) {
-      positions_[vbucket.number] = {};
-      continue;
-    }
-    const auto uuid = client.vbucket_uuid(vbucket.number);
-    if (!uuid) return base::fail(uuid.error());
-    positions_[vbucket.number] = DcpPosition(*uuid, seqno, seqno, seqno);
+    positions_.try_emplace(vbucket.number);
+    if (!from_now || vbucket.high_seqno == 0) continue;
+    changed.push_back(vbucket.number);
+    seqnos.push_back(vbucket.high_seqno);
   }
+  const auto uuids = client.vbucket_uuids(changed);
+  if (!uuids) return base::fail(uuids.error());
+  for (size_t i = 0; i < changed.size(); ++i)
+    positions_[changed[i]] = DcpPosition((*uuids)[i], seqnos[i], seqnos[i], seqnos[i]);
   unsaved_ = unsaved_ || !begun_;
   begun_ = true;
   return {};
