@@ -85,6 +85,7 @@ HttpReader::Step HttpReader::read(std::string_view bytes, size_t& taken) {
     request_.host = text_of(message[http::field::host]);
     request_.origin = text_of(message[http::field::origin]);
     request_.authorization = text_of(message[http::field::authorization]);
+    request_.last_event_id = text_of(message["Last-Event-ID"]);
     request_.keep_alive = parser.keep_alive();
     request_.is_http_1_0 = message.version() == 10;
     request_.has_body = !parser.is_done();

@@ -21,6 +21,7 @@ struct HttpRequest {
   std::string host;           ///< the header; empty: none
   std::string origin;         ///< as above: a browser's page from somewhere
   std::string authorization;  ///< as above
+  std::string last_event_id;  ///< as above
   std::string body;
   bool keep_alive = false;
   bool has_body = false;          ///< one was announced

@@ -145,6 +145,11 @@ void HttpSession::run(net::Connection& connection) {
 }
 
 void HttpSession::on_resumed(net::Connection& connection) {
+  if (live_ != nullptr && live_->is_over()) {
+    live_.reset();
+    phase_ = Phase::closing;
+    return connection.close_when_sent();
+  }
   if (errand_ == nullptr) return;
   if (!errand_->is_done.load(std::memory_order_acquire)) return connection.suspend(net::Hold::nothing);
   phase_ = Phase::reading;
@@ -154,6 +159,7 @@ void HttpSession::on_resumed(net::Connection& connection) {
 
 void HttpSession::answer(net::Connection& connection, const HttpResponse& response) {
   if (!response.streamed_bucket.empty()) return stream(connection, response);
+  if (response.live != nullptr) return live(connection, response);
   const HttpRequest& request = reader_.request();
   std::string head = head_of(response, admin_.engine.clock.now());
   fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", response.body.size());
@@ -178,7 +184,8 @@ void HttpSession::answer_and_close(net::Connection& connection, const HttpRespon
   answer(connection, response);
 }
 
-void HttpSession::stream(net::Connection& connection, const HttpResponse& response) {
+/// Of an answer that never ends. False: the head was all that was asked for.
+bool HttpSession::send_head(net::Connection& connection, const HttpResponse& response) {
   const HttpRequest& request = reader_.request();
   std::string head = head_of(response, admin_.engine.clock.now());
   head += request.is_http_1_0 ? "Connection: close\r\n\r\n" : "Transfer-Encoding: chunked\r\n\r\n";
@@ -186,15 +193,30 @@ void HttpSession::stream(net::Connection& connection, const HttpResponse& respon
   admin_.counters.answers[2].add(1);
   if (request.is_head()) {
     phase_ = Phase::closing;
-    return connection.close_when_sent();
+    connection.close_when_sent();
+    return false;
   }
   phase_ = Phase::streaming;
   connection.never_idle();
+  return true;
+}
+
+void HttpSession::stream(net::Connection& connection, const HttpResponse& response) {
+  if (!send_head(connection, response)) return;
   auto text = [&engine = admin_.engine, place = place_of(*call_), name = response.streamed_bucket] {
     return terse_text(engine, name, place);
   };
-  admin_.streams.add(connection.spool(), std::move(text), !request.is_http_1_0);
+  admin_.streams.add(connection.spool(), std::move(text), !reader_.request().is_http_1_0);
   call_.reset();
+}
+
+void HttpSession::live(net::Connection& connection, const HttpResponse& response) {
+  if (!send_head(connection, response)) return;
+  live_ = response.live(connection.spool(), !reader_.request().is_http_1_0);
+  call_.reset();
+  if (live_ != nullptr) return;
+  phase_ = Phase::closing;
+  connection.close_when_sent();
 }
 
 }  // namespace bobbin::admin

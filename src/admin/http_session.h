@@ -39,6 +39,8 @@ class HttpSession final : public net::Receiver {
   void answer(net::Connection& connection, const HttpResponse& response);
   void answer_and_close(net::Connection& connection, const HttpResponse& response);
   void stream(net::Connection& connection, const HttpResponse& response);
+  [[nodiscard]] bool send_head(net::Connection& connection, const HttpResponse& response);
+  void live(net::Connection& connection, const HttpResponse& response);
 
   Admin& admin_;
   HttpReader reader_;
@@ -46,6 +48,7 @@ class HttpSession final : public net::Receiver {
   std::unique_ptr<Call> call_;    // of the request whose body is on its way
   const Route* route_ = nullptr;  // of the same
   std::shared_ptr<Errand> errand_;
+  std::unique_ptr<LiveAnswer> live_;  // while streaming
 };
 
 }  // namespace bobbin::admin

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "admin/http_request.h"
 #include "net/connection.h"
+#include "net/spool.h"
 #include "serve/engine.h"
 #include "serve/roles.h"
 
@@ -21,6 +23,15 @@ struct HttpCounters;
 inline constexpr std::string_view kJson = "application/json";
 inline constexpr std::string_view kText = "text/plain; charset=utf-8";
 
+/// An answer that goes on and on: what it sends comes through the connection's spool. Lives on the management
+/// loop, and ends with its connection.
+class LiveAnswer {
+ public:
+  virtual ~LiveAnswer() = default;
+  /// Asked when the spool was resumed: the connection is to be closed.
+  [[nodiscard]] virtual bool is_over() = 0;
+};
+
 struct HttpResponse {
   int status = 200;
   std::string body = {};
@@ -28,6 +39,9 @@ struct HttpResponse {
   std::vector<std::pair<std::string_view, std::string>> headers = {};  ///< besides those of every answer
   /// The bucket whose configuration follows, again and again: the answer never ends, and has no body.
   std::string streamed_bucket = {};
+  /// Begins the rest of an answer that never ends, when its head is on the way; such an answer has no body.
+  /// What is sent is in chunks of HTTP/1.1 where `is_chunked`. Null: there is no rest.
+  std::function<std::unique_ptr<LiveAnswer>(net::Spool spool, bool is_chunked)> live = nullptr;
 };
 
 /// What all requests share. Every member may be used on any thread.
@@ -88,6 +102,7 @@ cluster_routes();                                      ///< cluster_calls.cc: th
 [[nodiscard]] std::span<const Route> bucket_change_routes();  ///< bucket_changes.cc
 [[nodiscard]] std::span<const Route> collection_routes();     ///< collection_calls.cc
 [[nodiscard]] std::span<const Route> user_routes();           ///< user_calls.cc
+[[nodiscard]] std::span<const Route> change_routes();         ///< change_calls.cc
 [[nodiscard]] std::span<const Route> health_routes();         ///< health_calls.cc: livez, readyz, metrics
 
 // Answers.

@@ -6,8 +6,8 @@
 namespace bobbin::admin {
 namespace {
 
-constexpr auto kTables = {cluster_routes,    bucket_routes, bucket_change_routes,
-                          collection_routes, user_routes,   health_routes};
+constexpr auto kTables = {cluster_routes, bucket_routes, bucket_change_routes, collection_routes,
+                          user_routes,    change_routes, health_routes};
 
 /// Whether the path fits; `names` has what stands for the pattern's {…} then.
 bool fits(std::string_view pattern, const std::vector<std::string>& segments,

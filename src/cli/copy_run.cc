@@ -82,7 +82,7 @@ Result<void> Copy::connect_target() {
 Result<uint32_t> Copy::target_collection(uint32_t source) {
   if (source == store::kDefaultCollection) return source;
   if (const auto known = collections_.find(source); known != collections_.end()) return known->second;
-  const CollectionNames::Names names = names_.of(source);
+  const feed::CollectionNames::Names names = names_.of(source);
   // What waits is not about this one, and answers must not get mixed up.
   if (auto flushed = target_->flush(); !flushed) return base::fail(of_target(std::move(flushed.error())));
   auto id = target_->client().collection_id(names.scope + "." + names.collection);

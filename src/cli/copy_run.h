@@ -12,7 +12,7 @@
 #include "cli/dcp_position.h"
 #include "cli/mcbp_client.h"
 #include "cli/meta_writer.h"
-#include "cli/watch_format.h"
+#include "feed/change_text.h"
 
 namespace bobbin::cli {
 
@@ -59,7 +59,7 @@ class Copy {
 
   const CopyOptions options_;
   const CopySurroundings around_;
-  CollectionNames names_;
+  feed::CollectionNames names_;
   std::map<uint32_t, uint32_t> collections_;  ///< of the source -> of the target
   std::string filter_;
   std::optional<DcpClient> source_;

@@ -82,7 +82,7 @@ base::Result<WatchOptions, base::Error> watch_options(const Arguments& arguments
     return base::fail(
         base::Error{fmt::format("--give-up: \"{}\" is not a duration", arguments.last("--give-up"))});
   options.give_up = std::chrono::milliseconds(*give_up);
-  options.lines = {.format = arguments.has("--json") ? WatchFormat::json : WatchFormat::people,
+  options.lines = {.format = arguments.has("--json") ? feed::WatchFormat::json : feed::WatchFormat::people,
                    .values = !arguments.has("--keys-only"),
                    .max_value_bytes = *value_bytes};
   return options;

@@ -15,9 +15,12 @@
 #include "cli/dcp_client.h"
 #include "cli/dcp_position.h"
 #include "cli/mcbp_client.h"
-#include "cli/watch_format.h"
+#include "feed/change_text.h"
 
 namespace bobbin::cli {
+
+using feed::CollectionNames;
+using feed::WatchLines;
 
 enum class WatchFrom : uint8_t { now, start };
 

@@ -5,18 +5,29 @@
 
 namespace bobbin::feed {
 
-Outlet::Outlet(net::Spool spool, std::function<void()> waker)
-    : spool_(std::move(spool)), waker_([asleep = asleep_, waker = std::move(waker)] {
+Outlet::Outlet(net::Spool spool, std::function<void()> waker, Translate translate)
+    : spool_(std::move(spool)),
+      waker_([asleep = asleep_, waker = std::move(waker)] {
         asleep->store(false);
         waker();
-      }) {}
+      }),
+      translate_(std::move(translate)) {}
 
 void Outlet::count(size_t bytes) noexcept {
   sent_bytes_ += bytes;
   if (window_bytes_ != 0) unacknowledged_ += bytes;
 }
 
+void Outlet::send_translated(std::string_view head, std::string_view key, std::string_view value) {
+  std::string message(head);
+  const size_t before = piece_.size();
+  translate_(message.append(key).append(value), piece_);
+  count(piece_.size() - before);
+  if (piece_.size() >= kPieceBytes) put({std::exchange(piece_, {}), {}});
+}
+
 void Outlet::send(std::string_view head, std::string_view key, std::string_view value) {
+  if (translate_ != nullptr) return send_translated(head, key, value);
   const size_t size = head.size() + key.size() + value.size();
   count(size);
   if (piece_.capacity() == 0) piece_.reserve(kPieceBytes + (4 << 10));
@@ -25,6 +36,8 @@ void Outlet::send(std::string_view head, std::string_view key, std::string_view 
 }
 
 void Outlet::send(std::string_view head, std::string_view key, base::PinnedBytes pinned) {
+  if (translate_ != nullptr)
+    return send_translated(head, key, {pinned.bytes().data(), pinned.bytes().size()});
   count(head.size() + key.size() + pinned.size());
   if (!piece_.empty()) put({std::exchange(piece_, {}), {}});
   std::string bytes(head);
@@ -32,6 +45,7 @@ void Outlet::send(std::string_view head, std::string_view key, base::PinnedBytes
 }
 
 void Outlet::send_uncounted(std::string_view message) {
+  if (translate_ != nullptr) return send_translated(message, {}, {});
   sent_bytes_ += message.size();
   piece_.append(message);
 }

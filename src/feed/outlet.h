@@ -26,8 +26,12 @@ class Outlet {
   /// Values from here on are sent from where they lie.
   static constexpr size_t kPinFromBytes = 8 << 10;
 
-  /// `waker` is called when the spool has room again: see Spool::append_or_wake.
-  Outlet(net::Spool spool, std::function<void()> waker);
+  /// What a client is sent instead of a message, appended to `out`; nothing for nothing.
+  using Translate = std::function<void(std::string_view message, std::string& out)>;
+
+  /// `waker` is called when the spool has room again: see Spool::append_or_wake. `translate`: for clients
+  /// that speak something else than DCP.
+  Outlet(net::Spool spool, std::function<void()> waker, Translate translate = nullptr);
 
   /// The window of the client in bytes; 0: it has none.
   void set_window(uint64_t bytes) noexcept { window_bytes_ = bytes; }
@@ -61,6 +65,7 @@ class Outlet {
   };
 
   void count(size_t bytes) noexcept;
+  void send_translated(std::string_view head, std::string_view key, std::string_view value);
   [[nodiscard]] bool offer(Waiting& piece);
   void put(Waiting piece);
 
@@ -68,6 +73,7 @@ class Outlet {
   // Shared with the waker: it has not been called since the spool was full.
   const std::shared_ptr<std::atomic<bool>> asleep_ = std::make_shared<std::atomic<bool>>(false);
   const std::function<void()> waker_;
+  const Translate translate_;
   std::string piece_;
   std::vector<Waiting> waiting_;  // what the spool has refused, in order
   bool closed_ = false;

@@ -132,7 +132,7 @@ std::function<void()> Producer::ready_of(uint64_t number) {
 
 Next Producer::step() {
   if (out_ == nullptr) {
-    out_ = std::make_unique<Outlet>(setup_.spool, waker_of(shared_from_this()));
+    out_ = std::make_unique<Outlet>(setup_.spool, waker_of(shared_from_this()), setup_.translate);
     news_ = std::make_shared<store::News>(waker_of(shared_from_this()));
     setup_.bucket.add_reader(news_);
   }

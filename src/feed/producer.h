@@ -35,6 +35,8 @@ struct ProducerSetup {
   std::function<uint64_t()> access_generation;
   /// Whether the client may still see what passes. Any thread.
   std::function<bool(const StreamFilter&)> may_see;
+  /// For a client that does not speak DCP: called by steps, one after the other.
+  Outlet::Translate translate = nullptr;
   /// How long a second of a no-op's interval takes.
   std::chrono::milliseconds second{1000};
 };

@@ -1,17 +1,17 @@
-#include "cli/watch_format.h"
+#include "feed/change_text.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace bobbin::cli {
+namespace bobbin::feed {
 namespace {
 
 constexpr uint64_t kCas = 1'764'255'600'123'456'789;  // 2025-11-27T15:00:00.123
 
-class WatchFormatTest : public testing::Test {
+class ChangeTextTest : public testing::Test {
  protected:
-  WatchFormatTest() {
+  ChangeTextTest() {
     EXPECT_TRUE(names_.read(
         R"({"uid":"2","scopes":[{"name":"_default","uid":"0","collections":[{"name":"_default","uid":"0"}]},)"
         R"({"name":"shop","uid":"8","collections":[{"name":"orders","uid":"9"}]}]})"));
@@ -32,7 +32,7 @@ class WatchFormatTest : public testing::Test {
   CollectionNames names_;
 };
 
-TEST_F(WatchFormatTest, LinesForPeopleAreShortAndSafe) {
+TEST_F(ChangeTextTest, LinesForPeopleAreShortAndSafe) {
   const WatchLines people = lines(WatchFormat::people);
   EXPECT_EQ(people.line(3, mutation("key", "value")), "2025-11-27T15:00:00.123Z  set    key  value");
   EXPECT_EQ(people.line(3, mutation("k\x1b[31m", "a longer value")),
@@ -48,7 +48,7 @@ TEST_F(WatchFormatTest, LinesForPeopleAreShortAndSafe) {
   EXPECT_EQ(people.line(3, removal), "2025-11-27T15:00:00.123Z  expire key");
 }
 
-TEST_F(WatchFormatTest, LinesInJsonHaveEverything) {
+TEST_F(ChangeTextTest, LinesInJsonHaveEverything) {
   const WatchLines json = lines(WatchFormat::json);
   const std::string before = R"({"event":"set","time":"2025-11-27T15:00:00.123Z","scope":"_default",)"
                              R"("collection":"_default",)";
@@ -66,7 +66,7 @@ TEST_F(WatchFormatTest, LinesInJsonHaveEverything) {
   EXPECT_EQ(lines(WatchFormat::json, false).line(3, document), before + R"("key":"key")" + after + "}");
 }
 
-TEST_F(WatchFormatTest, EventsNameScopesAndCollections) {
+TEST_F(ChangeTextTest, EventsNameScopesAndCollections) {
   wire::DcpSystemEvent event{.seqno = 4,
                              .event = wire::DcpEvent::collection_created,
                              .manifest_uid = 0xab,
@@ -88,11 +88,11 @@ TEST_F(WatchFormatTest, EventsNameScopesAndCollections) {
   EXPECT_EQ(lines(WatchFormat::people).line(1, event), "vbucket 1                 scope-created hr");
 }
 
-TEST_F(WatchFormatTest, WhatHasNoNameIsANumber) {
+TEST_F(ChangeTextTest, WhatHasNoNameIsANumber) {
   EXPECT_EQ(names_.of(0xff).collection, "0xff");
   EXPECT_EQ(names_.scope(0xfe), "0xfe");
   EXPECT_FALSE(names_.read("{}"));
 }
 
 }  // namespace
-}  // namespace bobbin::cli
+}  // namespace bobbin::feed

@@ -1,17 +1,19 @@
-#include "cli/watch_format.h"
+#include "feed/change_text.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <ctime>
 
-#include "cli/json.h"
 #include "store/manifest.h"
 #include "wire/base64.h"
 #include "wire/datatype.h"
+#include "wire/json_text.h"
 #include "wire/utf8.h"
 
-namespace bobbin::cli {
+namespace bobbin::feed {
+
+using wire::json_string;
 
 // ---- names
 
@@ -176,4 +178,4 @@ std::string WatchLines::rollback(uint16_t vbucket, uint64_t seqno) const {
                      fmt::format("vbucket {}", vbucket), seqno);
 }
 
-}  // namespace bobbin::cli
+}  // namespace bobbin::feed

@@ -9,7 +9,7 @@
 #include "base/result.h"
 #include "wire/dcp_changes.h"
 
-namespace bobbin::cli {
+namespace bobbin::feed {
 
 /// What scopes and collections are called, as far as their manifest and the events since then say.
 class CollectionNames {
@@ -37,7 +37,7 @@ class CollectionNames {
 
 enum class WatchFormat : uint8_t { people, json };
 
-/// How `bobbin watch` shows what happens, a line for each thing, without its line end. Lines for people are
+/// How changes are shown in text, a line for each thing, without its line end. Lines for people are
 /// safe on a terminal and may be cut; those in JSON have everything.
 class WatchLines {
  public:
@@ -66,4 +66,4 @@ class WatchLines {
 /// "2026-11-24T15:00:00.123Z", of a CAS, which is a time in nanoseconds since 1970.
 [[nodiscard]] std::string cas_time(uint64_t cas);
 
-}  // namespace bobbin::cli
+}  // namespace bobbin::feed
