@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <utility>
 
 #include "admin/bucket_text.h"
@@ -30,7 +31,7 @@ struct Wanted {
 /// A reader of changes, as long as its connection is there.
 class ChangeAnswer final : public LiveAnswer {
  public:
-  ChangeAnswer(serve::Buckets::Entered entered, std::shared_ptr<feed::Producer> producer)
+  ChangeAnswer(const serve::Buckets::Entered& entered, std::shared_ptr<feed::Producer> producer)
       : guests_(entered.bucket->guests()), guest_(entered.guest), producer_(std::move(producer)) {}
   ~ChangeAnswer() override {
     producer_->end();
@@ -104,8 +105,9 @@ wire::BinaryStatus open_stream(feed::Producer& producer, feed::EventText& text,
 feed::ProducerSetup setup_for(const serve::Engine& engine, const Wanted& wanted,
                               const std::shared_ptr<serve::ServedBucket>& served, const net::Spool& spool,
                               const std::shared_ptr<Translation>& translation) {
+  static std::atomic<uint64_t> last_reader{0};  // no two producers have one name
   const bool anybody = wanted.user.empty();
-  return {.name = fmt::format("http {}", reinterpret_cast<uintptr_t>(translation.get())),
+  return {.name = fmt::format("http {}", ++last_reader),
           .options = {.collections = true, .json = true, .no_value_but_datatype = !wanted.text.values},
           .bucket = served->bucket(),
           .disk = *served->disk(),
@@ -126,7 +128,7 @@ feed::ProducerSetup setup_for(const serve::Engine& engine, const Wanted& wanted,
 /// On the management loop, when the answer's head is on its way. Null when the bucket has just gone.
 std::unique_ptr<LiveAnswer> begin(const serve::Engine& engine, Wanted wanted, net::Spool spool,
                                   bool is_chunked) {
-  serve::Buckets::Entered entered = engine.buckets.enter(wanted.bucket, spool);
+  const serve::Buckets::Entered entered = engine.buckets.enter(wanted.bucket, spool);
   if (entered.bucket == nullptr) return nullptr;
   const std::shared_ptr<serve::ServedBucket> served = entered.bucket;
   const store::Bucket& bucket = served->bucket();
@@ -159,7 +161,7 @@ std::unique_ptr<LiveAnswer> begin(const serve::Engine& engine, Wanted wanted, ne
   if (!opening.empty()) (void)spool.append(opening);
   served->streams().enter(producer);
   engine.feeds->spawn(producer);
-  return std::make_unique<ChangeAnswer>(std::move(entered), std::move(producer));
+  return std::make_unique<ChangeAnswer>(entered, std::move(producer));
 }
 
 // ---- the request
