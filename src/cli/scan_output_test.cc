@@ -19,7 +19,7 @@ wire::ScanItem item(std::string_view key, std::string_view value, uint8_t dataty
 
 TEST(ScanOutput, LinesAreForPeopleAndPipes) {
   EXPECT_EQ(line({}, item("user:1", "v")), "user:1\n");
-  EXPECT_EQ(line({}, item("a key\n", "v")), "\"a key\\n\"\n");
+  EXPECT_EQ(line({}, item("a key\n", "v")), "\"a key\\u000a\"\n");
   EXPECT_EQ(line({.values = true}, item("k", "{\"a\":1}")), "k\t\"{\\\"a\\\":1}\"\n");
   EXPECT_EQ(line({.values = true}, item("k", "plain")), "k\tplain\n");
 }
@@ -32,7 +32,7 @@ TEST(ScanOutput, JsonHasWhatThereIsToKnow) {
             "{\"key\":\"k\",\"value\":{\"a\":1}" + rest + "1,\"vbucket\":7}\n");
   // Two lines would be two objects.
   EXPECT_EQ(line(all, item("k", "[1,\n2]", wire::kDatatypeJson)),
-            "{\"key\":\"k\",\"value\":\"[1,\\n2]\"" + rest + "1,\"vbucket\":7}\n");
+            "{\"key\":\"k\",\"value\":\"[1,\\u000a2]\"" + rest + "1,\"vbucket\":7}\n");
   EXPECT_EQ(line(all, item("k", "text")), "{\"key\":\"k\",\"value\":\"text\"" + rest + "0,\"vbucket\":7}\n");
   EXPECT_EQ(line(all, item("\xff", "\xfe\xff")),
             "{\"key_base64\":\"/w==\",\"value_base64\":\"/v8=\"" + rest + "0,\"vbucket\":7}\n");

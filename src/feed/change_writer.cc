@@ -49,6 +49,10 @@ StreamItem item_of(const store::Change& change) noexcept {
   } else {
     item.kind = change.kind == store::ChangeKind::expiration ? disk::RecordKind::expiration
                                                              : disk::RecordKind::deletion;
+    if (change.doc->is_tombstone()) {
+      item.datatype = change.doc->datatype();
+      item.value = change.doc->value();
+    }
   }
   return item;
 }
@@ -81,8 +85,21 @@ void ChangeWriter::write(Outlet& out, const StreamItem& item) {
   removal.cas = item.cas;
   removal.delete_time_s = item.time_s;
   removal.key.wire = key;
+  if (options_.xattrs && (item.datatype & wire::kDatatypeXattr) != 0) [[unlikely]]
+    keep_attributes(item.value, removal);
   Head head;
-  out.send(written(head, wire::write_dcp_removal(head.data(), route_, removal)), key, std::string_view());
+  out.send(written(head, wire::write_dcp_removal(head.data(), route_, removal)), key, removal.value);
+}
+
+// What a deleted document keeps has no body.
+void ChangeWriter::keep_attributes(std::string_view value, wire::DcpRemoval& removal) {
+  const auto parts = wire::split_xattr_value(value);
+  if (!parts) return;
+  attributes_ = parts->block;
+  if (!options_.deleted_user_xattrs) wire::remove_user_xattrs(attributes_);
+  if (attributes_.empty()) return;
+  removal.datatype = wire::kDatatypeXattr;
+  removal.value = attributes_;
 }
 
 void ChangeWriter::write_mutation(Outlet& out, const StreamItem& item, std::string_view key) {

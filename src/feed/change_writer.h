@@ -50,10 +50,12 @@ class ChangeWriter {
 
  private:
   void write_mutation(Outlet& out, const StreamItem& item, std::string_view wire_key);
+  void keep_attributes(std::string_view value, wire::DcpRemoval& removal);
 
   const wire::DcpRoute route_;
   const StreamOptions options_;
   std::string compressed_;
+  std::string attributes_;
 };
 
 }  // namespace bobbin::feed

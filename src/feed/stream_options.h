@@ -18,6 +18,7 @@ struct StreamOptions {
   bool snappy = false;  ///< takes compressed values
   // DCP_OPEN.
   bool xattrs = false;
+  bool deleted_user_xattrs = false;  ///< with `xattrs`: of deleted documents not those of the system alone
   bool no_value = false;
   bool no_value_but_datatype = false;
   bool delete_times = false;

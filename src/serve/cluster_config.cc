@@ -12,14 +12,14 @@
 namespace bobbin::serve {
 namespace {
 
-// What clients may dare to ask for. dcp is not among them while there is none; rangeScan only where there is
-// a disk: a scan that is refused looks to the SDK like an empty collection.
+// What clients may dare to ask for. rangeScan and dcp only where there is a disk: a scan that is refused
+// looks to the SDK like an empty collection.
 constexpr std::string_view kCacheCapabilities =
     R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp",)"
     R"("nodesExt","xattr","preserve_expiry","subdoc.AccessDeleted","subdoc.ReplaceBodyWithXattr",)"
     R"("subdoc.DocumentMacroSupport","subdoc.ReviveDocument"])";
 constexpr std::string_view kDiskCapabilities =
-    R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp",)"
+    R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp","dcp",)"
     R"("nodesExt","xattr","preserve_expiry","subdoc.AccessDeleted","subdoc.ReplaceBodyWithXattr",)"
     R"("subdoc.DocumentMacroSupport","subdoc.ReviveDocument","rangeScan"])";
 

@@ -53,6 +53,7 @@ void handle_open(Session& session, const BinaryCommand&, const BinaryRequest& re
   options.json = session.has(Feature::json);
   options.snappy = session.has(Feature::snappy);
   options.xattrs = has(flags::kXattrs);
+  options.deleted_user_xattrs = has(flags::kDeletedUserXattrs);
   options.no_value = has(flags::kNoValue);
   options.no_value_but_datatype = has(flags::kNoValueButDatatype);
   options.delete_times = has(flags::kDeleteTimes);

@@ -8,6 +8,7 @@
 #include "serve/stream_client.h"
 #include "wire/compression.h"
 #include "wire/datatype.h"
+#include "wire/xattr.h"
 
 namespace bobbin::serve {
 namespace {
@@ -309,6 +310,32 @@ TEST_F(DcpTest, LeavesValuesOutForWhoWantsNone) {
   std::string inflated(500, '\0');
   ASSERT_TRUE(wire::inflate(value, inflated.data()));
   EXPECT_EQ(inflated, std::string(500, 'x'));
+}
+
+TEST_F(DcpTest, SendsAttributesOfDeletedDocumentsToWhoReadsAttributes) {
+  std::string attributes;
+  wire::set_xattr(attributes, "_system", "1");
+  const std::string kept = attributes;
+  wire::set_xattr(attributes, "user", "2");
+  server_.set(k_[0], attributes + "{}", 0, 0, wire::kDatatypeXattr | wire::kDatatypeJson);
+  ASSERT_TRUE(server_.remove(k_[0]).left_tombstone);
+  const auto removal = [this](uint32_t flags, const std::string& name) {
+    StreamClient consumer(server_->addresses()[0]);
+    EXPECT_EQ(consumer.open(flags | open_flags::kProducer, name), BinaryStatus::success);
+    EXPECT_EQ(consumer.request(0).status, BinaryStatus::success);
+    for (;;) {
+      const auto received = consumer.next();
+      if (const auto* removed = std::get_if<wire::DcpRemoval>(&received->message))
+        return std::pair(removed->datatype, std::string(removed->value));
+    }
+  };
+  using Shown = std::pair<uint8_t, std::string>;
+  // Out of the change log, and off the disk.
+  for (const std::string from : {"log", "disk"}) {
+    EXPECT_EQ(removal(0, "a" + from), Shown(0, "")) << from;
+    EXPECT_EQ(removal(open_flags::kXattrs, "b" + from), Shown(wire::kDatatypeXattr, kept)) << from;
+    server_.bring_to_disk();
+  }
 }
 
 TEST_F(DcpTest, SendsLargeValuesWhole) {
