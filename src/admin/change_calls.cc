@@ -57,7 +57,10 @@ struct Translation {
   void write(std::string_view message, std::string& out) const {
     text->write(message, out);
     // A browser answers no no-ops; that it does not read is found out by the connection.
-    if (const auto alive = producer.lock()) alive->noop_answered();
+    if (const auto alive = producer.lock()) {
+      alive->noop_answered();
+      if (text->is_cut()) alive->ask_to_close();
+    }
   }
 };
 

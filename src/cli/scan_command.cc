@@ -133,8 +133,10 @@ Result<Plan> plan_of(const Arguments& arguments) {
 class Scanning {
  public:
   Scanning(const Plan& plan, uint32_t collection, std::vector<McbpClient::VBucket> vbuckets)
-      : plan_(plan), collection_(collection), vbuckets_(std::move(vbuckets)) {
-    limit_ = plan.limit == 0 ? UINT64_MAX : plan.limit;
+      : plan_(plan),
+        collection_(collection),
+        vbuckets_(std::move(vbuckets)),
+        limit_(plan.limit == 0 ? UINT64_MAX : plan.limit) {
     if (plan.sample == 0) return;
     // Some vbuckets are enough for a small sample: which ones depends on the seed alone.
     std::mt19937_64 random(plan.seed);

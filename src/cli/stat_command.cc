@@ -9,7 +9,8 @@ CommandLine stat_line() {
   line.usage = "stat [GROUP...] [options]";
   line.summary = "Prints the server's statistics.";
   line.details =
-      "Without GROUP the general ones. Groups are memcached's: items, slabs, settings, conns, sizes; warmup; "
+      "Without GROUP the general ones. Groups are memcached's: items, slabs, settings, conns, sizes; "
+      "Couchbase's, as dcp, range-scans, collections and vbucket-details; warmup; "
       "and "
       "reset, "
       "which sets the counters to zero.";

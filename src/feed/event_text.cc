@@ -139,8 +139,9 @@ void EventText::write(std::string_view message, std::string& out) {
   } else if (const auto* advanced = std::get_if<wire::DcpSeqnoAdvanced>(&*read)) {
     reach(vbucket, advanced->seqno);
   } else if (const auto* reason = std::get_if<wire::DcpEnd>(&*read)) {
-    // Of all vbuckets alike.
-    if (!std::exchange(has_ended_, true))
+    if (*reason != wire::DcpEnd::filter_empty && *reason != wire::DcpEnd::lost_privileges)
+      is_cut_ = true;
+    else if (!std::exchange(has_ended_, true))  // of all vbuckets alike
       write_event("end", fmt::format("{{\"reason\":{}}}", static_cast<uint32_t>(*reason)), out);
   }
   write_id(std::holds_alternative<wire::DcpNoop>(*read), out);

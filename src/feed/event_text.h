@@ -55,6 +55,8 @@ class EventText {
   void roll_back(uint16_t vbucket, uint64_t seqno, std::string& out);
   /// An event that is no change.
   void write_event(std::string_view event, std::string_view data, std::string& out) const;
+  /// A stream has ended where there is more, as by a flush: who connects again with the last id goes on.
+  [[nodiscard]] bool is_cut() const noexcept { return is_cut_; }
 
  private:
   struct Place {
@@ -75,6 +77,7 @@ class EventText {
   std::vector<Place> places_;
   bool moved_ = true;  ///< since the last id
   bool has_ended_ = false;
+  bool is_cut_ = false;
   std::chrono::steady_clock::time_point told_{};
 };
 

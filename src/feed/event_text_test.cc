@@ -106,6 +106,7 @@ TEST_F(EventTextTest, AnEndIsToldOnce) {
   };
   EXPECT_EQ(end(0), "event: end\ndata: {\"reason\":7}\n\n");
   EXPECT_EQ(end(1), "");
+  EXPECT_FALSE(text.is_cut());
 }
 
 TEST_F(EventTextTest, EachEventIsAChunk) {

@@ -144,6 +144,20 @@ class ChangesTest(unittest.TestCase):
                 break
         self.assertEqual(data, {"reason": 7})
 
+    def test_a_flush_ends_the_connection_and_is_told_to_who_comes_back(self):
+        store(self.server, {"key": "v"})
+        events = Events(self, self.server, "?from=start")
+        events.keys(1)
+        last = events.wait_id()
+        with Connection(self.server.endpoint) as client:
+            client.ask(b"flush_all\r\n", b"OK\r\n")
+        while events.next() is not None:
+            pass
+        store(self.server, {"after": "v"})
+        events = Events(self, self.server, last_id=last)
+        self.assertEqual(events.next()[0], "rollback")
+        self.assertEqual(events.keys(1), {"after"})
+
     def test_who_comes_back_misses_nothing(self):
         store(self.server, {f"key{i}": "v" for i in range(500)})
         events = Events(self, self.server, "?from=start")
