@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
-#include <queue>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -48,7 +48,7 @@ class RunQueue {
   [[nodiscard]] std::unordered_map<Task*, std::shared_ptr<Task>> take_all() EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
     runnable_.clear();
-    alarms_ = {};
+    alarms_.clear();
     return std::exchange(tasks_, {});
   }
 
@@ -58,16 +58,19 @@ class RunQueue {
   }
 
  private:
-  struct Alarm {
-    Next::Time time;
-    uint64_t number;  // only the last one that a task has set counts
-    std::weak_ptr<Task> task;
-    bool operator>(const Alarm& other) const noexcept { return time > other.time; }
-  };
+  // A task has one alarm at most: who is woken often would leave one behind each time.
+  void arm(Task& task, Next::Time time) REQUIRES(mutex_) {
+    task.alarm_ = time;
+    alarms_.emplace(time, &task);
+  }
+  void disarm(Task& task) REQUIRES(mutex_) {
+    if (task.alarm_) alarms_.erase({*task.alarm_, &task});
+    task.alarm_.reset();
+  }
 
   void make_runnable(Task& task) REQUIRES(mutex_) {
     task.state_ = Task::State::queued;
-    task.alarm_ = 0;
+    disarm(task);
     runnable_.push_back(&task);
     changed_.notify_one();
   }
@@ -82,7 +85,7 @@ class RunQueue {
         changed_.wait(mutex_);
       } else {
         // A copy: others may take it from the queue meanwhile.
-        const Next::Time time = alarms_.top().time;
+        const Next::Time time = alarms_.begin()->first;
         changed_.wait_until(mutex_, time);
       }
     }
@@ -94,13 +97,8 @@ class RunQueue {
 
   void ring_alarms() REQUIRES(mutex_) {
     const Next::Time now = std::chrono::steady_clock::now();
-    while (!alarms_.empty() && alarms_.top().time <= now) {
-      const std::shared_ptr<Task> task = alarms_.top().task.lock();
-      const uint64_t number = alarms_.top().number;
-      alarms_.pop();
-      if (task != nullptr && task->alarm_ == number && task->state_ == Task::State::asleep)
-        make_runnable(*task);
-    }
+    while (!alarms_.empty() && alarms_.begin()->first <= now)
+      make_runnable(*alarms_.begin()->second);
   }
 
   [[nodiscard]] std::shared_ptr<Task> settle(Task& task, const Next& next) EXCLUDES(mutex_) {
@@ -119,8 +117,7 @@ class RunQueue {
     }
     task.state_ = Task::State::asleep;
     if (next.kind_ == Next::Kind::wait_until) {
-      task.alarm_ = ++last_alarm_;
-      alarms_.push({next.time_, task.alarm_, task.weak_from_this()});
+      arm(task, next.time_);
       // The threads that sleep may sleep too long for this one.
       changed_.notify_one();
     }
@@ -131,8 +128,7 @@ class RunQueue {
   std::condition_variable_any changed_;
   std::unordered_map<Task*, std::shared_ptr<Task>> tasks_ GUARDED_BY(mutex_);
   std::deque<Task*> runnable_ GUARDED_BY(mutex_);
-  std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_ GUARDED_BY(mutex_);
-  uint64_t last_alarm_ GUARDED_BY(mutex_) = 0;
+  std::set<std::pair<Next::Time, Task*>> alarms_ GUARDED_BY(mutex_);  // of tasks that are asleep
   bool closed_ GUARDED_BY(mutex_) = false;
 
   friend class Pool;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -70,7 +71,7 @@ class Task : public std::enable_shared_from_this<Task> {
   std::shared_ptr<RunQueue> queue_;  // set by spawn; a wake may come when the pool has ended
   // Of the queue's lock.
   State state_ = State::asleep;
-  uint64_t alarm_ = 0;  // which of its alarms counts; 0: none
+  std::optional<Next::Time> alarm_;  // in the queue's list
 };
 
 /// For Spool::append_or_wake: wakes the task if it is still there.

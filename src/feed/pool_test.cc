@@ -159,6 +159,38 @@ TEST(PoolTest, AlarmsRingInTheirOrderAndOnlyTheLastOfATask) {
   EXPECT_LT(order.find('e'), order.find('l'));
 }
 
+TEST(PoolTest, AlarmsOfATaskThatIsWokenAreForgotten) {
+  Pool pool(1);
+  const auto far = std::chrono::steady_clock::now() + 1h;
+  std::promise<void> ended;
+  auto task = scripted([&](int step) {
+    if (step == 1000) {
+      ended.set_value();
+      return Next::done();
+    }
+    return Next::wait_until(far);
+  });
+  pool.spawn(task);
+  std::atomic<bool> stop{false};
+  std::thread waker([&] {
+    while (!stop)
+      task->wake();
+  });
+  ended.get_future().wait();
+  stop = true;
+  waker.join();
+  // Its last owner is the test: no alarm keeps what is left of it.
+  const std::weak_ptr<Task> gone = task;
+  std::promise<void> behind;
+  pool.spawn(scripted([&](int) {
+    behind.set_value();
+    return Next::done();
+  }));
+  behind.get_future().wait();
+  task.reset();
+  EXPECT_TRUE(gone.expired());
+}
+
 TEST(PoolTest, EndLetsGoOfTasksAndWakesDoNothingAfterwards) {
   std::weak_ptr<Task> gone;
   std::function<void()> waker;
