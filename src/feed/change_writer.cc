@@ -10,6 +10,9 @@
 namespace bobbin::feed {
 namespace {
 
+// Of a buffer that serves again.
+constexpr size_t kKeptBytes = 64 << 10;
+
 using Head = std::array<char, wire::kMaxDcpHeadBytes>;
 
 std::string_view written(const Head& head, const char* end) {
@@ -138,8 +141,13 @@ void ChangeWriter::write_mutation(Outlet& out, const StreamItem& item, std::stri
   mutation.value = value;
   Head head;
   const std::string_view bytes = written(head, wire::write_dcp_mutation(head.data(), route_, mutation));
-  if (moved || item.source == nullptr || value.size() < Outlet::kPinFromBytes) [[likely]]
-    return out.send(bytes, key, value);
+  if (moved || item.source == nullptr || value.size() < Outlet::kPinFromBytes) [[likely]] {
+    out.send(bytes, key, value);
+    // Each stream would keep a buffer of its largest value.
+    if (compressed_.capacity() > kKeptBytes) [[unlikely]]
+      std::string().swap(compressed_);
+    return;
+  }
   out.send(bytes, key, store::pin(store::ChangeChunks::share(*item.source), value));
 }
 

@@ -69,7 +69,8 @@ void Outlet::put(Waiting piece) {
     return;
   }
   // The buffer can serve again.
-  if (piece.pinned.empty() && piece_.capacity() < piece.bytes.capacity()) {
+  if (piece.pinned.empty() && piece_.capacity() < piece.bytes.capacity() &&
+      piece.bytes.capacity() <= 2 * kPieceBytes) {
     piece.bytes.clear();
     piece_ = std::move(piece.bytes);
   }

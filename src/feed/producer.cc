@@ -32,7 +32,8 @@ StreamAnswer Producer::open_stream(const wire::DcpRoute& route, const wire::DcpS
   const uint64_t purged = setup_.disk.directory().shard_of(vbucket).purge_seqno(vbucket);
   const base::MutexLock lock(mutex_);
   if (open_.contains(key)) return {BinaryStatus::key_exists};
-  if (open_.size() >= kMaxStreams) return {BinaryStatus::out_of_memory};
+  // Those that the client has closed are there until a step has ended them.
+  if (open_.size() >= kMaxStreams || held_.load() >= 2 * kMaxStreams) return {BinaryStatus::out_of_memory};
   const StreamStart start = judge_start(request, facts, purged, asked.purge_seqno);
   if (start.verdict == StartVerdict::out_of_range) return {BinaryStatus::out_of_range};
   if (start.verdict == StartVerdict::rollback) {
@@ -50,6 +51,7 @@ StreamAnswer Producer::open_stream(const wire::DcpRoute& route, const wire::DcpS
                   .purge_seqno = purged},
       setup_.name, ready_of(number));
   setup_.streams.totals().streams.fetch_add(1, std::memory_order_relaxed);
+  held_.fetch_add(1);
   open_.emplace(key, std::pair(number, stream));
   opened_.emplace_back(number, std::move(stream));
   wake();
@@ -178,6 +180,7 @@ void Producer::collect() {
     by_vbucket_[vbucket].push_back(number);
     streams_[number].stream = std::move(stream);
     queue(number);
+    judges_anew_ = true;
     if (!std::exchange(has_had_stream_, true)) last_sent_ = std::chrono::steady_clock::now();
   }
   for (const uint64_t number : ready)
@@ -202,7 +205,9 @@ void Producer::queue_news() {
 
 void Producer::end_unprivileged() {
   const uint64_t generation = setup_.access_generation();
-  if (std::exchange(seen_generation_, generation) == generation) return;
+  // A stream that came since may have been granted by what was true before.
+  const bool judges_anew = std::exchange(judges_anew_, false);
+  if (std::exchange(seen_generation_, generation) == generation && !judges_anew) return;
   std::vector<uint64_t> over;
   for (auto& [number, open] : streams_) {
     if (setup_.may_see(open.stream->filter())) continue;
@@ -246,6 +251,7 @@ void Producer::forget(uint64_t number) {
   const auto found = streams_.find(number);
   const std::shared_ptr<Stream> stream = std::move(found->second.stream);
   streams_.erase(found);
+  held_.fetch_sub(1);
   const uint16_t vbucket = stream->route().vbucket;
   std::erase(by_vbucket_[vbucket], number);
   if (by_vbucket_[vbucket].empty()) news_->unfollow(vbucket);
@@ -293,7 +299,7 @@ Next Producer::rest(Time now) {
   if (!out_->has_room()) {
     // Others may read the disk while this client does not take what it has.
     for (auto& [number, open] : streams_)
-      open.stream->pause();
+      if (open.stream->pause()) queue(number);
   }
   if (retries_) alarm = std::min(alarm.value_or(now + kRetryAfter), now + kRetryAfter);
   return alarm ? Next::wait_until(*alarm) : Next::wait();

@@ -150,6 +150,7 @@ class Producer final : public Task {
   Report report_ GUARDED_BY(mutex_);
 
   std::atomic<uint64_t> next_number_{1};
+  std::atomic<size_t> held_{0};  // streams that were opened and not yet forgotten
 
   // The steps'.
   std::unique_ptr<Outlet> out_;
@@ -158,6 +159,7 @@ class Producer final : public Task {
   std::deque<uint64_t> queue_;
   bool retries_ = false;
   uint64_t seen_generation_ = 0;
+  bool judges_anew_ = false;
   uint64_t counted_bytes_ = 0;
   bool has_had_stream_ = false;
   std::chrono::milliseconds noop_interval_{0};  // 0: none

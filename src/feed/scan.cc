@@ -28,6 +28,8 @@ constexpr size_t kStepRecords = 4096;
 constexpr size_t kStepBytes = 512 << 10;
 // How often a scan that nobody continues looks whether there is still something to scan.
 constexpr milliseconds kLookAgain{1000};
+// And one that waits for a change that has not been made.
+constexpr milliseconds kLookForSeqno{20};
 // Longest wait for a seqno to be on disk, whatever the client would take; and for a flush of the bucket.
 constexpr milliseconds kLongestWait{120'000};
 
@@ -213,6 +215,9 @@ std::optional<Next> Scan::await_snapshot() {
                            : kLongestWait;
   if (steady_clock::now() >= began_ + longest || !options_.bucket.disk.writable(options_.vbucket))
     return fail(BinaryStatus::temporary_failure);
+  // Of a seqno that nobody has been given, no commit will tell.
+  if (seqno > options_.bucket.bucket.high_seqno(options_.vbucket))
+    return Next::wait_until(std::min(began_ + longest, steady_clock::now() + kLookForSeqno));
   options_.bucket.disk.after_commit(options_.vbucket, waker_of(shared_from_this()));
   // What was committed before the question is not told any more.
   if (is_on_disk(seqno)) return std::nullopt;
@@ -319,6 +324,7 @@ void Scan::take_item() {
       }
     }
     frame_.add_document(item);
+    if (value_.capacity() > kLargeFrameBytes) std::string().swap(value_);
   }
   ++sent_items_;
   ++frame_items_;

@@ -53,6 +53,8 @@ struct ScanOptions {
   uint16_t vbucket = 0;
   wire::ScanCreate what;
   ScanView view;
+  /// Who has made it: nobody else goes on with it. Empty: who has not logged in.
+  std::string user = {};
 };
 
 /// One range scan: the keys or documents of a vbucket's collection between two keys, as the disk had them at
@@ -74,6 +76,7 @@ class Scan final : public Task {
 
   [[nodiscard]] const wire::ScanId& id() const noexcept { return id_; }
   [[nodiscard]] uint16_t vbucket() const noexcept { return options_.vbucket; }
+  [[nodiscard]] const std::string& user() const noexcept { return options_.user; }
   [[nodiscard]] const wire::ScanCreate& what() const noexcept { return options_.what; }
   [[nodiscard]] bool is_of(const store::Bucket& bucket) const noexcept { return bucket_ == &bucket; }
   [[nodiscard]] bool is_over() const noexcept { return is_over_.load(std::memory_order_acquire); }

@@ -233,7 +233,9 @@ TEST_F(ScanTest, ExpiresWhenNobodyContinuesIt) {
   limit({.idle_timeout = 1ms});
   fill(10);
   const auto client = connect();
-  const auto scan = create(*client, all_keys());
+  // It may be gone before anybody could look for it.
+  const auto scan = make(*client, all_keys());
+  EXPECT_EQ(client->reply().status, BinaryStatus::success);
   wait_for([&] { return scans_->statistics().expired == 1; });
   wait_for([&] { return open() == 0; });
   EXPECT_EQ(go_on(*client, *scan), Scan::Continued::gone);

@@ -150,6 +150,14 @@ void Stream::reach(uint64_t seqno) noexcept {
   status_.seqno.store(position_, std::memory_order_relaxed);
 }
 
+bool Stream::pause() {
+  turn_ = {};
+  if (phase() != StreamPhase::awaiting_turn) return false;
+  // A turn that is kept for it would be nobody's.
+  source_.backfills.forget(this);
+  return true;
+}
+
 Stream::Turn Stream::after_snapshot(Outlet& out) {
   if (filter_.is_over()) {
     end(out, wire::DcpEnd::filter_empty);

@@ -91,8 +91,9 @@ class Stream {
   [[nodiscard]] Turn advance(Outlet& out);
   /// Sends why, and is over.
   void end(Outlet& out, wire::DcpEnd reason);
-  /// Somebody else may read the disk while there is no room.
-  void pause() { turn_ = {}; }
+  /// Somebody else may read the disk while there is no room: gives back the turn that it has, or waits for.
+  /// True: it has to be advanced when there is room.
+  [[nodiscard]] bool pause();
   /// Lets go of cursor, reader and turn. Nothing else is to be called then.
   void release() noexcept;
 

@@ -64,7 +64,7 @@ std::optional<Stream::Turn> Stream::take_changes(Outlet& out) {
     place_ = place;
   if (!first) {
     reach(taken.to);
-    return Turn::idle;
+    return position_ >= end_seqno_ ? after_snapshot(out) : Turn::idle;
   }
   // A flush has superseded all before it, so nothing else comes first.
   if (first->kind == store::ChangeKind::flush && position_ != 0) {
@@ -74,7 +74,7 @@ std::optional<Stream::Turn> Stream::take_changes(Outlet& out) {
   taken_end_ = is_aware() ? taken.to : last_shown(taken);
   if (taken_end_ <= position_) {
     reach(taken.to);
-    return Turn::idle;
+    return position_ >= end_seqno_ ? after_snapshot(out) : Turn::idle;
   }
   find_superseded(taken);
   set_phase(StreamPhase::in_memory);

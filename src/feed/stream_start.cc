@@ -42,9 +42,11 @@ StreamStart judge_start(const wire::DcpStreamRequest& request, const store::Stre
     start.verdict = StartVerdict::out_of_range;
     return start;
   }
-  // Who has nothing can begin anywhere.
-  if (bounds.start_seqno == 0 && (request.uuid == 0 || (request.flags & flags::kStrictUuid) == 0))
+  // Who has nothing can begin anywhere, and has no snapshot to finish.
+  if (bounds.start_seqno == 0 && (request.uuid == 0 || (request.flags & flags::kStrictUuid) == 0)) {
+    bounds.snapshot_start = bounds.snapshot_end = 0;
     return start;
+  }
 
   // A snapshot of which all, or nothing, was received is none that has to be finished.
   uint64_t from = bounds.snapshot_start;

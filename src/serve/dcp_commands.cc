@@ -69,6 +69,8 @@ BinaryStatus judge_stream_id(const Session& session, uint16_t id) {
 
 // What the client wants to see, if it may.
 BinaryStatus make_filter(Session& session, const wire::DcpFilter& asked, feed::StreamFilter& filter) {
+  // A request is over soon, a stream is not: what the other user may do could change.
+  if (session.impersonates()) return BinaryStatus::not_supported;
   // As it was agreed when the producer was opened.
   const bool aware = session.producer()->is_aware();
   if ((asked.scope || asked.collections) && !aware) return BinaryStatus::invalid_arguments;

@@ -443,6 +443,42 @@ TEST_F(DcpTest, WritesMarkersOfTheVersionThatWasAskedFor) {
   }
 }
 
+TEST_F(DcpTest, AClientThatTakesNothingLeavesTheDiskToOthers) {
+  server_.stop();
+  server_.max_backfills = 1;
+  server_.start();
+  for (int i = 0; i < 400; ++i)
+    server_.set("k" + std::to_string(i), std::string(1000, 'v'));
+  server_.bring_to_disk();
+  server_.restart();
+  // Its first stream fills the window, the second stands in the queue for the disk.
+  StreamClient stalled = client();
+  EXPECT_EQ(stalled.control("connection_buffer_size", "1"), BinaryStatus::success);
+  for (uint16_t vbucket = 0; vbucket < StreamServer::kVBuckets; ++vbucket)
+    ASSERT_EQ(stalled.request(vbucket).status, BinaryStatus::success);
+  (void)stalled.next();
+  StreamClient other(server_->addresses()[0]);
+  ASSERT_EQ(other.open(open_flags::kProducer, "other"), BinaryStatus::success);
+  for (uint16_t vbucket = 0; vbucket < StreamServer::kVBuckets; ++vbucket)
+    ASSERT_EQ(other.request(vbucket).status, BinaryStatus::success);
+  for (int mutations = 0; mutations < 400;) {
+    const auto received = other.next();
+    ASSERT_NE(received, nullptr);
+    mutations += std::holds_alternative<wire::DcpMutation>(received->message) ? 1 : 0;
+  }
+}
+
+TEST_F(DcpTest, WhoHasNothingIsNotToldToWaitForASnapshotThatIsNot) {
+  server_.set(k_[0], "v");
+  server_.bring_to_disk();
+  server_.restart();
+  StreamClient consumer = client();
+  wire::DcpStreamRequest request;
+  request.snapshot_end = 1000;
+  ASSERT_EQ(consumer.request(0, request).status, BinaryStatus::success);
+  EXPECT_EQ(next(consumer, 2), "marker 0-1 disk, set " + k_[0] + "@1=v");
+}
+
 TEST_F(DcpTest, StatisticsTellHowFarEachStreamIs) {
   server_.set(k_[0], std::string(100'000, 'v'));
   server_.bring_to_disk();

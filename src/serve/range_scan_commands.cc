@@ -61,18 +61,19 @@ void handle_create(Session& session, const BinaryCommand&, const BinaryRequest& 
       {session.bucket(), *session.served().disk(), std::move(keeper)},
       request.header.vbucket_or_status,
       std::move(*what),
-      {.json = true, .xattrs = session.has(wire::Feature::xattr), .system_xattrs = reads_all}};
+      {.json = true, .xattrs = session.has(wire::Feature::xattr), .system_xattrs = reads_all},
+      session.user()};
   const auto scan = std::make_shared<feed::Scan>(std::move(options), asker_of(session, request),
                                                  session.engine().scans, session.engine().clock);
   session.scans().add(scan);
   session.engine().feeds->spawn(scan);
 }
 
-// Any connection that works on the bucket may go on with a scan, as upstream's clients with several
-// connections do; it ends with the one that has made it.
+// Any connection of its user that works on the bucket may go on with a scan, as upstream's clients with
+// several connections do; it ends with the one that has made it.
 std::shared_ptr<feed::Scan> find(const Session& session, const BinaryRequest& request) {
   auto scan = session.engine().scans.find(wire::read_scan_id(request.extras));
-  if (scan == nullptr || !scan->is_of(session.bucket()) ||
+  if (scan == nullptr || !scan->is_of(session.bucket()) || scan->user() != session.user() ||
       scan->vbucket() != request.header.vbucket_or_status)
     return nullptr;
   return scan;
