@@ -79,7 +79,10 @@ class BackingUpServer {
 
   disk::Result<void> add_others(disk::Backup& backup) {
     if (!options_.dry_run) {
-      const auto before = disk::list_backups(options_.folder);
+      auto before = disk::list_backups(options_.folder);
+      // Unless there is none, nobody knows what is owned.
+      if (!before && before.error().kind != disk::ErrorKind::config)
+        return base::fail(std::move(before.error()));
       if (before) {
         for (const disk::Backup& other : *before)
           owned_.insert(other.number);

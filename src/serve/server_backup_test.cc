@@ -216,6 +216,25 @@ TEST_F(ServerBackupTest, what_fails_leaves_the_earlier_ones_alone) {
   EXPECT_TRUE(verify_server_backup(backups(), listed(1), {}));
 }
 
+TEST_F(ServerBackupTest, earlier_ones_that_cannot_be_read_keep_their_parts) {
+  const Served served(data());
+  served.create("b");
+  served.set("b", "k");
+  back_up(served);
+  const std::string part = disk::bucket_folder(backups(), listed(1).parts.at(0).uuid);
+  ServerBackupOptions options = options_for(served);
+  options.progress = [this](std::string_view, uint64_t, uint64_t) {
+    EXPECT_TRUE(disk::replace_file(disk::contents_path(backups(), 1), "damaged"));
+    return true;
+  };
+  served.set("default", "d");
+  EXPECT_TRUE(served.first->disk()->bring_to_disk());
+  const auto failed = back_up_server(served.first->disk()->directory(), options);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().path, disk::contents_path(backups(), 1));
+  EXPECT_EQ(disk::backup_numbers(part), std::vector<uint64_t>{1});
+}
+
 TEST_F(ServerBackupTest, what_is_dropped_goes_with_its_parts) {
   const Served served(data());
   served.create("b");
