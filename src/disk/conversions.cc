@@ -85,6 +85,7 @@ store::VBucketState state_of(const VBucketState& state) {
   restored.reserved_seqno = state.reserved_seqno;
   restored.reserved_cas = state.reserved_cas;
   restored.items = state.items;
+  restored.flush_seqno = state.flush_seqno;
   restored.flush_at_s = state.flush_at_s;
   restored.may_have_attributes = state.may_have_attributes;
   restored.failover.reserve(state.failover.size());

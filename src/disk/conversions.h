@@ -11,7 +11,6 @@ namespace bobbin::disk {
 [[nodiscard]] Change change_of(uint16_t vbucket, const store::Change& change, uint32_t now_s) noexcept;
 
 [[nodiscard]] VBucketState state_of(uint16_t vbucket, const store::VBucketState& state);
-/// Its flush_seqno is 0: what a flush has killed left the disk in the commit that wrote the flush.
 [[nodiscard]] store::VBucketState state_of(const VBucketState& state);
 
 /// Whether the store has any use for the record: a document, or a tombstone with attributes.

@@ -96,6 +96,8 @@ struct VBucketState {
   bool may_have_attributes = false;
   /// No change up to `high_seqno` was made later than this, in Unix nanoseconds. 0: nobody knows.
   uint64_t as_of_ns = 0;
+  /// The last flush: where states are read, as the index has it; it is not written with them.
+  uint64_t flush_seqno = 0;
   std::vector<FailoverEntry> failover;  ///< newest first; at most 256
   // Rows of their own: those to be written; where states are read, all.
   std::vector<store::ScopeState> scopes;

@@ -155,7 +155,8 @@ class Shard {
   [[nodiscard]] std::unique_ptr<SeqnoReader> read_seqnos(uint16_t vbucket, uint64_t from, uint64_t to) const;
 
   /// Of every vbucket that has one, as they were committed: who changes a vbucket commits its new state with
-  /// the changes. (To look into the index instead takes half a second when a server starts.)
+  /// the changes. (To look into the index instead takes half a second when a server starts: it is asked for
+  /// nothing but the flush of a vbucket that may have had one.)
   [[nodiscard]] Result<std::vector<VBucketState>> states() const;
   /// Tombstones up to this seqno may be gone: who has seen less has to start from nothing.
   [[nodiscard]] uint64_t purge_seqno(uint16_t vbucket) const noexcept;

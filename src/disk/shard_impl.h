@@ -80,6 +80,8 @@ struct Shard::Impl {
   [[nodiscard]] rocksdb::Status add_flush(const Change& flush);
   [[nodiscard]] rocksdb::Status add_event(const Change& event);
   [[nodiscard]] rocksdb::Status add_states(std::span<const VBucketState> states);
+  /// What cannot be read of the index is left out and logged.
+  void read_flush_seqnos(std::span<VBucketState> states) const;
   [[nodiscard]] rocksdb::Status add_purge_seqnos(std::vector<std::pair<uint16_t, uint64_t>>& purged);
   [[nodiscard]] Result<void> load_purge_seqnos();
   /// Gives up the oldest commits that are more than is to be kept.

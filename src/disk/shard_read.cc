@@ -1,6 +1,7 @@
 // Reading: single documents, and the states of the vbuckets.
 #include <algorithm>
 
+#include "base/log.h"
 #include "disk/bytes.h"
 #include "disk/shard_impl.h"
 
@@ -110,6 +111,32 @@ bool read_collection_row(std::string_view key, std::string_view value, VBucketSt
   return collection.has_value();
 }
 
+void Shard::Impl::read_flush_seqnos(std::span<VBucketState> states) const {
+  std::unique_ptr<rocksdb::Iterator> index;
+  std::string key;
+  for (VBucketState& state : states) {
+    // A flush begins a new branch.
+    if (std::ranges::all_of(state.failover, [](const FailoverEntry& entry) { return entry.seqno == 0; }))
+      continue;
+    if (index == nullptr) index.reset(db->NewIterator({}, seqnos));
+    key.clear();
+    append_seqno_key(key, state.vbucket, 0);
+    index->Seek(key);
+    if (!index->status().ok()) {
+      // Documents can be served all the same, and who streams from here is told then.
+      base::log(base::LogLevel::error,
+                "disk: looking for the last flush of each vbucket: " + error_of(index->status()).message);
+      return;
+    }
+    if (!index->Valid()) return;
+    // It has taken with it what came before.
+    const auto name = decode_seqno_key(view(index->key()));
+    const auto entry = decode_index_entry(view(index->value()));
+    if (name && entry && name->vbucket == state.vbucket && entry->kind == RecordKind::flush)
+      state.flush_seqno = name->seqno;
+  }
+}
+
 Result<std::vector<VBucketState>> Shard::states() const {
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->rows));
   std::vector<VBucketState> states;
@@ -137,6 +164,7 @@ Result<std::vector<VBucketState>> Shard::states() const {
       return base::fail(impl_->undecodable("what a vbucket knows of a collection", impl_->rows));
   }
   if (!rows->status().ok()) return base::fail(impl_->error_of(rows->status()));
+  impl_->read_flush_seqnos(states);
   return states;
 }
 

@@ -183,6 +183,25 @@ TEST_F(DcpTest, WhoHasSeenWhatWasFlushedBeginsAnew) {
   EXPECT_EQ(next(consumer, 2), "marker 0-3 disk, set " + k_[1] + "@3=w");
 }
 
+TEST_F(DcpTest, WhoMissedAFlushBeginsAnewAfterARestart) {
+  for (size_t i = 0; i < 3; ++i)
+    server_.set(k_[i], "v");
+  server_.bring_to_disk();
+  const uint64_t uuid = server_.bucket().vbucket_uuid(0);
+  server_.bucket().flush(server_.now());
+  server_.set(k_[1], "w");
+  server_.bring_to_disk();
+  server_.restart();
+  StreamClient consumer = client();
+  const auto reply = consumer.request(0, from(uuid, 2));
+  ASSERT_EQ(reply.status, BinaryStatus::rollback);
+  EXPECT_EQ(*wire::read_dcp_rollback(reply.value), 0U);
+  ASSERT_EQ(consumer.request(0, from(uuid, 0)).status, BinaryStatus::success);
+  EXPECT_EQ(next(consumer, 2), "marker 0-5 disk, set " + k_[1] + "@5=w");
+  EXPECT_EQ(server_.bucket().stream_facts(0).flush_seqno, 4U);
+  EXPECT_EQ(server_.bucket().stream_facts(1).flush_seqno, 0U);
+}
+
 TEST_F(DcpTest, SendsNoMoreThanTheWindowUntilItIsAcknowledged) {
   for (size_t i = 0; i < 10; ++i)
     server_.set(k_[i], std::string(1000, 'v'));
