@@ -37,6 +37,7 @@ Warmup::Warmup(store::Bucket& bucket, const Shard& shard, const base::Clock& clo
       plan_(std::move(plan)),
       next_(number),
       tickets_(bucket.vbucket_count()),
+      missed_(bucket.vbucket_count()),
       now_(clock.now()) {}
 
 Warmup::~Warmup() {
@@ -99,7 +100,7 @@ void Warmup::take_tickets() {
 
 void Warmup::finish(uint32_t vbucket, bool complete) {
   if (!finishes_) return;
-  bucket_.finish_warmup(static_cast<uint16_t>(vbucket), complete);
+  bucket_.finish_warmup(static_cast<uint16_t>(vbucket), complete && !missed_[vbucket]);
   vbuckets_done_.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -238,6 +239,7 @@ void Warmup::load(const KeyReader& reader) {
   if (is_warm) loaded.frequency = 1;
   const store::LoadStatus status =
       bucket_.load(reader.key(), &loaded, tickets_[vbucket], store::LoadPurpose::warmup, now_).status;
+  if (status == store::LoadStatus::no_memory) missed_[vbucket] = true;
   // What somebody has changed and evicted meanwhile is not worth another read: only full eviction takes
   // documents out, and then the table has not everything anyway.
   if (!loaded.deleted && (pass_ != Pass::rest || evicts_in_full())) ++items_;

@@ -102,6 +102,8 @@ class Warmup {
   uint32_t next_;
   /// By vbucket.
   std::vector<store::LoadTicket> tickets_;
+  /// By vbucket: something of it found no memory.
+  std::vector<bool> missed_;
   base::Now now_;
   uint64_t seen_ = 0;
   uint64_t bytes_since_step_ = 0;
