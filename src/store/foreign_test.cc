@@ -83,6 +83,27 @@ TEST_F(ForeignTest, ConditionsHold) {
   EXPECT_EQ(store({.cas = 10, .revision = 5, .cas_compare = lock}), StoreStatus::stored);
 }
 
+TEST_F(ForeignTest, TheEndOfADocumentIsWrittenWithTheRevisionThatItHadElsewhere) {
+  for (const EvictionPolicy policy : {EvictionPolicy::value, EvictionPolicy::full}) {
+    BucketOptions options = small_options();
+    options.type = BucketType::persistent;
+    options.vbuckets = 1;
+    options.eviction = policy;
+    BucketFixture there(options);
+    there.set("k", "v");
+    there.bucket().persisted(there.bucket().take_log(0, there.now()));
+    EXPECT_EQ(there.bucket().remove_foreign("k", {.cas = 77, .revision = 9}, there.now()).revision, 9U);
+    const FlushBatch batch = there.bucket().take_log(0, there.now());
+    std::vector<uint64_t> revisions;
+    batch.changes.changes.for_each([&](const Change& change) {
+      EXPECT_EQ(change.kind, ChangeKind::deletion);
+      EXPECT_EQ(change.cas, 77U);
+      revisions.push_back(change.revision);
+    });
+    EXPECT_EQ(revisions, std::vector<uint64_t>{9});
+  }
+}
+
 class ForeignByTime : public ForeignTest {
  protected:
   ForeignByTime() : ForeignTest(ConflictResolution::time) {}

@@ -432,6 +432,8 @@ class alignas(64) VBucket {
     /// The attributes of the system outlive it.
     bool keep_attributes = true;
     std::optional<uint64_t> explicit_cas = std::nullopt;
+    /// Else that of the document and one.
+    std::optional<uint64_t> revision = std::nullopt;
   };
   /// Writes the end of a document into the log, with the table's reference to it. Returns what takes its
   /// place in the table: a tombstone, a placeholder, null, or, when there is no memory, the document itself.

@@ -97,9 +97,7 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
     return {RemoveStatus::removed, next_cas(cas, now), seqno_, change.revision, value_len};
   }
   const ChangeKind kind = change.expired ? ChangeKind::expiration : ChangeKind::deletion;
-  if (!bury_at(slot, {kind, false, cas}, now, after)) return {RemoveStatus::no_memory};
-  const HashTable::Slot left = table_.find(key, HashTable::tag_of(hash));
-  if (left) left.document()->set_revision(change.revision);
+  if (!bury_at(slot, {kind, false, cas, change.revision}, now, after)) return {RemoveStatus::no_memory};
   return {RemoveStatus::removed, cas.value_or(cas_clock_), seqno_, change.revision, value_len};
 }
 

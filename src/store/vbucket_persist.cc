@@ -212,8 +212,9 @@ Document* VBucket::bury(Document* document, const End& end, base::Now now, After
   if (!tombstone) return document;
   Document* left = *tombstone;
   const bool stays = left != nullptr || mine.leaves_placeholders();
-  // The log must not show the attributes of a tombstone that goes itself.
-  const bool logs_document = left == nullptr && !document->is_tombstone();
+  // The log must not show the attributes of a tombstone that goes itself, and counts on from a document's
+  // revision.
+  const bool logs_document = left == nullptr && !document->is_tombstone() && !end.revision;
   if (left == nullptr && (stays || !logs_document)) {
     left = Document::create(mine.shared.account, document->doc_key(), 0, Document::kAbsent);
     if (left == nullptr) return document;
@@ -228,6 +229,7 @@ Document* VBucket::bury(Document* document, const End& end, base::Now now, After
   ++seqno_;
   if (left != nullptr) {
     date_end(*left, *document, cas, now);
+    if (end.revision) left->set_revision(*end.revision);
     mine.may_have_attributes |= left->has_attributes();
     if (stays) count_linked(*left);
   }
