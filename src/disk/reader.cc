@@ -124,6 +124,28 @@ std::unique_ptr<KeyReader> Shard::read_keys(std::optional<uint16_t> vbucket,
 
 namespace {
 
+// How often a commit may come in between before a snapshot is taken.
+constexpr int kAttempts = 8;
+
+/// Iterators over the index and the documents, of one moment: RocksDB gives each family one of its own.
+rocksdb::Status make_both(const Shard::Impl& shard, rocksdb::ReadOptions options,
+                          std::vector<rocksdb::Iterator*>& both) {
+  const std::vector<rocksdb::ColumnFamilyHandle*> families = {shard.seqnos, shard.docs};
+  // The release of a snapshot has RocksDB compact files for it.
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const uint64_t before = shard.db->GetLatestSequenceNumber();
+    const rocksdb::Status status = shard.db->NewIterators(options, families, &both);
+    if (!status.ok() || shard.db->GetLatestSequenceNumber() == before) return status;
+    for (const rocksdb::Iterator* iterator : both)
+      delete iterator;
+    both.clear();
+  }
+  // The iterators need it no longer than they are made.
+  rocksdb::ManagedSnapshot moment(shard.db.get());
+  options.snapshot = moment.snapshot();
+  return shard.db->NewIterators(options, families, &both);
+}
+
 /// The seqno that a vbucket's index ends with. The iterator is somewhere else afterwards.
 uint64_t last_seqno_of(rocksdb::Iterator& index, uint16_t vbucket) {
   std::string key;
@@ -140,7 +162,7 @@ Result<KeysUntil> Shard::read_keys_until(uint16_t vbucket) const {
   rocksdb::ReadOptions ahead = walking();
   ahead.readahead_size = kReadaheadBytes;
   std::vector<rocksdb::Iterator*> both;
-  const rocksdb::Status status = impl_->db->NewIterators(ahead, {impl_->seqnos, impl_->docs}, &both);
+  const rocksdb::Status status = make_both(*impl_, ahead, both);
   if (!status.ok()) return base::fail(impl_->error_of(status));
   const std::unique_ptr<rocksdb::Iterator> index(both[0]);
   auto impl = std::make_unique<KeyReader::Impl>(KeyReader::Impl{
@@ -178,7 +200,7 @@ uint64_t SeqnoReader::last_seqno() const noexcept {
 
 std::unique_ptr<SeqnoReader> Shard::read_seqnos(uint16_t vbucket, uint64_t from, uint64_t to) const {
   std::vector<rocksdb::Iterator*> both;
-  const rocksdb::Status status = impl_->db->NewIterators(walking(), {impl_->seqnos, impl_->docs}, &both);
+  const rocksdb::Status status = make_both(*impl_, walking(), both);
   if (!status.ok()) both = {rocksdb::NewErrorIterator(status), rocksdb::NewErrorIterator(status)};
   auto impl = std::make_unique<SeqnoReader::Impl>(
       SeqnoReader::Impl{*impl_, std::unique_ptr<rocksdb::Iterator>(both[0]),
