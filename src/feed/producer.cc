@@ -16,9 +16,9 @@ constexpr auto kRetryAfter = std::chrono::milliseconds(20);
 }  // namespace
 
 Producer::Producer(ProducerSetup setup)
-    : setup_(std::move(setup)), by_vbucket_(setup_.bucket.vbucket_count()) {
-  seen_generation_ = setup_.access_generation();
-}
+    : setup_(std::move(setup)),
+      by_vbucket_(setup_.bucket.vbucket_count()),
+      seen_generation_(setup_.access_generation()) {}
 
 Producer::~Producer() = default;
 
