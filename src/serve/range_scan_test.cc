@@ -343,7 +343,8 @@ TEST_F(RangeScanTest, ScansWhatTheUserMayRead) {
   EXPECT_EQ(some->rest(), std::pair(size_t{1}, BinaryStatus::range_scan_more));
   const auto none = log_in("none");
   EXPECT_EQ(none->create(kAllKeys).status, BinaryStatus::no_access);
-  EXPECT_EQ(none->ask(ScanClient::continuing(made.value)).status, BinaryStatus::no_access);
+  // It is not theirs, whatever they may read.
+  EXPECT_EQ(none->ask(ScanClient::continuing(made.value)).status, BinaryStatus::key_not_found);
   EXPECT_EQ(none->ask(ScanClient::cancelling(made.value)).status, BinaryStatus::key_not_found);
   some->send(ScanClient::continuing(made.value));
   EXPECT_EQ(some->rest(), std::pair(size_t{2}, BinaryStatus::range_scan_complete));
