@@ -134,7 +134,7 @@ rocksdb::Status make_both(const Shard::Impl& shard, rocksdb::ReadOptions options
   // The release of a snapshot has RocksDB compact files for it.
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const uint64_t before = shard.db->GetLatestSequenceNumber();
-    const rocksdb::Status status = shard.db->NewIterators(options, families, &both);
+    rocksdb::Status status = shard.db->NewIterators(options, families, &both);
     if (!status.ok() || shard.db->GetLatestSequenceNumber() == before) return status;
     for (const rocksdb::Iterator* iterator : both)
       delete iterator;
