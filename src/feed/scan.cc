@@ -163,15 +163,7 @@ Next Scan::step() {
     scans_.cancelled_.fetch_add(1, std::memory_order_relaxed);
     return fail(BinaryStatus::range_scan_cancelled);
   }
-  switch (flush()) {
-    case net::Append::accepted:
-      break;
-    case net::Append::full:
-      return Next::wait();
-    case net::Append::closed:
-      release();
-      return Next::done();
-  }
+  if (const auto next = send()) return *next;
   if (const auto status = is_obsolete()) {
     scans_.cancelled_.fetch_add(1, std::memory_order_relaxed);
     return fail(*status);
@@ -354,15 +346,7 @@ Next Scan::produce() {
     take_item();
     if (frame_.bytes() < kFrameBytes) continue;
     put_frame(BinaryStatus::success);
-    switch (flush()) {
-      case net::Append::accepted:
-        break;
-      case net::Append::full:
-        return Next::wait();
-      case net::Append::closed:
-        release();
-        return Next::done();
-    }
+    if (const auto next = send()) return *next;
   }
 }
 
@@ -412,6 +396,19 @@ void Scan::put_reply(BinaryStatus status, std::string_view value) {
   reply_.append(value);
   is_last_ = true;
   outbox_ = Outbox::reply;
+}
+
+std::optional<Next> Scan::send() {
+  switch (flush()) {
+    case net::Append::accepted:
+      break;
+    case net::Append::full:
+      return Next::wait();
+    case net::Append::closed:
+      release();
+      return Next::done();
+  }
+  return std::nullopt;
 }
 
 net::Append Scan::flush() {

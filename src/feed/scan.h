@@ -132,6 +132,8 @@ class Scan final : public Task {
   void put_reply(wire::BinaryStatus status, std::string_view value);
   /// The state changes with the last frame of an answer: a client that has it may ask again.
   [[nodiscard]] net::Append flush() EXCLUDES(mutex_);
+  /// The same; nothing: the outbox is empty, and the step goes on.
+  [[nodiscard]] std::optional<Next> send() EXCLUDES(mutex_);
   [[nodiscard]] std::string_view trace();
 
   // Ending.
