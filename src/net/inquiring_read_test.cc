@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <string>
 #include <thread>
 
@@ -23,6 +24,17 @@ class EchoReceiver final : public Receiver {
 class SilentReceiver final : public Receiver {
  public:
   size_t on_bytes(Connection&, std::span<const char> unread, size_t) override { return unread.size(); }
+};
+
+// Is silent as well; frames are sent by whoever has its spool.
+class SpoolingReceiver final : public Receiver {
+ public:
+  explicit SpoolingReceiver(std::promise<Spool>& spool) : spool_(spool) {}
+  void on_open(Connection& connection) override { spool_.set_value(connection.spool()); }
+  size_t on_bytes(Connection&, std::span<const char> unread, size_t) override { return unread.size(); }
+
+ private:
+  std::promise<Spool>& spool_;
 };
 
 class InquiringReadTest : public testing::Test {
@@ -130,6 +142,26 @@ TEST_F(InquiringReadTest, AResetThatCameWithTheBytesIsSeen) {
     while (front_->connection_count() != 0)
       std::this_thread::yield();
   }
+}
+
+// What was written while the read waited was no answer to what it brought.
+TEST_F(InquiringReadTest, AResetThatCameWithTheBytesIsSeenThoughAFrameWasSentBefore) {
+  FrontEndOptions options;
+  options.listen.push_back(*Address::parse("127.0.0.1:0", 0));
+  std::promise<Spool> spool;
+  front_ = std::move(
+      *FrontEnd::start(options, [&spool](size_t) { return std::make_unique<SpoolingReceiver>(spool); }));
+  TestSocket peer(front_->addresses()[0]);
+  ASSERT_EQ(spool.get_future().get().append("frame"), Append::accepted);
+  EXPECT_EQ(peer.receive(5), "frame");
+  {
+    const HeldLoop held(*front_->loops()[0]);
+    ASSERT_TRUE(peer.send_all("b"));
+    peer.wait_until_arrived();
+    peer.reset();
+  }
+  while (front_->connection_count() != 0)
+    std::this_thread::yield();
 }
 
 TEST_F(InquiringReadTest, RequestsInAnyRhythmAreSeen) {

@@ -55,7 +55,6 @@ void SocketConnection::read() {
   ++operations_;
   const bool may_have_missed_a_reset = exhausted_ && !wrote_;
   exhausted_ = false;
-  wrote_ = false;
   if (may_have_missed_a_reset) return look_again();
   socket_.async_read_some(target, [this](ErrorCode error, size_t n) { on_read(error, n); });
 }
@@ -77,6 +76,7 @@ void SocketConnection::on_read(ErrorCode error, size_t n) {
   reading_ = false;
   if (closed_) return dispose_if_done();
   assert_output_is_its_own();
+  wrote_ = false;
   if (lingering_) return discard(error);
   if (finishing_) {  // what arrives after the last request is not wanted; its end is
     ended_ = ended_ || error;

@@ -130,7 +130,7 @@ class SocketConnection final : public Connection {
   uint8_t operations_ = 0;             // handlers that will still run
   bool reading_ = false;
   bool exhausted_ = false;    // the last read took all there was
-  bool wrote_ = false;        // since that read was begun: a reset would have been told
+  bool wrote_ = false;        // since that read: a reset that came with its bytes would have been told
   bool landing_ = false;      // the read in progress goes to the receiver's landing
   bool blocked_ = false;      // the kernel takes nothing; a wait for that is outstanding
   bool flush_due_ = false;    // the loop will call flush_now()
