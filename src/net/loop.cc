@@ -155,7 +155,12 @@ void Loop::drain_some_spools() {
 
 void Loop::flush_at_end_of_tick(SocketConnection& connection) {
   // Behind the handlers of everything that is ready now.
-  if (flush_due_.empty()) asio::post(io_->context, [this] { flush_due(); });
+  if (flush_due_.empty()) {
+    asio::post(io_->context, [this] {
+      flush_due();
+      giving_way_.give_way();
+    });
+  }
   flush_due_.push_back(&connection);
   // No more at once than there are outputs to lend: it bounds what waits, and for how long.
   if (flush_due_.size() >= kSpareOutputs) flush_due();

@@ -14,6 +14,7 @@
 #include "net/address.h"
 #include "net/connection.h"
 #include "net/counters.h"
+#include "net/giving_way.h"
 #include "net/limits.h"
 
 namespace bobbin::net {
@@ -105,8 +106,9 @@ class Loop {
   // The loop's thread only.
   Output shared_output_;                                // lent to the connection being handled
   std::vector<std::unique_ptr<Output>> spare_outputs_;  // at most kSpareOutputs
-  std::vector<SocketConnection*> flush_due_;            // each counts this as one of its operations
-  std::unique_ptr<char[]> scratch_;                     // kScratchBytes + kReadBufferBytes
+  GivingWay giving_way_;
+  std::vector<SocketConnection*> flush_due_;  // each counts this as one of its operations
+  std::unique_ptr<char[]> scratch_;           // kScratchBytes + kReadBufferBytes
   bool sweeping_ = false;
   bool draining_ = false;
   bool stopping_ = false;
