@@ -44,6 +44,7 @@ class Scenario:
     value_bytes: int = 100
     multi_get: int = 1
     pinned: bool = True
+    tls: bool = False
     seconds: float | None = None  # None: as many as were asked for
     # Or a measurement of its own, in versus_memory.py:
     special: str | None = None
@@ -156,6 +157,15 @@ SCENARIOS = (
         protocol="mcbp",
         value_bytes=1024,
         in_flight=16,
+    ),
+    Scenario(
+        "tls-gets-50x16",
+        "TLS gets, 50 connections, 16 in flight",
+        "requests_per_s",
+        _CACHES,
+        (_rate("memcached", 1.2),),
+        in_flight=16,
+        tls=True,
     ),
     Scenario(
         "threads-50x1",
@@ -308,10 +318,11 @@ SCENARIOS = (
 )
 
 
-def generator_command(program, scenario, contestant, address, seconds, warmup):
+def generator_command(program, scenario, contestant, server, seconds, warmup):
     protocol = "redis" if contestant.kind == "redis" else scenario.protocol
     return [
-        *(program, "bench", "--server", address, "--protocol", protocol),
+        *(program, "bench", "--server", server.address, "--protocol", protocol),
+        *(("--tls", "--cafile", server.certificate) if scenario.tls else ()),
         *("--connections", str(scenario.connections), "--in-flight", str(scenario.in_flight), "--threads", "1"),
         *("--ratio", scenario.ratio, "--keys", str(scenario.keys), "--value-size", str(scenario.value_bytes)),
         *("--multi-get", str(scenario.multi_get)),
@@ -350,10 +361,11 @@ class LoadRunner:
             value_bytes=scenario.value_bytes,
             connections=max(1024, 2 * scenario.connections),
             durability=contestant.durability,
+            tls=scenario.tls,
         ) as server:
             seconds = scenario.seconds or self._seconds
             command = generator_command(
-                self._programs.bobbin, scenario, contestant, server.address, seconds, self._warmup
+                self._programs.bobbin, scenario, contestant, server, seconds, self._warmup
             )
             started, cpu = time.monotonic(), server.cpu_seconds()
             with on_cores(self._generator_cores if scenario.pinned else None):

@@ -6,6 +6,7 @@ import re
 import resource
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -88,6 +89,17 @@ def folder_bytes(folder):
     return sum(os.stat(os.path.join(at, name)).st_blocks * 512 for at, _, names in os.walk(folder) for name in names)
 
 
+def certify(folder):
+    """Paths of a certificate for 127.0.0.1 that vouches for itself, and of its key: on P-256, as is usual."""
+    certificate, key = (os.path.join(folder, name) for name in ("certificate.pem", "key.pem"))
+    command = ["openssl", "req", "-x509", "-days", "2", "-subj", "/CN=versus", "-nodes", "-newkey", "ec"]
+    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    done = subprocess.run([*command, "-keyout", key, "-out", certificate], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"openssl has made no certificate: {done.stderr.strip()}")
+    return certificate, key
+
+
 class Server:
     """One server process on loopback, until the end of the `with` block."""
 
@@ -103,18 +115,25 @@ class Server:
         connections=1024,
         durability=None,
         folder=None,
+        tls=False,
     ):
         """`durability`: None keeps nothing, "memory" and "disk" say when a write is acknowledged. `folder`
-        holds the data then, and stays; None makes one that goes with the server."""
+        holds the data then, and stays; None makes one that goes with the server. With `tls`, of bobbin and
+        memcached, `address` speaks TLS, with the certificate in the file `certificate`."""
         self.kind = kind
         self.port = free_port()
+        self.certificate = None
+        self._tls_port = free_port() if tls and kind == "bobbin" else self.port
         self._output = tempfile.TemporaryFile()
-        self._own_folder = None
+        self._own_folder = self._certificates = None
         if durability and not folder:
             self._own_folder = data_folder()
             folder = self._own_folder.name
         command = self._command(programs, threads, value_bytes, memory_mib, connections)
         command += self._storage(durability, folder)
+        if tls:
+            self._certificates = tempfile.TemporaryDirectory(prefix="bobbin-versus-")
+            command += self._tls(*certify(self._certificates.name))
         with on_cores(cores):
             self.started_at = time.perf_counter()
             self._process = subprocess.Popen(
@@ -152,6 +171,12 @@ class Server:
             return ["--appendonly", "yes", "--appendfsync", fsync, "--dir", folder]
         return ["--data", folder, "--durability", durability]
 
+    def _tls(self, certificate, key):
+        self.certificate = certificate
+        if self.kind == "memcached":
+            return ["-Z", "-o", f"ssl_chain_cert={certificate},ssl_key={key}"]
+        return ["--tls-cert", certificate, "--tls-key", key, "--tls-port", str(self._tls_port)]
+
     def kill(self):
         """As a crash would end it."""
         self._process.kill()
@@ -166,7 +191,7 @@ class Server:
                 said = self._output.read().decode(errors="replace").strip()
                 raise Failed(f"{self.kind} has ended with code {self._process.returncode}: {said[-2000:]}")
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
+                with self.connect(1) as probe:
                     probe.sendall(request)
                     if probe.recv(64).startswith(answer):
                         return
@@ -178,10 +203,18 @@ class Server:
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.port}"
+        return f"127.0.0.1:{self._tls_port}"
 
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), START_PATIENCE_S)
+    def connect(self, timeout=START_PATIENCE_S):
+        """To a listener that speaks TLS where that is the only one."""
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout)
+        if not self.certificate or self._tls_port != self.port:
+            return plain
+        try:
+            return ssl.create_default_context(cafile=self.certificate).wrap_socket(plain, server_hostname="127.0.0.1")
+        except BaseException:
+            plain.close()
+            raise
 
     def stats(self):
         """memcached's statistics, as a dictionary of strings."""
@@ -212,8 +245,9 @@ class Server:
                 self._process.kill()
                 self._process.wait()
         self._output.close()
-        if self._own_folder:
-            self._own_folder.cleanup()
+        for folder in (self._own_folder, self._certificates):
+            if folder:
+                folder.cleanup()
 
     def __enter__(self):
         return self

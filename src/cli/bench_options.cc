@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <utility>
 
 #include "cli/client_command.h"
 #include "cli/quantity.h"
@@ -118,6 +119,21 @@ Parsed parse_protocol(std::string_view text, BenchOptions& options) {
   return {};
 }
 
+Parsed read_tls(const Arguments& arguments, BenchOptions& options) {
+  net::TlsTrust trust{arguments.last("--cafile"), arguments.has("--insecure")};
+  if (!arguments.has("--tls")) {
+    if (trust.insecure || arguments.has("--cafile"))
+      return base::fail(base::Error{"--cafile and --insecure are for --tls"});
+    return {};
+  }
+  if (trust.insecure && arguments.has("--cafile"))
+    return base::fail(base::Error{"--insecure takes any certificate; --cafile has no use then"});
+  if (options.server.is_unix())
+    return base::fail(base::Error{"--tls: not on a Unix socket, which has no name to be certified"});
+  options.tls = std::move(trust);
+  return {};
+}
+
 Parsed check_together(const BenchOptions& options) {
   if (const size_t digits = BenchKeys::digits_for(options.keys); options.key_bytes < digits) {
     return base::fail(
@@ -193,8 +209,13 @@ CommandLine bench_line() {
       "bobbin bench\n"
       "bobbin bench --connections 200 --in-flight 16 --ratio 1:10 --distribution zipf\n"
       "bobbin bench --protocol meta --multi-get 100 --value-size 16-4K --duration 30s\n"
+      "bobbin bench --tls --cafile ca.pem --server cache.example.com:11207\n"
       "bobbin bench --protocol redis --server 127.0.0.1:6379 --json";
   add_client_flags(line);
+  line.flags.push_back({"--tls", 0, "", "Speak TLS; --server then names a port that does", "Connection"});
+  line.flags.push_back({"--cafile", 0, "FILE", "Who may sign the server's certificate, in PEM; with --tls",
+                        "Connection", "default whom this machine trusts"});
+  line.flags.push_back({"--insecure", 0, "", "Take any certificate of the server; with --tls", "Connection"});
   return line;
 }
 
@@ -227,6 +248,7 @@ base::Result<BenchOptions, base::Error> parse_bench_options(const Arguments& arg
     reader.fail("--duration: 0 measures nothing without --requests");
   }
   if (reader.failed()) return base::fail(reader.error());
+  if (auto read = read_tls(arguments, options); !read) return base::fail(read.error());
   if (auto checked = check_together(options); !checked) return base::fail(checked.error());
   options.fill = !arguments.has("--no-fill");
   options.json = arguments.has("--json");

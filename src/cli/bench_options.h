@@ -8,12 +8,14 @@
 #include "cli/arguments.h"
 #include "cli/bench_protocol.h"
 #include "net/address.h"
+#include "net/tls_client.h"
 
 namespace bobbin::cli {
 
 /// What `bobbin bench` was asked to do. The initial values are the defaults that the help names.
 struct BenchOptions {
   net::Address server;
+  std::optional<net::TlsTrust> tls;  ///< none: bytes go as they are
   BenchProtocol protocol = BenchProtocol::text;
   uint32_t connections = 50;  ///< over all threads; at least as many as threads
   uint32_t in_flight = 1;     ///< requests per connection that wait for their answers

@@ -42,6 +42,21 @@ TEST(BenchOptions, DefaultsAreWhatTheHelpSays) {
   EXPECT_FALSE(options->zipf_theta);
 }
 
+TEST(BenchOptions, WhomItTrusts) {
+  EXPECT_FALSE(parse({"--server", "a:1"})->tls);
+  const auto plain = parse({"--server", "a:1", "--tls"});
+  ASSERT_TRUE(plain && plain->tls);
+  EXPECT_EQ(plain->tls->ca_file, "");
+  EXPECT_FALSE(plain->tls->insecure);
+  EXPECT_EQ(parse({"--server", "a:1", "--tls", "--cafile", "ca.pem"})->tls->ca_file, "ca.pem");
+  EXPECT_TRUE(parse({"--server", "a:1", "--tls", "--insecure"})->tls->insecure);
+  EXPECT_THAT(error_of({"--server", "a:1", "--insecure"}), HasSubstr("--tls"));
+  EXPECT_THAT(error_of({"--server", "a:1", "--cafile", "ca.pem"}), HasSubstr("--tls"));
+  EXPECT_THAT(error_of({"--server", "a:1", "--tls", "--insecure", "--cafile", "ca.pem"}),
+              HasSubstr("--cafile"));
+  EXPECT_THAT(error_of({"--server", "/run/b.sock", "--tls"}), HasSubstr("Unix socket"));
+}
+
 TEST(BenchOptions, EveryFlagReachesItsField) {
   const auto options =
       parse({"--server",     "/run/b.sock", "--protocol",  "binary", "--connections",  "8",

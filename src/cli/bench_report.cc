@@ -80,13 +80,13 @@ std::string bench_heading(const BenchOptions& options) {
     return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
   };
   return fmt::format(
-      "{} to {}: {}, {} in flight on each, {}; sets to gets {}:{}, {} a get{}\n"
+      "{}{} to {}: {}, {} in flight on each, {}; sets to gets {}:{}, {} a get{}\n"
       "{} of {}, {}; values of {} bytes; seed {}\n",
-      bench_protocol_name(options.protocol), options.server.text(), plural(options.connections, "connection"),
-      plural(options.in_flight, "request"), plural(options.threads, "thread"), options.sets, options.gets,
-      plural(options.multi_get, "key"), options.paths > 0 ? ", " + plural(options.paths, "path") : "",
-      plural(options.keys, "key"), plural(options.key_bytes, "byte"), distribution_name(options),
-      value_size_name(options), options.seed);
+      bench_protocol_name(options.protocol), options.tls ? " over TLS" : "", options.server.text(),
+      plural(options.connections, "connection"), plural(options.in_flight, "request"),
+      plural(options.threads, "thread"), options.sets, options.gets, plural(options.multi_get, "key"),
+      options.paths > 0 ? ", " + plural(options.paths, "path") : "", plural(options.keys, "key"),
+      plural(options.key_bytes, "byte"), distribution_name(options), value_size_name(options), options.seed);
 }
 
 std::string bench_for_people(const BenchOptions& options, const BenchOutcome& outcome) {
@@ -114,10 +114,10 @@ std::string bench_as_json(const BenchOptions& options, const BenchOutcome& outco
   const double seconds = outcome.seconds;
   const uint64_t gets = result.gets.count();
   const uint64_t sets = result.sets.count();
-  std::string text =
-      fmt::format(R"({{"protocol":"{}","connections":{},"in_flight":{},"threads":{},"value_bytes":{},)",
-                  bench_protocol_name(options.protocol), options.connections, options.in_flight,
-                  options.threads, (uint64_t{options.min_value_bytes} + options.max_value_bytes) / 2);
+  std::string text = fmt::format(
+      R"({{"protocol":"{}","tls":{},"connections":{},"in_flight":{},"threads":{},"value_bytes":{},)",
+      bench_protocol_name(options.protocol), options.tls.has_value(), options.connections, options.in_flight,
+      options.threads, (uint64_t{options.min_value_bytes} + options.max_value_bytes) / 2);
   text += fmt::format(
       R"("min_value_bytes":{},"max_value_bytes":{},"keys":{},"key_bytes":{},"multi_get":{},"paths":{},)",
       options.min_value_bytes, options.max_value_bytes, options.keys, options.key_bytes, options.multi_get,

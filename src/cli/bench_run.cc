@@ -50,7 +50,9 @@ double seconds_between(uint64_t from_ns, uint64_t to_ns) {
 /// The workers, and what they have reached together.
 class Run {
  public:
-  explicit Run(const BenchOptions& options) : options_(options), plan_(options), stages_(options.threads) {
+  /// `tls` outlives this; null without.
+  Run(const BenchOptions& options, const net::TlsClientContext* tls)
+      : options_(options), plan_(options, tls), stages_(options.threads) {
     for (uint32_t i = 0; i < options.threads; ++i)
       workers_.push_back(std::make_unique<BenchWorker>(plan_, i, stages_));
   }
@@ -142,9 +144,15 @@ class Run {
 }  // namespace
 
 base::Result<BenchOutcome, base::Error> run_bench(const BenchOptions& options) {
+  std::unique_ptr<net::TlsClientContext> tls;
+  if (options.tls) {
+    auto loaded = net::TlsClientContext::load(*options.tls);
+    if (!loaded) return base::fail(std::move(loaded.error()));
+    tls = std::move(*loaded);
+  }
   catch_signals();
   allow_descriptors(options.connections);
-  return Run(options).run();
+  return Run(options, tls.get()).run();
 }
 
 }  // namespace bobbin::cli

@@ -24,7 +24,8 @@ net::Limits client_limits() {
   net::Limits limits;
   // Answers must be read however much waits to be sent, or both sides wait for each other.
   limits.max_unsent_bytes = std::numeric_limits<size_t>::max() / 2;
-  limits.idle_timeout = limits.stall_timeout = std::chrono::milliseconds(0);
+  // Who runs it bounds all of connecting, and each answer.
+  limits.idle_timeout = limits.stall_timeout = limits.handshake_timeout = std::chrono::milliseconds(0);
   return limits;
 }
 
@@ -48,8 +49,9 @@ uint64_t bench_now_ns() noexcept {
                                std::chrono::nanoseconds(1));
 }
 
-BenchPlan::BenchPlan(const BenchOptions& wanted)
+BenchPlan::BenchPlan(const BenchOptions& wanted, const net::TlsClientContext* client)
     : options(wanted),
+      tls(client),
       keys(wanted.keys, wanted.key_bytes),
       sizes(wanted.min_value_bytes, wanted.max_value_bytes),
       zipf(wanted.zipf_theta ? std::optional<BenchZipf>(std::in_place, wanted.keys, *wanted.zipf_theta)
@@ -95,8 +97,9 @@ BenchWorker::~BenchWorker() {
 void BenchWorker::start() {
   loop_.post([this] {
     for (uint32_t i = 0; i < connection_count_; ++i) {
-      loop_.dial(plan_.options.server, std::make_unique<BenchConnection>(*this),
-                 [this](base::Error error) { stages_.fail(std::move(error)); });
+      loop_.dial(
+          plan_.options.server, std::make_unique<BenchConnection>(*this),
+          [this](base::Error error) { stages_.fail(std::move(error)); }, plan_.tls);
     }
     tick();
   });

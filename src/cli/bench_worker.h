@@ -24,9 +24,11 @@ uint64_t bench_now_ns() noexcept;
 
 /// What all workers share and none changes.
 struct BenchPlan {
-  explicit BenchPlan(const BenchOptions& wanted);
+  /// `client` with options.tls, which outlives the workers; otherwise null.
+  explicit BenchPlan(const BenchOptions& wanted, const net::TlsClientContext* client = nullptr);
 
   const BenchOptions options;
+  const net::TlsClientContext* const tls;
   const BenchKeys keys;
   const BenchValueSizes sizes;
   const std::optional<BenchZipf> zipf;

@@ -20,6 +20,7 @@
 namespace bobbin::net {
 
 class SocketConnection;
+class TlsClientContext;
 class TlsContext;
 
 /// A single-threaded event loop and the connections it owns, for life.
@@ -48,9 +49,10 @@ class Loop {
   /// it, also on failure. With `tls`, which outlives the loop, the peer has to begin with a handshake.
   void adopt(int descriptor, std::string local, std::unique_ptr<Receiver> receiver,
              const TlsContext* tls = nullptr);
-  /// Connects to `address` without blocking, then as adopt(); `failed` is called if that is not possible.
+  /// Connects to `address` without blocking, then as adopt(); `failed` is called if that is not possible. With
+  /// `tls`, which outlives the loop, the connection begins with a handshake, and that one failed counts as well.
   void dial(const Address& address, std::unique_ptr<Receiver> receiver,
-            std::function<void(base::Error)> failed);
+            std::function<void(base::Error)> failed, const TlsClientContext* tls = nullptr);
 
   /// Answers what has arrived on every connection by now, sends it, and closes them; those whose peers do not
   /// take it are closed after limits().drain_timeout. `done` is called when none is left.
@@ -90,6 +92,9 @@ class Loop {
   [[nodiscard]] std::unique_ptr<Output> lend_output();
   void take_back_output(std::unique_ptr<Output> output);
   void own(std::unique_ptr<Connection> connection);
+  /// Makes a connection of the socket, and owns it; null if that is not possible, with everything undone.
+  SocketConnection* make_connection(int descriptor, std::string local);
+  void end_if_ending(SocketConnection& started);
   /// The connection has closed and nothing refers to it any more: destroys it.
   void disown(uint64_t id);
   /// Starts the once-a-second look for idle and stalled peers, if limits ask for it.

@@ -39,8 +39,7 @@ std::string peer_text(const StreamSocket& socket) {
 
 }  // namespace
 
-void Loop::adopt(int descriptor, std::string local, std::unique_ptr<Receiver> receiver,
-                 const TlsContext* tls) {
+SocketConnection* Loop::make_connection(int descriptor, std::string local) {
   assert_owner();
   sockaddr_storage name{};
   socklen_t length = sizeof name;
@@ -59,18 +58,30 @@ void Loop::adopt(int descriptor, std::string local, std::unique_ptr<Receiver> re
     if (!socket.is_open()) close(descriptor);
     count_.fetch_sub(1);
     if (closed_callback_) closed_callback_();
-    return;
+    return nullptr;
   }
   std::string peer = peer_text(socket);
   auto connection = std::make_unique<SocketConnection>(*this, next_connection_id(), std::move(socket),
                                                        std::move(peer), std::move(local));
-  SocketConnection& started = *connection;
+  SocketConnection* const made = connection.get();
   own(std::move(connection));
+  return made;
+}
+
+void Loop::adopt(int descriptor, std::string local, std::unique_ptr<Receiver> receiver,
+                 const TlsContext* tls) {
+  SocketConnection* const connection = make_connection(descriptor, std::move(local));
+  if (connection == nullptr) return;
   if (tls == nullptr) {
-    started.start(std::move(receiver));
+    connection->start(std::move(receiver));
   } else {
-    started.start_handshake(*tls, std::move(receiver));
+    connection->start_handshake(*tls, std::move(receiver));
   }
+  end_if_ending(*connection);
+}
+
+// What is started while the loop ends is ended as the others were.
+void Loop::end_if_ending(SocketConnection& started) {
   if (stopping_) {
     started.close_now(CloseReason::shutdown);
   } else if (draining_) {
@@ -79,12 +90,15 @@ void Loop::adopt(int descriptor, std::string local, std::unique_ptr<Receiver> re
 }
 
 void Loop::dial(const Address& address, std::unique_ptr<Receiver> receiver,
-                std::function<void(base::Error)> failed) {
+                std::function<void(base::Error)> failed, const TlsClientContext* tls) {
   assert_owner();
   expect_connection();
-  const auto refuse = [this, failed = std::move(failed), text = address.text()](const ErrorCode& error) {
+  const auto tell = [failed = std::move(failed), text = address.text()](const base::Error& error) {
+    failed({text + ": " + error.message});
+  };
+  const auto refuse = [this, tell](const ErrorCode& error) {
     count_.fetch_sub(1);
-    failed({text + ": " + error.message()});
+    tell({error.message()});
   };
   asio::generic::stream_protocol::endpoint endpoint;
   ErrorCode error;
@@ -100,13 +114,18 @@ void Loop::dial(const Address& address, std::unique_ptr<Receiver> receiver,
   socket->open(endpoint.protocol(), error);
   if (error) return refuse(error);
   StreamSocket& connecting = *socket;
-  connecting.async_connect(endpoint, [this, refuse, socket = std::move(socket),
+  connecting.async_connect(endpoint, [this, refuse, tell, tls, host = address.host,
+                                      socket = std::move(socket),
                                       receiver = std::move(receiver)](const ErrorCode& result) mutable {
     if (result) return refuse(result);
     ErrorCode released;
     const int descriptor = socket->release(released);
     if (released) return refuse(released);
-    adopt(descriptor, {}, std::move(receiver));
+    if (tls == nullptr) return adopt(descriptor, {}, std::move(receiver));
+    SocketConnection* const connection = make_connection(descriptor, {});
+    if (connection == nullptr) return tell({"the socket cannot be used"});
+    connection->start_handshake(*tls, {std::move(host), tell}, std::move(receiver));
+    end_if_ending(*connection);
   });
 }
 

@@ -300,7 +300,11 @@ void SocketConnection::close_now(CloseReason reason) {
   if (spool_state_ != nullptr) spool_state_->close();
   ErrorCode ignored;
   socket_.close(ignored);
-  if (receiver_ != nullptr) receiver_->on_closed(*this, reason);
+  if (receiver_ != nullptr) {
+    receiver_->on_closed(*this, reason);
+  } else if (tls_ != nullptr && reason != CloseReason::shutdown) {
+    tls_->tell_dialler();
+  }
   dispose_if_done();
 }
 

@@ -26,6 +26,8 @@ class SocketConnection final : public Connection {
   void start(std::unique_ptr<Receiver> receiver);
   /// The same for a peer that speaks TLS.
   void start_handshake(const TlsContext& context, std::unique_ptr<Receiver> receiver);
+  /// The same for one that was dialled: this side begins.
+  void start_handshake(const TlsClientContext& context, TlsDial dial, std::unique_ptr<Receiver> receiver);
   /// The loop has been told that the spool has frames, or that the receiver shall go on.
   void drain_spool();
   /// The tick ends: writes what flush_later() left.

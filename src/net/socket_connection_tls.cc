@@ -38,6 +38,17 @@ void SocketConnection::start_handshake(const TlsContext& context, std::unique_pt
   settle();
 }
 
+void SocketConnection::start_handshake(const TlsClientContext& context, TlsDial dial,
+                                       std::unique_ptr<Receiver> receiver) {
+  tls_ = std::make_unique<TlsStream>(context, std::move(dial), loop_, descriptor_, steady_ms(),
+                                     std::move(receiver));
+  inquire(descriptor_);
+  loop_.counters_.connections_opened.add(1);
+  loop_.need_sweep();
+  shake_hands();
+  settle();
+}
+
 // The next part of what is here already, in a tick of its own.
 void SocketConnection::open_later() {
   reading_ = true;
@@ -86,6 +97,7 @@ void SocketConnection::shake_hands() {
       return flush();
     case TlsStream::Handshake::failed:
       loop_.counters_.handshake_failures.add(1);
+      tls_->tell_dialler();
       // The peer is told why, and has time to read it.
       return close_when_sent();
     case TlsStream::Handshake::done:

@@ -19,17 +19,8 @@ constexpr const char* kTls12Ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 // A chain of certificates that a client may show.
 constexpr long kMaxClientChainBytes = 32 << 10;
 
-/// The reason that OpenSSL has put down first on this thread, in words: those after it follow from that.
-std::string reason() {
-  const unsigned long code = ERR_peek_error();
-  ERR_clear_error();
-  if (ERR_SYSTEM_ERROR(code)) return std::strerror(static_cast<int>(ERR_GET_REASON(code)));
-  const char* words = ERR_reason_error_string(code);
-  return words == nullptr ? "unknown error" : words;
-}
-
 auto failed(const std::string& what, const std::string& file) {
-  return base::fail(base::Error{what + " " + file + ": " + reason()});
+  return base::fail(base::Error{what + " " + file + ": " + tls_reason()});
 }
 
 // OpenSSL would ask for it on the terminal.
@@ -69,6 +60,15 @@ base::Result<void, base::Error> load_client_ca(SSL_CTX* context, const TlsFiles&
 
 }  // namespace
 
+// Those after the first follow from it.
+std::string tls_reason() {
+  const unsigned long code = ERR_peek_error();
+  ERR_clear_error();
+  if (ERR_SYSTEM_ERROR(code)) return std::strerror(static_cast<int>(ERR_GET_REASON(code)));
+  const char* words = ERR_reason_error_string(code);
+  return words == nullptr ? "unknown error" : words;
+}
+
 TlsContext::TlsContext(TlsFiles files) : files_(std::move(files)) {}
 TlsContext::~TlsContext() = default;
 
@@ -84,9 +84,8 @@ base::Result<std::shared_ptr<TlsContext::Loaded>, base::Error> TlsContext::read(
                                    SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  // Without buffers while nothing arrives; and one system call for a record, not one for its head as well.
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_mode(context, kTlsModes);
+  // One system call for a record, not one for its head as well.
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_max_cert_list(context, kMaxClientChainBytes);
   SSL_CTX_set_default_passwd_cb(context, &no_password);

@@ -78,7 +78,16 @@ struct TlsStream::Bio {
 
 TlsStream::TlsStream(const TlsContext& context, Loop& loop, int descriptor, int64_t now_ms,
                      std::unique_ptr<Receiver> receiver)
-    : context_(context),
+    : server_(&context),
+      loop_(loop),
+      descriptor_(descriptor),
+      began_ms_(now_ms),
+      receiver_(std::move(receiver)) {}
+
+TlsStream::TlsStream(const TlsClientContext& context, TlsDial dial, Loop& loop, int descriptor,
+                     int64_t now_ms, std::unique_ptr<Receiver> receiver)
+    : client_(&context),
+      dial_(std::move(dial)),
       loop_(loop),
       descriptor_(descriptor),
       began_ms_(now_ms),
@@ -154,6 +163,13 @@ void TlsStream::note_trouble(int result) {
     ended_ = true;
   else
     broken_ = true;
+  if (is_client() && SSL_in_init(ssl_.get()) != 0) {
+    const long judged = SSL_get_verify_result(ssl_.get());
+    if (judged != X509_V_OK)
+      refusal_ = X509_verify_cert_error_string(judged);
+    else if (ERR_peek_error() != 0)
+      refusal_ = tls_reason();
+  }
   ERR_clear_error();
 }
 
@@ -195,21 +211,42 @@ bool TlsStream::take_hello() {
 
 void TlsStream::begin() {
   hello_taken_ = 0;
-  const auto loaded = context_.loaded();
-  ssl_.reset(SSL_new(loaded->context.get()));
+  const auto loaded = is_client() ? nullptr : server_->loaded();
+  ssl_.reset(SSL_new(is_client() ? client_->loaded_->context.get() : loaded->context.get()));
   BIO* const bio = ssl_ == nullptr ? nullptr : Bio::make(*this);
   if (bio == nullptr) {
     broken_ = true;
     return;
   }
   SSL_set_bio(ssl_.get(), bio, bio);
-  SSL_set_accept_state(ssl_.get());
+  if (!is_client()) return SSL_set_accept_state(ssl_.get());
+  SSL_set_connect_state(ssl_.get());
+  broken_ = !set_wanted_host();
+}
+
+/// Without a host that the certificate must name, a trusted one of anybody's would do.
+bool TlsStream::set_wanted_host() {
+  const char* const host = dial_.host.c_str();
+  // An address is never told to the server, only compared.
+  const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), host) == 1;
+  ERR_clear_error();
+  if (is_address || client_->loaded_->is_insecure) {
+    if (!is_address && !dial_.host.empty()) SSL_set_tlsext_host_name(ssl_.get(), host);
+    return true;
+  }
+  return SSL_set_tlsext_host_name(ssl_.get(), host) == 1 && SSL_set1_host(ssl_.get(), host) == 1;
+}
+
+void TlsStream::tell_dialler() {
+  if (receiver_ == nullptr || dial_.failed == nullptr) return;
+  const std::string why = refusal_.empty() ? "the server has ended the connection" : refusal_;
+  std::exchange(dial_.failed, nullptr)({"no TLS handshake: " + why});
 }
 
 TlsStream::Handshake TlsStream::shake_hands() {
   if (broken_) return Handshake::failed;
   if (ssl_ == nullptr) {
-    if (!take_hello()) return broken_ || ended_ ? Handshake::failed : Handshake::waiting;
+    if (!is_client() && !take_hello()) return broken_ || ended_ ? Handshake::failed : Handshake::waiting;
     begin();
     if (broken_) return Handshake::failed;
   }

@@ -3,8 +3,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "net/output.h"
 #include "net/receiver.h"
@@ -13,6 +15,12 @@
 namespace bobbin::net {
 
 class Loop;
+
+/// What a connection that was dialled knows besides.
+struct TlsDial {
+  std::string host;                         ///< a name or an address, which the certificate has to have
+  std::function<void(base::Error)> failed;  ///< called if there is no handshake
+};
 
 /// The TLS of one connection. It receives from the socket by itself, as much as it was allowed to, because a
 /// record can only be opened as a whole; it never sends: what has to go out, handshake included, lies in
@@ -26,9 +34,12 @@ class TlsStream {
   static constexpr size_t kMaxHelloBytes = 16 << 10;
   static constexpr size_t kMaxSealedBytes = 256 << 10;
 
-  /// `context` outlives the handshake, `descriptor` and `loop` outlive this. `receiver` is kept until the
-  /// handshake is done: take_receiver().
+  /// The accepting side. `context` outlives the handshake, `descriptor` and `loop` outlive this. `receiver` is
+  /// kept until the handshake is done: take_receiver().
   TlsStream(const TlsContext& context, Loop& loop, int descriptor, int64_t now_ms,
+            std::unique_ptr<Receiver> receiver);
+  /// The dialling side: shake_hands() begins at once.
+  TlsStream(const TlsClientContext& context, TlsDial dial, Loop& loop, int descriptor, int64_t now_ms,
             std::unique_ptr<Receiver> receiver);
   ~TlsStream();
   TlsStream(const TlsStream&) = delete;
@@ -46,6 +57,8 @@ class TlsStream {
   enum class Handshake { waiting, done, failed };
   Handshake shake_hands();
   [[nodiscard]] std::unique_ptr<Receiver> take_receiver() noexcept { return std::move(receiver_); }
+  /// The connection ends. Who has dialled it is told if that is before the handshake was done.
+  void tell_dialler();
   [[nodiscard]] const TlsPeer& peer() const noexcept { return peer_; }
   /// When the connection was accepted, in milliseconds of the steady clock.
   [[nodiscard]] int64_t began_ms() const noexcept { return began_ms_; }
@@ -72,6 +85,8 @@ class TlsStream {
  private:
   struct Bio;  ///< what OpenSSL reads from and writes to
   friend struct Bio;
+  [[nodiscard]] bool is_client() const noexcept { return server_ == nullptr; }
+  [[nodiscard]] bool set_wanted_host();
   [[nodiscard]] bool take_hello();
   [[nodiscard]] bool is_begun_right() const noexcept;
   void begin();
@@ -80,7 +95,10 @@ class TlsStream {
   int receive(char* data, size_t size);
   [[nodiscard]] bool append_sealed(std::span<const char> bytes);
 
-  const TlsContext& context_;
+  const TlsContext* const server_ = nullptr;  // one of the two
+  const TlsClientContext* const client_ = nullptr;
+  TlsDial dial_;
+  std::string refusal_;  // of the dialling side: why there was no handshake
   Loop& loop_;
   const int descriptor_;
   const int64_t began_ms_;

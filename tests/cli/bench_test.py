@@ -11,6 +11,7 @@ import threading
 import unittest
 
 import program
+from lib.certificates import Authority
 from lib.connection import Connection
 from lib.server import BINARY, PATIENCE_S, Server, poll
 
@@ -321,6 +322,45 @@ class OverAUnixSocket(BenchCase):
 
 
 @unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
+class OverTls(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="bobbin-bench-")
+        self.addCleanup(folder.cleanup)
+        self.authority = Authority(folder.name)
+        own = self.authority.issue("server")
+        self.server = Server(tls_cert=own.certificate, tls_key=own.key)
+        self.addCleanup(self.server.stop)
+        self.address = f"127.0.0.1:{self.server.tls}"
+
+    def test_every_protocol(self):
+        for protocol in (*PROTOCOLS, "mcbp"):
+            with self.subTest(protocol):
+                code, out, err = program.run(
+                    *("bench", "--json", "--tls", "--cafile", self.authority.certificate, "--server", self.address),
+                    *("--protocol", protocol, "--warmup", "0", "--requests", "3000", "--keys", "500"),
+                    *("--ratio", "1:2", "--connections", "7", "--in-flight", "5", "--value-size", "1-70000"),
+                )
+                self.assertEqual((code, err), (0, b""), out)
+                result = json.loads(out)
+                self.assertTrue(result["tls"])
+                self.assertEqual((result["gets"], result["sets"], result["hits"]), (2000, 1000, 2000))
+                self.assertEqual(result["errors"], 0, result)
+
+    def test_it_takes_no_server_that_nobody_vouches_for_unless_told_to(self):
+        words = ("bench", "--tls", "--server", self.address, "--requests", "10", "--warmup", "0", "--quiet")
+        code, _, err = program.run(*words)
+        self.assertEqual(code, 3)
+        self.assertIn(f"bobbin: {self.address}: no TLS handshake: ".encode(), err)
+        self.assertIn(b"certificate", err)
+        code, _, err = program.run(*words, "--insecure")
+        self.assertEqual((code, err), (0, b""))
+
+    def test_a_port_without_tls(self):
+        code, _, err = program.run("bench", "--tls", "--insecure", "--quiet", "--server", self.server.address)
+        self.assertEqual(code, 3)
+        self.assertIn(b"no TLS handshake", err)
+
+
 class AgainstRedis(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="bobbin-test-")
