@@ -159,9 +159,7 @@ class Loader {
       if (hosts.insert(address.host).second) check_reach(address);
     check_place("advertise", config_.advertise);
     check_place("external", config_.external);
-    const auto external = net::Address::parse(config_.external, 0);
-    if (config_.external_http_port != 0 && (!external || external->port == 0))
-      errors_.push_back({where("external_http_port") + "this is for an --external that has a port"});
+    check_external_ports();
   }
 
   base::Result<ServeConfig, std::vector<base::Error>> result() && {
@@ -175,6 +173,20 @@ class Loader {
       read_seed_tables(*entries, text, config_.seed_tables, errors_);
     else
       errors_.push_back(entries.error());
+  }
+
+  void check_external_ports() {
+    const auto external = net::Address::parse(config_.external, 0);
+    const bool has_port = external && external->port != 0;
+    const auto check = [&](std::string_view key, uint16_t port, bool is_tls) {
+      if (port != 0 && !has_port)
+        errors_.push_back({where(key) + "this is for an --external that has a port"});
+      else if (port != 0 && is_tls && config_.tls_cert.empty())
+        errors_.push_back({where(key) + "there is no certificate (--tls-cert), and without one no TLS"});
+    };
+    check("external_http_port", config_.external_http_port, false);
+    check("external_tls_port", config_.external_tls_port, true);
+    check("external_tls_http_port", config_.external_tls_http_port, true);
   }
 
   void settle_tls() {

@@ -57,6 +57,12 @@ constexpr std::array kOptions = {
   Option{"external_http_port", OptionType::port, kWhere, 0, 65'535,
          "Where HTTP is reached there; 0: nowhere. Only where --external has a port",
          [](ServeConfig& c) -> Field { return &c.external_http_port; }},
+  Option{"external_tls_port", OptionType::port, kWhere, 0, 65'535,
+         "Where clients by TLS reach the data there; 0: nowhere. Only where --external has a port, and there is TLS",
+         [](ServeConfig& c) -> Field { return &c.external_tls_port; }},
+  Option{"external_tls_http_port", OptionType::port, kWhere, 0, 65'535,
+         "Where HTTP through TLS is reached there; 0: nowhere. Only where --external has a port, and there is TLS",
+         [](ServeConfig& c) -> Field { return &c.external_tls_http_port; }},
   Option{"dev", OptionType::boolean, kWhere, 0, 0,
          "For development, on loopback addresses only: there is a user Administrator with the password \"password\", "
          "and who does not log in may do everything, too",

@@ -44,6 +44,9 @@ struct ServeConfig {
   /// The same for clients that ask for the network "external"; empty: there is no such one.
   std::string external;
   uint16_t external_http_port = 0;  ///< with a port of `external`: where HTTP is reached there; 0: nowhere
+  // The same for TLS, the data and HTTP.
+  uint16_t external_tls_port = 0;
+  uint16_t external_tls_http_port = 0;
   bool dev = false;  ///< a user Administrator with the password "password", and anybody else as well
   std::string unix_socket;
   uint32_t unix_mode = 0700;

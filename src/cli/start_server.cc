@@ -173,6 +173,8 @@ serve::Node node_of(const ServeConfig& config, const std::vector<net::Address>& 
   const auto external = net::Address::parse(config.external, 0);
   if (external) node.external = *external;
   node.external_management_port = config.external_http_port;
+  node.external_tls_port = config.external_tls_port;
+  node.external_tls_management_port = config.external_tls_http_port;
   const auto is_mcbp = [&](const net::Address& address) { return address.port == config.mcbp_port; };
   if (std::any_of(listen.begin(), listen.end(), is_mcbp)) node.data_port = config.mcbp_port;
   return node;

@@ -93,8 +93,12 @@ std::string alternate_addresses(const Node& node) {
   std::string json = fmt::format(R"({{"external":{{"hostname":"{}")", node.external.host);
   if (node.external.port != 0) {
     fmt::format_to(std::back_inserter(json), R"(,"ports":{{"kv":{})", node.external.port);
-    if (node.external_management_port != 0)
-      fmt::format_to(std::back_inserter(json), R"(,"mgmt":{})", node.external_management_port);
+    const auto add = [&json](std::string_view service, uint16_t port) {
+      if (port != 0) fmt::format_to(std::back_inserter(json), R"(,"{}":{})", service, port);
+    };
+    add("mgmt", node.external_management_port);
+    add("kvSSL", node.external_tls_port);
+    add("mgmtSSL", node.external_tls_management_port);
     json += "}";
   }
   return json += "}}";

@@ -21,7 +21,10 @@ struct Node {
   /// Where clients find it that ask for the network "external". No host: there is no such network. Port 0:
   /// the ports are those of above.
   net::Address external = {};
-  uint16_t external_management_port = 0;  ///< with a port of `external`; 0: it is not reached there
+  // With a port of `external`: what else is reached there. 0: nothing.
+  uint16_t external_management_port = 0;
+  uint16_t external_tls_port = 0;
+  uint16_t external_tls_management_port = 0;
   /// Of this server, for who asks by other means than its connection. 0: it listens on no TCP port.
   uint16_t data_port = 0;
   // The same two for TLS; 0: there is none.

@@ -234,6 +234,12 @@ TEST_F(McbpTest, TheConfigurationNamesASecondPlace) {
   EXPECT_EQ(external().member("ports")->member("mgmt"), nullptr);
   server_.node().external_management_port = 30091;
   EXPECT_EQ(external().member("ports")->member("mgmt")->number(), 30091);
+  EXPECT_EQ(external().member("ports")->member("kvSSL"), nullptr);
+  EXPECT_EQ(external().member("ports")->member("mgmtSSL"), nullptr);
+  server_.node().external_tls_port = 30207;
+  EXPECT_EQ(external().member("ports")->member("kvSSL")->number(), 30207);
+  server_.node().external_tls_management_port = 31091;
+  EXPECT_EQ(external().member("ports")->member("mgmtSSL")->number(), 31091);
 }
 
 TEST_F(McbpTest, WithoutThatItIsTheHostThatTheClientDialled) {

@@ -1,5 +1,5 @@
 // The official Couchbase SDK, unmodified, through a forwarded port: BOBBIN_ADDRESS is that of the forwarder, and what
-// is behind it cannot be reached by the address that the server has for itself.
+// is behind it cannot be reached by the address that the server has for itself. With BOBBIN_CA, by TLS.
 'use strict';
 
 const assert = require('node:assert');
@@ -10,8 +10,10 @@ const login = { username: 'Administrator', password: 'password' };
 const timeouts = { kvTimeout: 20000, connectTimeout: 20000, managementTimeout: 20000 };
 
 test('everything goes through the forwarder', async () => {
-  const url = `couchbase://${process.env.BOBBIN_ADDRESS}${process.env.BOBBIN_NETWORK || ''}`;
-  const cluster = await couchbase.connect(url, { ...login, timeouts });
+  const ca = process.env.BOBBIN_CA;
+  const url = `${ca ? 'couchbases' : 'couchbase'}://${process.env.BOBBIN_ADDRESS}${process.env.BOBBIN_NETWORK || ''}`;
+  const security = ca ? { security: { trustStorePath: ca } } : {};
+  const cluster = await couchbase.connect(url, { ...login, timeouts, ...security });
   try {
     const documents = cluster.bucket('default').defaultCollection();
     await documents.upsert('through', { n: 1 });

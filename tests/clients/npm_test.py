@@ -104,6 +104,27 @@ class NpmClients(unittest.TestCase):
         for network in ("?network=external", ""):
             self.assertGreater(self.run_through_forwarders(network, place), 0)
 
+    def test_couchbase_at_an_alternate_address_by_tls(self):
+        data, management = Forwarder(), Forwarder()
+        self.addCleanup(data.close)
+        self.addCleanup(management.close)
+        with tempfile.TemporaryDirectory(prefix="bobbin-sdk-") as folder:
+            authority = Authority(folder)
+            own = authority.issue("server")
+            # The plain ports there are nobody's: port 9 is that for what is thrown away.
+            with Server(
+                threads=1, http=True, dev=True, tls_cert=own.certificate, tls_key=own.key,
+                advertise="192.0.2.1:11210", external="127.0.0.1:9",
+                external_tls_port=data.port, external_tls_http_port=management.port,
+            ) as server:  # fmt: skip
+                data.target, management.target = ("127.0.0.1", server.tls), ("127.0.0.1", server.https)
+                self.run_node(
+                    "couchbase_tunnel_test.js", BOBBIN_ADDRESS=f"127.0.0.1:{data.port}",
+                    BOBBIN_NETWORK="?network=external", BOBBIN_CA=authority.certificate,
+                )  # fmt: skip
+        self.assertGreater(data.connections, 0)
+        self.assertGreater(management.connections, 0)
+
     def test_couchbase_reads_what_was_seeded(self):
         with tempfile.TemporaryDirectory(prefix="bobbin-sdk-") as folder:
             seed = os.path.join(folder, "seed")
