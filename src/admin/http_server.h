@@ -15,7 +15,7 @@ namespace bobbin::admin {
 struct HttpServerOptions {
   std::vector<net::Address> listen;  ///< at least one, or one of the next
   std::vector<net::Address> tls_listen;
-  std::shared_ptr<const net::TlsContext> tls;  ///< as in net::FrontEndOptions
+  std::shared_ptr<net::TlsContext> tls;  ///< as in net::FrontEndOptions
   size_t max_connections = 256;
   std::chrono::milliseconds idle_timeout{60'000};
 };

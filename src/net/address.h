@@ -22,6 +22,9 @@ struct Address {
   static base::Result<Address, base::Error> parse(std::string_view text, uint16_t default_port);
 };
 
+/// Which addresses of a name are meant.
+enum class AddressFamily : uint8_t { any, v4, v6 };
+
 /// True if every address that `host` stands for is one that only this machine can reach. Resolves names.
 bool is_loopback(const Address& address);
 

@@ -50,6 +50,45 @@ TEST(FrontEnd, SpreadsConnectionsEvenlyOverItsLoops) {
   }
 }
 
+TEST(FrontEnd, ListensOnMoreWhileItRuns) {
+  const auto front = std::move(*start_echo(on("127.0.0.1:0")));
+  const auto added = front->add_listener({"localhost", 0, {}}, AddressFamily::v4, false, "more");
+  ASSERT_TRUE(added);
+  EXPECT_EQ(added->address.host, "127.0.0.1");
+  EXPECT_NE(added->address.port, 0);
+  TestSocket client(added->address);
+  EXPECT_TRUE(echoes(client));
+  ASSERT_EQ(front->listeners().size(), 2U);
+  EXPECT_EQ(front->listeners()[1].tag, "more");
+  EXPECT_EQ(front->listeners()[1].id, added->id);
+  EXPECT_FALSE(front->add_listener(added->address, AddressFamily::any, false, "")) << "it is taken";
+  EXPECT_FALSE(front->add_listener({"192.0.2.1", 0, {}}, AddressFamily::v4, false, "")) << "not ours";
+
+  EXPECT_EQ(front->remove_listener(added->id), FrontEnd::Removal::done);
+  EXPECT_EQ(front->remove_listener(added->id), FrontEnd::Removal::unknown);
+  EXPECT_TRUE(echoes(client)) << "connections stay";
+  EXPECT_FALSE(TestSocket(added->address).open());
+  EXPECT_EQ(front->remove_listener(front->listeners()[0].id), FrontEnd::Removal::last);
+  TestSocket first(front->addresses()[0]);
+  EXPECT_TRUE(echoes(first));
+}
+
+TEST(FrontEnd, ListenersComeAndGoWithoutEnd) {
+  const auto front = std::move(*start_echo(on("127.0.0.1:0")));
+  for (int i = 0; i < 300; ++i) {
+    const auto added = front->add_listener({"127.0.0.1", 0, {}}, AddressFamily::v4, false, "");
+    ASSERT_TRUE(added) << added.error().message;
+    if (i % 3 == 0) {
+      TestSocket client(added->address);
+      ASSERT_TRUE(echoes(client));
+    }
+    ASSERT_EQ(front->remove_listener(added->id), FrontEnd::Removal::done);
+  }
+  for (size_t i = 1; i < FrontEnd::kMaxListeners; ++i)
+    ASSERT_TRUE(front->add_listener({"127.0.0.1", 0, {}}, AddressFamily::v4, false, ""));
+  EXPECT_FALSE(front->add_listener({"127.0.0.1", 0, {}}, AddressFamily::v4, false, ""));
+}
+
 TEST(FrontEnd, ListensOnAUnixSocketWithItsModeAndRemovesIt) {
   const std::string path = testing::TempDir() + "bobbin-front-end-test.sock";
   FrontEndOptions options = on(("unix:" + path).c_str());

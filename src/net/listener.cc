@@ -22,12 +22,18 @@ using Endpoint = asio::generic::stream_protocol::endpoint;
 // Sockets accepted in one tick before the loop's other work has its turn.
 constexpr int kAcceptsPerTick = 64;
 
-base::Result<Endpoint, base::Error> resolve(Loop::Io& io, const Address& address) {
+base::Result<Endpoint, base::Error> resolve(const Address& address, AddressFamily family) {
   if (address.is_unix()) return Endpoint(asio::local::stream_protocol::endpoint(address.unix_path));
+  using asio::ip::tcp;
   ErrorCode error;
-  asio::ip::tcp::resolver resolver(io.context);
+  asio::io_context here;
+  tcp::resolver resolver(here);
+  const std::string port = std::to_string(address.port);
   const auto found =
-      resolver.resolve(address.host, std::to_string(address.port), asio::ip::tcp::resolver::passive, error);
+      family == AddressFamily::any
+          ? resolver.resolve(address.host, port, tcp::resolver::passive, error)
+          : resolver.resolve(family == AddressFamily::v6 ? tcp::v6() : tcp::v4(), address.host, port,
+                             tcp::resolver::passive, error);
   if (error || found.empty()) return base::fail(base::Error{"cannot resolve: " + error.message()});
   return Endpoint(found.begin()->endpoint());
 }
@@ -73,17 +79,15 @@ base::Result<int, base::Error> bind_and_listen(const Endpoint& endpoint, const A
   }
   if (bind(descriptor, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) return give_up("bind");
   if (address.is_unix() && chmod(address.unix_path.c_str(), unix_mode) != 0) return give_up("chmod");
-  if (listen(descriptor, backlog) != 0) return give_up("listen");
+  if (::listen(descriptor, backlog) != 0) return give_up("listen");
   return descriptor;
 }
 
-uint16_t bound_port(int descriptor) {
-  sockaddr_storage name{};
-  socklen_t length = sizeof name;
-  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&name), &length) != 0) return 0;
-  if (name.ss_family == AF_INET) return ntohs(reinterpret_cast<sockaddr_in*>(&name)->sin_port);
-  if (name.ss_family == AF_INET6) return ntohs(reinterpret_cast<sockaddr_in6*>(&name)->sin6_port);
-  return 0;
+asio::ip::tcp::endpoint bound_endpoint(int descriptor) {
+  asio::ip::tcp::endpoint endpoint;
+  auto length = static_cast<socklen_t>(endpoint.capacity());
+  if (getsockname(descriptor, endpoint.data(), &length) == 0) endpoint.resize(length);
+  return endpoint;
 }
 
 bool out_of_resources(int error) {
@@ -92,31 +96,42 @@ bool out_of_resources(int error) {
 
 }  // namespace
 
+BoundSocket::~BoundSocket() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  if (address_.is_unix()) unlink(address_.unix_path.c_str());
+}
+
 struct Listener::Socket {
   asio::posix::basic_stream_descriptor<Executor> descriptor;
 };
 
-Listener::Listener(Loop& loop, Address address, std::unique_ptr<Socket> socket)
-    : loop_(loop), address_(std::move(address)), text_(address_.text()), socket_(std::move(socket)) {}
+Listener::Listener(Loop& loop, BoundSocket socket)
+    : address_(std::move(socket.address_)),
+      text_(address_.text()),
+      socket_(std::make_shared<Socket>(Socket{asio::posix::basic_stream_descriptor<Executor>(
+          loop.io_->context, std::exchange(socket.descriptor_, -1))})) {}
 
 Listener::~Listener() {
   close();
 }
 
-base::Result<std::unique_ptr<Listener>, base::Error> Listener::open(Loop& loop, const Address& address,
-                                                                    int backlog, unsigned unix_mode) {
+base::Result<BoundSocket, base::Error> BoundSocket::listen(const Address& address, AddressFamily family,
+                                                           int backlog, unsigned unix_mode) {
   const auto named = [&](const base::Error& error) {
     return base::fail(base::Error{"cannot listen on " + address.text() + ": " + error.message});
   };
-  const auto endpoint = resolve(*loop.io_, address);
+  const auto endpoint = resolve(address, family);
   if (!endpoint) return named(endpoint.error());
   const auto descriptor = bind_and_listen(*endpoint, address, backlog, unix_mode);
   if (!descriptor) return named(descriptor.error());
   Address bound = address;
-  if (!address.is_unix()) bound.port = bound_port(*descriptor);
-  auto socket = std::make_unique<Socket>(
-      Socket{asio::posix::basic_stream_descriptor<Executor>(loop.io_->context, *descriptor)});
-  return std::unique_ptr<Listener>(new Listener(loop, std::move(bound), std::move(socket)));
+  if (!address.is_unix()) {
+    const auto found = bound_endpoint(*descriptor);
+    bound.port = found.port();
+    if (family != AddressFamily::any) bound.host = found.address().to_string();
+  }
+  return BoundSocket(*descriptor, std::move(bound));
 }
 
 void Listener::accept(Accepted accepted, std::function<void()> out_of_descriptors) {
@@ -133,12 +148,15 @@ void Listener::pause() {
 void Listener::wait() {
   if (waiting_ || !accepting_ || !socket_->descriptor.is_open()) return;
   waiting_ = true;
-  socket_->descriptor.async_wait(asio::posix::descriptor_base::wait_read, [this](ErrorCode error) {
-    waiting_ = false;
-    if (error || !accepting_) return;
-    accept_ready();
-    wait();
-  });
+  socket_->descriptor.async_wait(asio::posix::descriptor_base::wait_read,
+                                 [this, socket = socket_](ErrorCode error) {
+                                   // Closed, this listener may be gone.
+                                   if (!socket->descriptor.is_open()) return;
+                                   waiting_ = false;
+                                   if (error || !accepting_) return;
+                                   accept_ready();
+                                   wait();
+                                 });
 }
 
 void Listener::accept_ready() {
@@ -158,6 +176,10 @@ void Listener::accept_ready() {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return;
     // Anything else is the fault of that one connection (it was reset, or the network refused it).
   }
+}
+
+void Listener::turn_away() const {
+  shutdown(socket_->descriptor.native_handle(), SHUT_RDWR);
 }
 
 void Listener::close() {

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "net/address.h"
@@ -12,16 +13,41 @@ namespace bobbin::net {
 
 class Loop;
 
+/// A socket that listens, and that no loop has yet: who connects waits in the kernel. Closed with this.
+class BoundSocket {
+ public:
+  /// Binds and listens. TCP: of a name, the first address of that family; IPv6 addresses are IPv6 only, so that
+  /// both families can have the same port. Unix: a stale socket file is replaced, a live one is an error;
+  /// `unix_mode` is its mode. Any thread; resolving a name may take its time.
+  static base::Result<BoundSocket, base::Error> listen(const Address& address, AddressFamily family,
+                                                       int backlog, unsigned unix_mode);
+  BoundSocket(BoundSocket&& other) noexcept
+      : descriptor_(std::exchange(other.descriptor_, -1)), address_(std::move(other.address_)) {}
+  BoundSocket(const BoundSocket&) = delete;
+  BoundSocket& operator=(const BoundSocket&) = delete;
+  BoundSocket& operator=(BoundSocket&&) = delete;
+  ~BoundSocket();
+
+  /// With the port that the kernel chose, and, of a family that was asked for, the address that was found.
+  [[nodiscard]] const Address& address() const noexcept { return address_; }
+  [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
+
+ private:
+  friend class Listener;
+  BoundSocket(int descriptor, Address address) : descriptor_(descriptor), address_(std::move(address)) {}
+
+  int descriptor_;
+  Address address_;
+};
+
 /// A listening socket on one loop. It accepts until it is paused, and hands each new descriptor, with the
 /// text of the address it was accepted on, to a callback. Only that loop's thread may call it.
 class Listener {
  public:
   using Accepted = std::function<void(int descriptor, const std::string& local)>;
 
-  /// Binds and listens, not accepting yet. TCP: IPv6 addresses are IPv6 only, so that both families can have
-  /// the same port. Unix: a stale socket file is replaced, a live one is an error; `unix_mode` is its mode.
-  static base::Result<std::unique_ptr<Listener>, base::Error> open(Loop& loop, const Address& address,
-                                                                   int backlog, unsigned unix_mode);
+  /// Not accepting yet.
+  Listener(Loop& loop, BoundSocket socket);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -32,6 +58,8 @@ class Listener {
   void pause();
   /// Stops listening for good and removes a Unix socket's file.
   void close();
+  /// Nobody connects any more. Any thread, before close().
+  void turn_away() const;
 
   /// Where it listens, with the port that the kernel chose. Any thread.
   [[nodiscard]] const Address& address() const noexcept { return address_; }
@@ -40,14 +68,13 @@ class Listener {
 
  private:
   struct Socket;
-  Listener(Loop& loop, Address address, std::unique_ptr<Socket> socket);
   void wait();
   void accept_ready();
 
-  Loop& loop_;
-  Address address_;
-  std::string text_;
-  std::unique_ptr<Socket> socket_;
+  const Address address_;
+  const std::string text_;
+  // Kept by a wait that is under way, which this may not outlive.
+  std::shared_ptr<Socket> socket_;
   Accepted accepted_;
   std::function<void()> out_of_descriptors_;
   OwnedCounter accept_calls_;

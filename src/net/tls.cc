@@ -13,9 +13,6 @@
 namespace bobbin::net {
 namespace {
 
-// Forward secrecy and authenticated encryption; of TLS 1.3 there is nothing else.
-constexpr const char* kTls12Ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
-
 // A chain of certificates that a client may show.
 constexpr long kMaxClientChainBytes = 32 << 10;
 
@@ -23,9 +20,19 @@ auto failed(const std::string& what, const std::string& file) {
   return base::fail(base::Error{what + " " + file + ": " + tls_reason()});
 }
 
-// OpenSSL would ask for it on the terminal.
-int no_password(char*, int, int, void*) {
-  return -1;
+// Without this OpenSSL would ask for it on the terminal.
+int give_password(char* out, int size, int, void* password) {
+  const auto& text = *static_cast<const std::string*>(password);
+  if (text.empty() || text.size() > static_cast<size_t>(size)) return -1;
+  text.copy(out, text.size());
+  return static_cast<int>(text.size());
+}
+
+bool allow(SSL_CTX* context, const TlsFiles& files) {
+  const int version = files.min_version == TlsVersion::v1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+  return SSL_CTX_set_min_proto_version(context, version) == 1 &&
+         SSL_CTX_set_cipher_list(context, files.ciphers_1_2.c_str()) == 1 &&
+         (files.ciphers_1_3.empty() || SSL_CTX_set_ciphersuites(context, files.ciphers_1_3.c_str()) == 1);
 }
 
 int64_t end_of(const X509* certificate) {
@@ -69,7 +76,6 @@ std::string tls_reason() {
   return words == nullptr ? "unknown error" : words;
 }
 
-TlsContext::TlsContext(TlsFiles files) : files_(std::move(files)) {}
 TlsContext::~TlsContext() = default;
 
 base::Result<std::shared_ptr<TlsContext::Loaded>, base::Error> TlsContext::read(const TlsFiles& files) {
@@ -77,36 +83,49 @@ base::Result<std::shared_ptr<TlsContext::Loaded>, base::Error> TlsContext::read(
   auto loaded = std::make_shared<Loaded>();
   loaded->context.reset(SSL_CTX_new(TLS_server_method()));
   SSL_CTX* const context = loaded->context.get();
-  if (context == nullptr || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-      SSL_CTX_set_cipher_list(context, kTls12Ciphers) != 1)
+  if (context == nullptr || !allow(context, files))
     return failed("cannot prepare TLS for", files.certificate);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
-                                   SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+  if (files.chooses_cipher) SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context, kTlsModes);
   // One system call for a record, not one for its head as well.
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_max_cert_list(context, kMaxClientChainBytes);
-  SSL_CTX_set_default_passwd_cb(context, &no_password);
-  if (auto own = load_own(context, files); !own) return base::fail(std::move(own.error()));
+  SSL_CTX_set_default_passwd_cb(context, &give_password);
+  std::string password = files.password;
+  SSL_CTX_set_default_passwd_cb_userdata(context, &password);
+  auto own = load_own(context, files);
+  SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
+  if (!own) return base::fail(std::move(own.error()));
   if (auto others = load_client_ca(context, files); !others) return base::fail(std::move(others.error()));
   loaded->valid_until_s = end_of(SSL_CTX_get0_certificate(context));
   return loaded;
 }
 
 base::Result<std::unique_ptr<TlsContext>, base::Error> TlsContext::load(TlsFiles files) {
-  std::unique_ptr<TlsContext> context(new TlsContext(std::move(files)));
-  if (auto loaded = context->reload(); !loaded) return base::fail(std::move(loaded.error()));
+  std::unique_ptr<TlsContext> context(new TlsContext());
+  if (auto loaded = context->change(std::move(files)); !loaded) return base::fail(std::move(loaded.error()));
   return context;
 }
 
 base::Result<void, base::Error> TlsContext::reload() {
-  auto loaded = read(files_);
+  return change(files());
+}
+
+base::Result<void, base::Error> TlsContext::change(TlsFiles files) {
+  auto loaded = read(files);
   if (!loaded) return base::fail(std::move(loaded.error()));
   const base::MutexLock lock(mutex_);
   loaded_ = std::move(*loaded);
+  files_ = std::move(files);
   return {};
+}
+
+TlsFiles TlsContext::files() const {
+  const base::MutexLock lock(mutex_);
+  return files_;
 }
 
 std::shared_ptr<TlsContext::Loaded> TlsContext::loaded() const {

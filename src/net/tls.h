@@ -16,12 +16,20 @@ enum class ClientCertificates : uint8_t {
   required,  ///< without one there is no connection
 };
 
-/// Where a TlsContext comes from: files in PEM.
+enum class TlsVersion : uint8_t { v1_2, v1_3 };
+
+/// Where a TlsContext comes from, files in PEM, and what it allows.
 struct TlsFiles {
   std::string certificate;  ///< the server's, followed by those that signed it
-  std::string key;          ///< without a password
+  std::string key;
   std::string client_ca;    ///< who signs clients' certificates; looked at unless `clients` is off
   ClientCertificates clients = ClientCertificates::off;
+  std::string password = {};  ///< of the key; empty: it has none
+  TlsVersion min_version = TlsVersion::v1_2;
+  /// In OpenSSL's words, and order: those with forward secrecy and authenticated encryption.
+  std::string ciphers_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20";
+  std::string ciphers_1_3 = {};  ///< the same; empty: all that OpenSSL takes
+  bool chooses_cipher = true;  ///< this side, and not the client, of those that both know
 };
 
 /// What a TLS handshake has told of the peer. Constant.
@@ -47,20 +55,22 @@ class TlsContext {
   /// Reads the files again, for handshakes that begin after this: all of them, or, with an error, none.
   /// Reads from the disk: not for a loop's thread.
   base::Result<void, base::Error> reload() EXCLUDES(mutex_);
+  /// As reload(), of other files from now on.
+  base::Result<void, base::Error> change(TlsFiles files) EXCLUDES(mutex_);
 
-  [[nodiscard]] const TlsFiles& files() const noexcept { return files_; }
+  [[nodiscard]] TlsFiles files() const EXCLUDES(mutex_);
   /// Until when the certificate in use is valid, in seconds since 1970.
   [[nodiscard]] int64_t valid_until_s() const EXCLUDES(mutex_);
 
  private:
   friend class TlsStream;
   struct Loaded;  ///< of OpenSSL
-  explicit TlsContext(TlsFiles files);
+  TlsContext() = default;
   static base::Result<std::shared_ptr<Loaded>, base::Error> read(const TlsFiles& files);
   [[nodiscard]] std::shared_ptr<Loaded> loaded() const EXCLUDES(mutex_);
 
-  const TlsFiles files_;
   mutable base::Mutex mutex_;
+  TlsFiles files_ GUARDED_BY(mutex_);
   std::shared_ptr<Loaded> loaded_ GUARDED_BY(mutex_);
 };
 

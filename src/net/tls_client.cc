@@ -25,9 +25,8 @@ base::Result<std::unique_ptr<TlsClientContext>, base::Error> TlsClientContext::l
   SSL_CTX_set_read_ahead(context, 1);
   if (trust.insecure) return std::unique_ptr<TlsClientContext>(new TlsClientContext(std::move(loaded)));
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  const bool is_there = trust.ca_file.empty()
-                            ? SSL_CTX_set_default_verify_paths(context) == 1
-                            : SSL_CTX_load_verify_file(context, trust.ca_file.c_str()) == 1;
+  const bool is_there = trust.ca_file.empty() ? SSL_CTX_set_default_verify_paths(context) == 1
+                                              : SSL_CTX_load_verify_file(context, trust.ca_file.c_str()) == 1;
   if (!is_there) {
     const std::string where = trust.ca_file.empty() ? "of this machine" : "in " + trust.ca_file;
     return base::fail(base::Error{"cannot use the certificate authorities " + where + ": " + tls_reason()});

@@ -74,6 +74,7 @@ std::span<const BinaryCommand> lock_commands();        ///< lock_commands.cc: ge
 std::span<const BinaryCommand> with_meta_commands();   ///< with_meta_commands.cc: changes made elsewhere
 std::span<const BinaryCommand> document_commands();    ///< document_commands.cc: what tools ask
 std::span<const BinaryCommand> node_commands();        ///< node_commands.cc: what operators tell
+std::span<const BinaryCommand> interface_commands();   ///< interface_commands.cc: where to listen
 std::span<const BinaryCommand> range_scan_commands();  ///< range_scan_commands.cc
 std::span<const BinaryCommand> dcp_commands();         ///< dcp_commands.cc: change streams
 

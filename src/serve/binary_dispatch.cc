@@ -17,9 +17,10 @@ using wire::Feature;
 
 using Rows = std::array<const BinaryCommand*, 256>;
 
-constexpr auto kTables = {classic_commands,  connection_commands, login_commands,      collection_commands,
-                          metadata_commands, subdoc_commands,     lock_commands,       with_meta_commands,
-                          document_commands, node_commands,       range_scan_commands, dcp_commands};
+constexpr auto kTables = {classic_commands,  connection_commands, login_commands,     collection_commands,
+                          metadata_commands, subdoc_commands,     lock_commands,      with_meta_commands,
+                          document_commands, node_commands,       interface_commands, range_scan_commands,
+                          dcp_commands};
 
 Rows rows_for(Audience audience) {
   Rows rows{};

@@ -134,7 +134,10 @@ constexpr Known kKnown[] = {
     {0xa9, "delq_with_meta"},
     {0xad, "enable_traffic", kManager},
     {0xae, "disable_traffic", kManager},
-    {0xaf, "ifconfig", "`list`; others are refused: ports are the configuration's"},
+    {0xaf, "ifconfig",
+     "until the server ends; not of the type `prometheus` (metrics are where HTTP is), not for the `system` "
+     "(no "
+     "connections are set aside), TLS from 1.2 on, the last listener stays"},
     {0xb2, "return_meta"},
     {0xb3, "compact_db", "in a persistent bucket; a cache was asked"},
     {0xb4, "set_cluster_config", kManager},

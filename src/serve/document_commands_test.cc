@@ -122,18 +122,6 @@ TEST_F(DocumentCommandsTest, NoVbucketIsDeleted) {
   EXPECT_EQ(status({.opcode = BinaryOpcode::del_vbucket}), BinaryStatus::not_supported);
 }
 
-TEST_F(DocumentCommandsTest, InterfacesAreListedAndStay) {
-  EXPECT_EQ(ask({.opcode = BinaryOpcode::ifconfig, .key = "List"}).value, "[]") << "there is no socket here";
-  for (const char* verb : {"define", "delete", "tls"}) {
-    const Reply reply = ask({.opcode = BinaryOpcode::ifconfig, .key = verb, .value = "{}"});
-    EXPECT_EQ(reply.status, BinaryStatus::not_supported);
-    EXPECT_NE(reply.value.find("\"error\":{\"context\":"), std::string::npos);
-  }
-  EXPECT_EQ(status({.opcode = BinaryOpcode::ifconfig, .key = "other"}), BinaryStatus::invalid_arguments);
-  EXPECT_EQ(status({.opcode = BinaryOpcode::ifconfig, .key = "list", .value = "x"}),
-            BinaryStatus::invalid_arguments);
-}
-
 TEST_F(DocumentCommandsTest, ACacheHasNoFilesToCompact) {
   EXPECT_EQ(status({.opcode = BinaryOpcode::compact_db, .extras = std::string(24, '\0')}),
             BinaryStatus::not_supported);

@@ -6,11 +6,23 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "base/mutex.h"
+#include "wire/binary_status.h"
 
 namespace bobbin::serve {
+
+/// What an errand says to the client that asked.
+struct AsideAnswer {
+  // NOLINTNEXTLINE(google-explicit-constructor): most have nothing else to say
+  AsideAnswer(wire::BinaryStatus what, std::string text = {}) : status(what), json(std::move(text)) {}
+
+  wire::BinaryStatus status;
+  std::string json;  ///< the reply's value, or the context of its error; may be empty
+};
 
 /// What commands of clients have done that waits for the disk or takes long: one thread, one after the other.
 /// The session that asks waits without its loop (Session::run_aside). Any thread; started by the first

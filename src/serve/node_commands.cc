@@ -1,20 +1,13 @@
 // What an operator's tools tell a node: most of it is a cluster's business, or RocksDB's, and is refused with
 // a status that says so.
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <atomic>
-#include <cctype>
-#include <iterator>
 #include <string>
 
 #include "base/log.h"
 #include "serve/binary_commands.h"
 #include "serve/cluster_config.h"
 #include "serve/session.h"
-#include "wire/datatype.h"
-#include "wire/json_text.h"
 
 namespace bobbin::serve {
 namespace {
@@ -65,39 +58,6 @@ void handle_compact(Session& session, const BinaryCommand&, const BinaryRequest&
   });
 }
 
-void write_interface(std::string& json, const net::Address& address, std::string_view type,
-                     std::string_view uuid) {
-  if (address.is_unix()) return;
-  const bool six = address.host.find(':') != std::string::npos;
-  fmt::format_to(std::back_inserter(json),
-                 R"({}{{"family":"{}","host":{},"port":{},"type":"{}","uuid":"{}-{}"}})",
-                 json.size() > 1 ? "," : "", six ? "inet6" : "inet", wire::json_string(address.host),
-                 address.port, type, uuid, address.port);
-}
-
-// IFCONFIG (kv_engine docs/NetworkInterface.md): the key says what to do. Where the server listens, and with
-// which certificates, is its configuration, and stays while it runs.
-void handle_ifconfig(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  std::string key(request.key);
-  std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (key == "define" || key == "delete" || key == "tls") {
-    constexpr std::string_view kWhy =
-        R"({"error":{"context":"Interfaces are those of the configuration","errors":[]}})";
-    return reply_binary_error(session, request.header, BinaryStatus::not_supported, kWhy);
-  }
-  if (key != "list" || !request.value.empty())
-    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
-  std::string json = "[";
-  const Engine& engine = session.engine();
-  if (engine.front_end != nullptr) {
-    for (const net::Address& address : engine.front_end->addresses())
-      write_interface(json, address, "mcbp", engine.node.cluster_uuid);
-  }
-  json += ']';
-  answer_value(session, request.header, json,
-               {.datatype = session.has(wire::Feature::json) ? wire::kDatatypeJson : uint8_t{0}});
-}
-
 // IOCTL_GET: there is one thing to be asked.
 void handle_ioctl_get(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   if (request.key != "trace.status")
@@ -136,7 +96,6 @@ constexpr BinaryCommand kCommands[] = {
     row(stop_persistence, "stop_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
     row(start_persistence, "start_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
     row(set_param, "set_param", kParameter, handle_refused, kManageBucket),
-    of_node(row(ifconfig, "ifconfig", kNamed, handle_ifconfig, kManageServer)),
     of_node(row(ioctl_get, "ioctl_get", kNamed, handle_ioctl_get, kManageServer)),
     of_node(row(ioctl_set, "ioctl_set", kNamed, handle_ioctl_set, kManageServer)),
 };

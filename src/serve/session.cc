@@ -10,6 +10,7 @@
 #include "serve/binary_commands.h"
 #include "serve/bucket_stay.h"
 #include "serve/text_commands.h"
+#include "wire/datatype.h"
 
 namespace bobbin::serve {
 
@@ -298,15 +299,15 @@ struct Session::Errand {
 
   net::Spool spool;
   const wire::BinaryHeader request;
-  wire::BinaryStatus status{};  // before `done`
+  AsideAnswer answer = wire::BinaryStatus::success;  // before `done`
   std::atomic<bool> done{false};
 };
 
 void Session::run_aside(const wire::BinaryHeader& request,
-                        std::function<wire::BinaryStatus(const ServedBucket&)> work) {
+                        std::function<AsideAnswer(const ServedBucket&)> work) {
   auto errand = std::make_shared<Errand>(connection_->spool(), request);
   const bool posted = engine_.errands.post([errand, served = served_, work = std::move(work)]() mutable {
-    errand->status = work(*served);
+    errand->answer = work(*served);
     // Whoever removes the bucket waits for this, and it may go here.
     served.reset();
     errand->done.store(true, std::memory_order_release);
@@ -322,10 +323,14 @@ bool Session::answer_errand() {
   if (!errand_->done.load(std::memory_order_acquire)) return false;
   const auto errand = std::exchange(errand_, nullptr);
   read_clock();
-  if (errand->status == wire::BinaryStatus::success) {
+  const auto& [status, json] = errand->answer;
+  if (status != wire::BinaryStatus::success) {
+    reply_binary_error(*this, errand->request, status, json);
+  } else if (json.empty()) {
     answer_success(*this, errand->request);
   } else {
-    reply_binary_error(*this, errand->request, errand->status);
+    answer_value(*this, errand->request, json,
+                 {.datatype = has(wire::Feature::json) ? wire::kDatatypeJson : uint8_t{0}});
   }
   return true;
 }

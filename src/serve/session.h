@@ -191,10 +191,9 @@ class Session final : public net::Receiver {
   }
   /// It was answered here.
   void forget_feed() noexcept { awaited_.reset(); }
-  /// Has `work` done by the errands' thread; its status is the answer to `request`, and until that is there
+  /// Has `work` done by the errands' thread; what it returns is the answer to `request`, and until that is there
   /// the connection is suspended. Whatever it holds of this session's bucket it is given.
-  void run_aside(const wire::BinaryHeader& request,
-                 std::function<wire::BinaryStatus(const ServedBucket&)> work);
+  void run_aside(const wire::BinaryHeader& request, std::function<AsideAnswer(const ServedBucket&)> work);
   /// From now on this connection gets change streams of its bucket, which is on disk.
   void produce(std::string name, const feed::StreamOptions& options);
   /// Null: it gets none.

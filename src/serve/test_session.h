@@ -146,6 +146,8 @@ class TestEngine {
   [[nodiscard]] Users& users() noexcept { return *users_; }
   [[nodiscard]] Buckets& buckets() noexcept { return buckets_; }
   [[nodiscard]] Node& node() noexcept { return node_; }
+  /// Sessions do not come from there.
+  void listen(std::unique_ptr<net::FrontEnd> front_end) { front_end_ = std::move(front_end); }
 
   [[nodiscard]] std::map<std::string_view, uint64_t> counts() const {
     std::map<std::string_view, uint64_t> all;

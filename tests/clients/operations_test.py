@@ -3,11 +3,14 @@ server with a data directory that is started again."""
 
 import json
 import os
+import socket
+import ssl
 import struct
 import tempfile
 import unittest
 
 from lib import binary
+from lib.certificates import Authority
 from lib.connection import Connection
 from lib.server import Server
 
@@ -47,8 +50,8 @@ class Operations(unittest.TestCase):
     def serve(self):
         return Server(dev=True, memory="256M", data=os.path.join(self._folder.name, "data"))
 
-    def connect(self, server):
-        connection = Connection(server.tcp)
+    def connect(self, server, endpoint=None):
+        connection = Connection(endpoint or server.tcp)
         self.addCleanup(connection.close)
         features = struct.pack(">5H", 0x06, 0x07, 0x0B, 0x04, 0x03)
         self.one(connection, 0x1F, b"operations", features)
@@ -117,6 +120,36 @@ class Operations(unittest.TestCase):
             self.assertIn(server.tcp, [(one["host"], one["port"]) for one in listed])
             self.assertEqual({one["type"] for one in listed}, {"mcbp"})
             self.assertLessEqual({one["family"] for one in listed}, {"inet", "inet6"})
+
+    def test_interfaces_come_and_go(self):
+        authority = Authority(self._folder.name)
+        own = authority.issue("server")
+        with self.serve() as server:
+            admin = self.connect(server)
+
+            def define(**more):
+                value = json.dumps({"family": "inet", "host": "127.0.0.1", **more}).encode()
+                answer = self.one(admin, IFCONFIG, b"define", value)
+                self.assertEqual(answer.status, OK, answer.value)
+                return json.loads(answer.value)["ports"][0]
+
+            plain, sealed = define(tag="more"), define(tls=True)
+            self.assertEqual(self.one(self.connect(server, ("127.0.0.1", plain["port"])), 0x0A).status, OK)
+            with socket.create_connection(("127.0.0.1", sealed["port"])) as early:
+                self.assertEqual(early.recv(1), b"", "there is no certificate yet")
+            files = {"private key": own.key, "certificate chain": own.certificate}
+            self.assertEqual(self.one(admin, IFCONFIG, b"tls", json.dumps(files).encode()).status, OK)
+            context = ssl.create_default_context(cafile=authority.certificate)
+            with socket.create_connection(("127.0.0.1", sealed["port"])) as raw:
+                with context.wrap_socket(raw, server_hostname="localhost") as secure:
+                    secure.sendall(b"version\r\n")
+                    self.assertTrue(secure.recv(100).startswith(b"VERSION"))
+            self.assertEqual(self.one(admin, IFCONFIG, b"delete", plain["uuid"].encode()).status, OK)
+            with self.assertRaises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", plain["port"])).close()
+            uuids = [one["uuid"] for one in json.loads(self.one(admin, IFCONFIG, b"list").value)]
+            self.assertIn(sealed["uuid"], uuids)
+            self.assertNotIn(plain["uuid"], uuids)
 
 
 if __name__ == "__main__":
