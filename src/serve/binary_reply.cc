@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "serve/access_context.h"
 #include "serve/session.h"
 #include "wire/datatype.h"
 
@@ -115,10 +116,14 @@ void answer_mutation(Session& session, const BinaryHeader& request, uint16_t vbu
 void reply_binary_error(Session& session, const BinaryHeader& request, wire::BinaryStatus status,
                         std::string_view context) {
   if (!session.has(Feature::xerror)) status = known_status(request, status);
-  std::string unknown;
+  std::string made;
   if (status == wire::BinaryStatus::unknown_collection || status == wire::BinaryStatus::unknown_scope) {
-    unknown = R"({"manifest_uid":")" + store::manifest_number(session.manifest().uid()) + R"("})";
-    context = unknown;
+    made = R"({"manifest_uid":")" + store::manifest_number(session.manifest().uid()) + R"("})";
+    context = made;
+  }
+  if (status == wire::BinaryStatus::no_access && context.empty() && session.has(Feature::xerror)) {
+    made = access_context(session, request);
+    context = made;
   }
   if (session.client() != nullptr) {
     const uint8_t datatype = !context.empty() && session.has(Feature::json) ? wire::kDatatypeJson : 0;

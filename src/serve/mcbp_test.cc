@@ -341,6 +341,23 @@ TEST_F(LoginTest, RolesSayWhatAUserMay) {
       BinaryStatus::no_access);
 }
 
+TEST_F(LoginTest, WhoMayNotIsToldWhatItTakes) {
+  add_user("reader", "data_reader[default]");
+  hello({Feature::xerror, Feature::json});
+  EXPECT_EQ(log_in("reader", "secret"), BinaryStatus::success);
+  const Reply refused = ask({.opcode = BinaryOpcode::set, .key = "k", .value = "v", .extras = kSetExtras});
+  EXPECT_EQ(refused.status, BinaryStatus::no_access);
+  EXPECT_EQ(refused.value, R"({"error":{"context":"Authorization failed: set needs Upsert"}})");
+  EXPECT_EQ(refused.datatype, 1);
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::ifconfig, .key = "list"}).value,
+            R"({"error":{"context":"Authorization failed: ifconfig needs NodeManagement"}})");
+  connect_again();
+  hello({});
+  EXPECT_EQ(log_in("reader", "secret"), BinaryStatus::success);
+  EXPECT_EQ(ask({.opcode = BinaryOpcode::set, .key = "k", .value = "v", .extras = kSetExtras}).value, "")
+      << "to who has not agreed on such errors";
+}
+
 TEST_F(LoginTest, NothingIsToldOfABucketThatTheUserMayNotSelect) {
   add_user("stranger", "data_reader[other]");
   hello({Feature::collections});  // a client that does not select buckets
