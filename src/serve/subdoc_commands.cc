@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "serve/binary_commands.h"
+#include "serve/cluster_config.h"
 #include "serve/session.h"
 #include "serve/storing.h"
 #include "serve/virtual_attributes.h"
@@ -236,6 +237,9 @@ void run_subdoc(Session& session, const BinaryRequest& request) {
                                 .xattrs_agreed = session.has(wire::Feature::xattr)};
   if (const auto parsed = wire::parse_subdoc(frame, subdoc); parsed != SubdocStatus::success)
     return reply_binary_error(session, request.header, status_of(parsed));
+  // There are no replicas here.
+  if (subdoc.has(wire::doc_flags::kReplicaRead))
+    return reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
   if (subdoc.mutates && session.may_in(request.collection, kUpsert) != Verdict::granted)
     return reply_binary_error(session, request.header, BinaryStatus::no_access);
   for (const wire::SubdocSpec& spec : subdoc.specs()) {

@@ -230,6 +230,12 @@ test('a copy is read from wherever there is one', async () => {
   const found = await documents.getAnyReplica('r');
   assert.strictEqual(found.content, 1);
   assert.strictEqual(found.isReplica, false);
+  await documents.upsert('parts', { a: { b: 1 } });
+  const part = await documents.lookupInAnyReplica('parts', [couchbase.LookupInSpec.get('a.b')]);
+  assert.strictEqual(part.content[0].value, 1);
+  assert.strictEqual(part.isReplica, false);
+  const parts = await documents.lookupInAllReplicas('parts', [couchbase.LookupInSpec.get('a')]);
+  assert.deepStrictEqual(parts.map(({ content }) => content[0].value), [{ b: 1 }]);
 });
 
 test('ping and diagnostics', async () => {
