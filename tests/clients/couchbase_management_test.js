@@ -142,6 +142,11 @@ test('buckets are made, used, changed, emptied and dropped', async () => {
     const documents = cluster.bucket('second').defaultCollection();
     await documents.upsert('k', bucketType);
     assert.strictEqual((await documents.get('k')).content, bucketType);
+    const toDisk = { durabilityLevel: couchbase.DurabilityLevel.PersistToMajority };
+    if (bucketType === couchbase.BucketType.Ephemeral)
+      await assert.rejects(documents.upsert('d', 1, toDisk), couchbase.DurabilityImpossibleError);
+    else
+      await documents.upsert('d', 1, toDisk);
     assert.strictEqual((await cluster.bucket('default').defaultCollection().exists('k')).exists, false);
     await buckets.flushBucket('second');
     assert.strictEqual((await documents.exists('k')).exists, false);

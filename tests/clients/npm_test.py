@@ -3,11 +3,12 @@
 import os
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from lib.certificates import Authority
 from lib.forwarder import Forwarder
-from lib.server import Server
+from lib.server import Server, poll
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -103,6 +104,39 @@ class NpmClients(unittest.TestCase):
 
         for network in ("?network=external", ""):
             self.assertGreater(self.run_through_forwarders(network, place), 0)
+
+    def test_couchbase_reconnects_after_a_restart(self):
+        forwarder = Forwarder()
+        self.addCleanup(forwarder.close)
+        with tempfile.TemporaryDirectory(prefix="bobbin-sdk-") as folder:
+            ask, done = (os.path.join(folder, name) for name in ("ask", "done"))
+            options = {
+                "threads": 1, "http": True, "dev": True, "memory": "1G", "data": os.path.join(folder, "data"),
+                "advertise": f"127.0.0.1:{forwarder.port}",
+            }  # fmt: skip
+            servers = [Server(**options)]
+            forwarder.target = servers[0].tcp
+
+            def start_again():
+                try:
+                    poll(lambda: os.path.exists(ask), "the client to ask for a restart")
+                    servers[0].stop()
+                    servers.append(Server(**options))
+                    forwarder.target = servers[1].tcp
+                finally:
+                    with open(done, "w", encoding="utf-8"):
+                        pass
+
+            other = threading.Thread(target=start_again)
+            other.start()
+            try:
+                address = f"127.0.0.1:{forwarder.port}"
+                self.run_node("couchbase_restart_test.js", BOBBIN_ADDRESS=address, BOBBIN_ASK=ask, BOBBIN_DONE=done)
+            finally:
+                other.join()
+                for server in servers:
+                    server.stop()
+        self.assertEqual(len(servers), 2)
 
     def test_couchbase_at_an_alternate_address_by_tls(self):
         data, management = Forwarder(), Forwarder()
