@@ -5,7 +5,8 @@
 namespace bobbin::serve {
 
 /// A request of a client of Couchbase's protocol and its answer, in hexadecimal digits with blanks between
-/// the parts of headers; more frames than one are separated by semicolons. See wire_vectors_test.cc.
+/// the parts of headers; more frames than one are separated by semicolons. In replies "?" stands for a digit
+/// that is left to chance, and of a long body there is the checksum: serve/vector_text.h. See wire_vectors_test.cc.
 struct WireVector {
   std::string_view name;
   std::string_view before;  ///< requests whose answers are others' rows
@@ -443,6 +444,27 @@ inline constexpr WireVector kWireVectors[] = {
     {"subdoc_replace_body_with_xattr", "80c8 0002 03 00 0000 0000000a deadbeef 0000000000000000 000204006b5f735b325d",
      "80d3 0002 03 00 0000 00000007 deadbeef 0000000000000000 000204006b5f73",
      "18d3 0300 10 00 0000 00000013 deadbeef 17979fb8b4193003 02000000000000000000010000000000000005"},
+    {"version", "",
+     "800b 0000 00 00 0000 00000000 deadbeef 0000000000000000",
+     "180b 0300 00 00 0000 00000016 deadbeef 0000000000000000 020000312e362e31382d626f6262696e2d302e312e30"},
+    {"get_replica", "",
+     "8083 0002 00 00 0000 00000002 deadbeef 0000000000000000 006b",
+     "1883 0300 00 01 0007 000003?? deadbeef 0000000000000000 ~????????"},
+    {"get_ex_replica", "",
+     "804a 0002 00 00 0000 00000002 deadbeef 0000000000000000 006b",
+     "184a 0300 00 01 0007 000003?? deadbeef 0000000000000000 ~????????"},
+    {"get_cluster_config", "",
+     "80b5 0000 00 00 0000 00000000 deadbeef 0000000000000000",
+     "18b5 0300 00 01 0000 000003?? deadbeef 0000000000000000 ~????????"},
+    {"get_error_map, version 1", "",
+     "80fe 0000 00 00 0000 00000002 deadbeef 0000000000000000 0001",
+     "18fe 0300 00 01 0000 00001780 deadbeef 0000000000000000 ~20e69801"},
+    {"get_error_map, version 2", "",
+     "80fe 0000 00 00 0000 00000002 deadbeef 0000000000000000 0002",
+     "18fe 0300 00 01 0000 000017ac deadbeef 0000000000000000 ~811014f8"},
+    {"get_error_map of no version", "",
+     "80fe 0000 00 00 0000 00000001 deadbeef 0000000000000000 01",
+     "18fe 0300 00 00 0004 00000003 deadbeef 0000000000000000 020000"},
     {"an unknown command", "",
      "80ee 0000 00 00 0000 00000000 deadbeef 0000000000000000",
      "18ee 0300 00 00 0081 00000003 deadbeef 0000000000000000 020000"},

@@ -6,51 +6,22 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <set>
+#include <span>
 #include <string>
 
+#include "serve/binary_commands.h"
+#include "serve/disk_vectors.h"
 #include "serve/mcbp_fixture.h"
+#include "serve/vector_text.h"
 
 namespace bobbin::serve {
 namespace {
 
 using namespace std::string_literals;
-
-// "8000 00 ; 8001": two frames.
-std::string bytes_of(std::string_view text) {
-  std::string bytes;
-  int high = -1;
-  for (const char c : text) {
-    if (c == ' ' || c == ';') continue;
-    const int digit = c <= '9' ? c - '0' : c - 'a' + 10;
-    if (high < 0) {
-      high = digit;
-      continue;
-    }
-    bytes += static_cast<char>(high << 4 | digit);
-    high = -1;
-  }
-  EXPECT_EQ(high, -1) << text;
-  return bytes;
-}
-
-// In the groups of the header: magic and opcode, lengths, datatype, vbucket or status, body, opaque, CAS.
-std::string text_of(std::string_view bytes) {
-  std::string text;
-  while (!bytes.empty()) {
-    const bool whole = bytes.size() >= wire::kBinaryHeaderBytes;
-    const size_t body = whole ? wire::decode_header(bytes.data()).body_bytes : 0;
-    const std::string_view frame = bytes.substr(0, wire::kBinaryHeaderBytes + body);
-    bytes.remove_prefix(frame.size());
-    if (!text.empty()) text += " ; ";
-    for (size_t i = 0; i < frame.size(); ++i) {
-      const bool begins = i == 2 || i == 4 || i == 5 || i == 6 || i == 8 || i == 12 || i == 16 || i == 24;
-      text += fmt::format("{}{:02x}", begins ? " " : "", static_cast<unsigned char>(frame[i]));
-    }
-  }
-  return text;
-}
 
 // One client that has agreed on everything, on a server whose clock stands still, where there is document k.
 std::string reply_to(const WireVector& vector) {
@@ -67,10 +38,10 @@ std::string reply_to(const WireVector& vector) {
                         .key = "\0k"s,
                         .value = R"({"a":1,"l":[1]})",
                         .extras = std::string(8, '\0')}));
-  client->feed(bytes_of(vector.before));
+  client->feed(vector_bytes(vector.before));
   const size_t begin = client->replies().size();
-  client->feed(bytes_of(vector.request));
-  return text_of(std::string_view(client->replies()).substr(begin));
+  client->feed(vector_bytes(vector.request));
+  return vector_text(std::string_view(client->replies()).substr(begin));
 }
 
 TEST(WireVectorsTest, EveryAnswerIsExact) {
@@ -81,16 +52,36 @@ TEST(WireVectorsTest, EveryAnswerIsExact) {
     if (writes) {
       fmt::print("{}\"{}\": \"{}\"\n", std::exchange(comma, ","), vector.name, reply);
     } else {
-      EXPECT_EQ(reply, vector.reply) << vector.name;
+      EXPECT_TRUE(vector_matches(reply, vector.reply)) << vector.name << ": " << reply;
     }
   }
   if (writes) fmt::print("}}\n");
 }
 
+// Whoever adds a row to a table adds its vector here, or to those that need a disk.
+TEST(WireVectorsTest, EveryCommandHasOne) {
+  std::set<uint8_t> covered;
+  for (const auto vectors :
+       {std::span<const WireVector>(kWireVectors), std::span<const WireVector>(kDiskVectors)}) {
+    for (const WireVector& vector : vectors) {
+      std::string bytes = vector_bytes(without_names(vector.request));
+      for (std::string_view rest = bytes; rest.size() >= wire::kBinaryHeaderBytes;) {
+        const wire::BinaryHeader header = wire::decode_header(rest.data());
+        covered.insert(header.opcode);
+        rest.remove_prefix(std::min(rest.size(), wire::kBinaryHeaderBytes + size_t{header.body_bytes}));
+      }
+    }
+  }
+  for_each_binary_command([&](const BinaryCommand& row) {
+    if (row.audience == Audience::memcached) return;
+    EXPECT_TRUE(covered.contains(static_cast<uint8_t>(row.opcode))) << row.name;
+  });
+}
+
 // What is cut off, or says that it is longer than it is, waits for the rest and is answered with nothing.
 TEST(WireVectorsTest, NothingIsAnsweredBeforeItIsThere) {
   for (const WireVector& vector : kWireVectors) {
-    const std::string request = bytes_of(vector.request);
+    const std::string request = vector_bytes(vector.request);
     if (request.size() > 200) continue;
     net::Loop loop{net::Limits{}};
     TestEngine server(loop);

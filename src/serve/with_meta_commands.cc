@@ -207,7 +207,10 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
   store::ForeignChange change;
   auto wrong = read_change(row, request, change);
   const bool attributes = (request.header.datatype & wire::kDatatypeXattr) != 0;
-  if (wrong == BinaryStatus::success && (request.value_bytes != 0) != attributes)
+  const bool compressed = (request.header.datatype & wire::kDatatypeSnappy) != 0;
+  // Where there is nothing, nothing can be compressed.
+  if (wrong == BinaryStatus::success &&
+      ((request.value_bytes != 0) != attributes || (compressed && !attributes)))
     wrong = BinaryStatus::invalid_arguments;
   if (wrong != BinaryStatus::success) return reply_binary_error(session, request.header, wrong);
   change.as_tombstone = attributes;
