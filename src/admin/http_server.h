@@ -6,8 +6,8 @@
 
 #include "admin/config_streams.h"
 #include "admin/http_session.h"
-#include "admin/worker.h"
 #include "base/result.h"
+#include "base/worker.h"
 #include "net/front_end.h"
 
 namespace bobbin::admin {
@@ -47,7 +47,7 @@ class HttpServer {
   ConfigStreams streams_;
   Admin admin_;
   std::unique_ptr<net::FrontEnd> front_end_;
-  Worker worker_;  // ends before the loop on which it resumes connections
+  base::Worker worker_{base::Worker::Rest::done};  // ends before the loop on which it resumes connections
 };
 
 }  // namespace bobbin::admin

@@ -5,8 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <future>
-
 #include "admin/admin_test_support.h"
 #include "net/test_socket.h"
 
@@ -102,26 +100,6 @@ TEST(ConfigStreamsTest, TellsWhatIsNewAndOnlyThat) {
   streams.changed();
   EXPECT_EQ(asked, 4);
   EXPECT_EQ(streams.size(), 0U);
-}
-
-TEST(WorkerTest, DoesOneTaskAfterTheOtherAndThoseThatWaitAtItsEnd) {
-  std::string order;
-  std::promise<void> release;
-  std::promise<void> begun;
-  Worker worker;
-  ASSERT_TRUE(worker.post([&] {
-    begun.set_value();
-    release.get_future().wait();
-    order += 'a';
-  }));
-  begun.get_future().wait();
-  for (size_t i = 0; i < Worker::kMaxWaiting; ++i)
-    ASSERT_TRUE(worker.post([&] { order += 'b'; }));
-  EXPECT_FALSE(worker.post([] {})) << "too many wait";
-  release.set_value();
-  worker.end();
-  EXPECT_EQ(order, "a" + std::string(Worker::kMaxWaiting, 'b'));
-  EXPECT_FALSE(worker.post([] {}));
 }
 
 }  // namespace

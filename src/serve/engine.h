@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/worker.h"
 #include "feed/pool.h"
 #include "feed/scans.h"
 #include "net/front_end.h"
 #include "serve/buckets.h"
 #include "serve/cluster_config.h"
 #include "serve/counters.h"
-#include "serve/errands.h"
 #include "serve/live_log.h"
 #include "serve/logins.h"
 #include "serve/served_bucket.h"
@@ -41,7 +41,7 @@ struct Engine {
   const std::unique_ptr<feed::Pool>& feeds;
   feed::Scans& scans;
   /// Ends as the feeds do.
-  Errands& errands;
+  base::Worker& errands;
   const base::Clock& clock;
   LiveLog& log;
   const std::vector<std::unique_ptr<CommandCounters>>& counters;  ///< one for each loop

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/worker.h"
 #include "feed/pool.h"
 #include "feed/scans.h"
 #include "net/front_end.h"
@@ -95,7 +96,7 @@ class Server {
   Buckets buckets_;
   feed::Scans scans_;
   std::unique_ptr<feed::Pool> feeds_;  // null once they have ended
-  Errands errands_;
+  base::Worker errands_{base::Worker::Rest::dropped};
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   StatBaseline baseline_;
   std::unique_ptr<net::FrontEnd> front_end_;  // set before its threads run; destroyed first, see ~Server

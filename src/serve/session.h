@@ -11,6 +11,7 @@
 #include "net/connection.h"
 #include "net/receiver.h"
 #include "serve/buckets.h"
+#include "serve/aside_answer.h"
 #include "serve/client.h"
 #include "serve/disk_wait.h"
 #include "serve/engine.h"

@@ -189,7 +189,7 @@ class TestEngine {
   AuditLog audit_{AuditOptions{.clock = &clock_}};
   Logins logins_{*users_, audit_, clock_};
   Node node_{.cluster_uuid = "c0ffee"};
-  Errands errands_{Errands::Where::caller};
+  base::Worker errands_{base::Worker::Rest::dropped, base::Worker::Where::caller};
   const Engine engine_{served_, buckets_,  feeds_,    scans_,     errands_,    clock_,
                        log_,    counters_, settings_, front_end_, baseline_,   node_,
                        *users_, logins_,   audit_,    false,      clock_.now()};

@@ -1,48 +1,48 @@
-#include "serve/errands.h"
+#include "base/worker.h"
 
 #include <utility>
 
-namespace bobbin::serve {
+namespace bobbin::base {
 
-bool Errands::post(std::function<void()> errand) {
+bool Worker::post(std::function<void()> task) {
   if (where_ == Where::caller) {
-    errand();
+    task();
     return true;
   }
-  const base::MutexLock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (ending_.load() || waiting_.size() >= kMaxWaiting) return false;
-  waiting_.push_back(std::move(errand));
+  waiting_.push_back(std::move(task));
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   changed_.notify_one();
   return true;
 }
 
-void Errands::end() {
+void Worker::end() {
   std::thread ended;
   std::deque<std::function<void()>> dropped;
   {
-    const base::MutexLock lock(mutex_);
+    const MutexLock lock(mutex_);
     ending_.store(true);
     ended = std::move(thread_);
-    dropped.swap(waiting_);
+    if (rest_ == Rest::dropped) dropped.swap(waiting_);
     changed_.notify_all();
   }
   if (ended.joinable()) ended.join();
 }
 
-void Errands::run() {
+void Worker::run() {
   for (;;) {
-    std::function<void()> errand;
+    std::function<void()> task;
     {
-      const base::MutexLock lock(mutex_);
+      const MutexLock lock(mutex_);
       while (waiting_.empty() && !ending_.load())
         changed_.wait(mutex_);
-      if (ending_.load()) return;
-      errand = std::move(waiting_.front());
+      if (waiting_.empty()) return;
+      task = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    errand();
+    task();
   }
 }
 
-}  // namespace bobbin::serve
+}  // namespace bobbin::base
