@@ -25,7 +25,7 @@ void Session::on_open(net::Connection& connection) {
 }
 
 void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
-  errand_.reset();
+  awaited_.reset();
   leave_bucket();
   if (watching_) log().remove_closed();
   if (!log().wants(kWatchConnections)) return;
@@ -41,8 +41,7 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
   if (watching_) return bytes.size();
   if (!dialect_ && !bytes.empty()) dialect_ = wire::dialect_of(static_cast<uint8_t>(bytes.front()));
   size_t consumed = 0;
-  while (consumed < bytes.size() && !connection.congested() && !quitting_ && !watching_ &&
-         errand_ == nullptr) {
+  while (consumed < bytes.size() && !connection.congested() && !quitting_ && !watching_) {
     const size_t n = step(bytes.substr(consumed), consumed == 0 ? seen : 0);
     ++now_.unix_ns;  // so that the mutations of one read have different CAS values, on whatever keys
     consumed += n;
@@ -55,10 +54,10 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
   return quitting_ || watching_ ? bytes.size() : consumed;
 }
 
-// Where the disk holds replies back, what a task answers is behind them: on_resumed looks for it then.
+// Where the disk holds replies back, what is awaited is behind them: on_resumed looks for it then.
 void Session::settle() {
   if (disk_ != nullptr && disk_->settle()) return;
-  if (awaited_ != nullptr || errand_ != nullptr) connection_->suspend(net::Hold::nothing);
+  if (awaited_ != nullptr) connection_->suspend(net::Hold::nothing);
 }
 
 // Takes one request, or a part of what an earlier one announced; 0 when more bytes are needed.
@@ -293,15 +292,18 @@ void Session::watch(uint32_t kinds) {
 
 // --- what is done aside ---
 
-struct Session::Errand {
+struct Session::Errand : feed::Awaited {
   Errand(net::Spool connection, const wire::BinaryHeader& header)
       : spool(std::move(connection)), request(header) {}
 
   net::Spool spool;
   const wire::BinaryHeader request;
-  AsideAnswer answer = wire::BinaryStatus::success;  // before `done`
-  std::atomic<bool> done{false};
+  AsideAnswer answer = wire::BinaryStatus::success;  // before `has_come`
 };
+
+std::shared_ptr<feed::Awaited> Session::await_feed() {
+  return awaited_ = std::make_shared<feed::Awaited>();
+}
 
 void Session::run_aside(const wire::BinaryHeader& request,
                         std::function<AsideAnswer(const ServedBucket&)> work) {
@@ -310,18 +312,21 @@ void Session::run_aside(const wire::BinaryHeader& request,
     errand->answer = work(*served);
     // Whoever removes the bucket waits for this, and it may go here.
     served.reset();
-    errand->done.store(true, std::memory_order_release);
+    errand->has_come.store(true, std::memory_order_release);
     errand->spool.resume();
   });
   if (!posted) return reply_binary_error(*this, request, wire::BinaryStatus::temporary_failure);
-  errand_ = std::move(errand);
-  (void)answer_errand();
+  errand_ = errand.get();
+  awaited_ = std::move(errand);
+  (void)take_awaited();
 }
 
-// False: it is not done yet.
-bool Session::answer_errand() {
-  if (!errand_->done.load(std::memory_order_acquire)) return false;
-  const auto errand = std::exchange(errand_, nullptr);
+bool Session::take_awaited() {
+  if (awaited_ == nullptr) return true;
+  if (!awaited_->has_come.load(std::memory_order_acquire)) return false;
+  const auto kept = std::exchange(awaited_, nullptr);
+  const Errand* const errand = std::exchange(errand_, nullptr);
+  if (errand == nullptr) return true;
   read_clock();
   const auto& [status, json] = errand->answer;
   if (status != wire::BinaryStatus::success) {
@@ -394,9 +399,7 @@ void Session::on_resumed(net::Connection& connection) {
     return connection.close_now(net::CloseReason::by_receiver);
   }
   if (disk_ != nullptr && !disk_->resumed()) return;
-  if (is_awaiting_feed()) return connection.suspend(net::Hold::nothing);
-  awaited_.reset();
-  if (errand_ != nullptr && !answer_errand()) return connection.suspend(net::Hold::nothing);
+  if (!take_awaited()) return connection.suspend(net::Hold::nothing);
   if (!upload_complete_) return;
   read_clock();
   finish_upload();

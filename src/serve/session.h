@@ -187,9 +187,7 @@ class Session final : public net::Receiver {
   /// The selected bucket, for a task of the pool. Null: it is being removed.
   [[nodiscard]] std::shared_ptr<const void> keep_bucket();
   /// The request that is being handled is answered by a task of the pool: what follows waits for that.
-  [[nodiscard]] std::shared_ptr<feed::Awaited> await_feed() {
-    return awaited_ = std::make_shared<feed::Awaited>();
-  }
+  [[nodiscard]] std::shared_ptr<feed::Awaited> await_feed();
   /// It was answered here.
   void forget_feed() noexcept { awaited_.reset(); }
   /// Has `work` done by the errands' thread; what it returns is the answer to `request`, and until that is there
@@ -226,14 +224,11 @@ class Session final : public net::Receiver {
   void watch_config();
   void unwatch_config();
   void wait_for_disk_of_bucket();
-  [[nodiscard]] bool is_awaiting_feed() const noexcept {
-    return awaited_ != nullptr && !awaited_->has_come.load(std::memory_order_acquire);
-  }
   /// The requests that could be handled were.
   void settle();
   void stop_producing();
-
-  [[nodiscard]] bool answer_errand();
+  /// False: what is awaited has not come.
+  [[nodiscard]] bool take_awaited();
 
   struct Errand;
   struct Suspended {
@@ -277,9 +272,11 @@ class Session final : public net::Receiver {
   bool upload_complete_ = false;                  // it only has to be finished once more
   std::unique_ptr<DiskWait> disk_;                // null in a cache
   std::unique_ptr<feed::ConnectionScans> scans_;  // null before the first
-  std::shared_ptr<feed::Awaited> awaited_;        // null: no task's answer is waited for
+  // Somebody else's answer, behind which those to the next requests come: a task of the pool sends it by
+  // itself, that of an errand is this session's to send. Null: none is awaited.
+  std::shared_ptr<feed::Awaited> awaited_;
+  const Errand* errand_ = nullptr;  // *awaited_, if that is one
   std::optional<Suspended> suspended_;
-  std::shared_ptr<Errand> errand_;  // null: none is waited for
 };
 
 }  // namespace bobbin::serve
