@@ -13,6 +13,13 @@ void Connection::assert_owner() const noexcept {
   loop_.assert_owner();
 }
 
+void Connection::divert(Output* elsewhere) noexcept {
+  assert_owner();
+  out_ = elsewhere != nullptr     ? elsewhere
+         : own_output_ != nullptr ? own_output_.get()
+                                  : &loop_.shared_output_;
+}
+
 Spool Connection::spool() {
   assert_owner();
   if (spool_state_ == nullptr) {

@@ -69,6 +69,15 @@ class Connection {
   /// stalled; it closes by close_now(), when its front end stops, and when drain_timeout is over.
   virtual void suspend(Hold hold) = 0;
 
+  /// For a receiver that goes on with what follows while others still have to do with an earlier request,
+  /// inside one of its calls: true keeps the connection when the peer has ended, when it is drained and when
+  /// it idles, until this is called with false. Drained, it closes at the latest when drain_timeout is over.
+  virtual void keep_open(bool owes_replies) = 0;
+
+  /// What is appended to out() goes to `elsewhere` instead, which the caller keeps; null: no longer. Begun
+  /// and ended inside one call of the receiver, with no flush and no end in between.
+  void divert(Output* elsewhere) noexcept;
+
   /// For a connection that listens for long: idle_timeout no longer applies to it.
   void never_idle() noexcept { may_idle_out_ = false; }
 

@@ -17,7 +17,8 @@ namespace bobbin::net {
 class SuspendTest;
 
 // A protocol of single bytes. Lower case letters are echoed. 'W' suspends, and 'H' does so holding replies;
-// when resumed, both answer with themselves. 'V' takes a value of kValueBytes to a landing, and suspends in
+// when resumed, both answer with themselves. 'O' goes on and
+// answers itself, to "o", when resumed. 'V' takes a value of kValueBytes to a landing, and suspends in
 // the middle of it; 'Q' quits, 'X' quits and holds; 'B' answers kBigBytes of 'B'.
 class LetterReceiver final : public Receiver {
  public:
@@ -38,6 +39,7 @@ class LetterReceiver final : public Receiver {
   int suspends_again = 0;      // this many times in on_resumed
   Hold again = Hold::replies;  // as then
   int resumes = 0;             // on_resumed was called
+  std::string owed;            // answered when resumed, without a suspend
 
  private:
   bool step(Connection& connection, char letter);
@@ -135,6 +137,11 @@ inline bool LetterReceiver::step(Connection& connection, char letter) {
     case 'H':
       wait(connection, Hold::replies, letter);
       return false;
+    case 'O':
+      owed += 'o';
+      connection.keep_open(true);
+      ++test_.suspends_;
+      return true;
     case 'V':
       value_.resize(kValueBytes);
       return false;
@@ -186,6 +193,11 @@ inline void LetterReceiver::on_landed(Connection& connection, size_t n) {
 
 inline void LetterReceiver::on_resumed(Connection& connection) {
   ++resumes;
+  if (!owed.empty()) {
+    connection.out().append(owed);
+    owed.clear();
+    connection.keep_open(false);
+  }
   if (!waiting) return;
   if (suspends_again > 0) {
     --suspends_again;

@@ -156,7 +156,7 @@ void SocketConnection::settle() {
   flush_later();
   if (closed_ || finishing_ || stopped()) return;
   if (unread_.size() > loop_.limits().max_unread_bytes) return close_now(CloseReason::unread);
-  if (ended_) return close_when_sent();
+  if (ended_) return end_of_requests();
   if (draining_) return drain_later();
   // Behind the writes of this tick: by then the peer may have sent its next request, and a read that finds it
   // at once needs no other system call.
@@ -187,6 +187,12 @@ void SocketConnection::drain() {
   socket_.cancel(ignored);
 }
 
+// No more of them will be shown to the receiver. Where it owes replies, the resume for the last of them leads
+// here again.
+void SocketConnection::end_of_requests() {
+  if (!owing_) close_when_sent();
+}
+
 size_t SocketConnection::arrived() {
   ErrorCode error;
   const size_t n = socket_.available(error);
@@ -213,14 +219,14 @@ void SocketConnection::drain_later() {
 
 void SocketConnection::read_what_had_arrived() {
   if (tls_ != nullptr) return open_what_had_arrived();
-  if (drain_bytes_ == 0) return close_when_sent();
+  if (drain_bytes_ == 0) return end_of_requests();
   const std::span<char> landing = receiver_->landing();
   const std::span<char> scratch(loop_.scratch_.get(), kScratchBytes);
   const std::span<char> target = landing.empty() ? scratch : landing;
   const size_t wanted = std::min(target.size(), drain_bytes_);
   ErrorCode error;
   const size_t n = socket_.read_some(asio::mutable_buffer(target.data(), wanted), error);
-  if (error) return close_when_sent();
+  if (error) return end_of_requests();
   drain_bytes_ -= n;
   loop_.counters_.bytes_read.add(n);
   if (landing.empty()) {
@@ -329,7 +335,7 @@ bool SocketConnection::sweep() {
     close_now(CloseReason::stalled);
   } else if (is_shaking_hands() && over(tls_->began_ms(), limits.handshake_timeout)) {
     close_now(CloseReason::handshake);
-  } else if (own_output_ == nullptr && !blocked_ && !stopped() && !continuing_ && may_idle_out_ &&
+  } else if (own_output_ == nullptr && !blocked_ && !stopped() && !owing_ && !continuing_ && may_idle_out_ &&
              over(last_received_ms_, limits.idle_timeout)) {
     close_now(CloseReason::idle);
   }

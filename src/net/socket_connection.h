@@ -43,6 +43,7 @@ class SocketConnection final : public Connection {
   void close_when_sent() override;
   void close_now(CloseReason reason) override;
   void suspend(Hold hold) override;
+  void keep_open(bool owes_replies) override;
   [[nodiscard]] ConnectionStatus status() const override;
   [[nodiscard]] const TlsPeer* tls() const override;
 
@@ -69,6 +70,7 @@ class SocketConnection final : public Connection {
   [[nodiscard]] size_t arrived();
   [[nodiscard]] bool delivered();
   void end_of_stream();
+  void end_of_requests();
 
   void flush_later();
   struct Sent {
@@ -143,6 +145,7 @@ class SocketConnection final : public Connection {
   bool paused_ = false;       // congested: nothing is read or presented
   bool suspended_ = false;    // the receiver waits for a resume: nothing is read or presented
   bool holding_ = false;      // nothing is sent, either
+  bool owing_ = false;        // the receiver has replies to come, and is kept for them
   bool ended_ = false;        // the peer will send no more
   bool finishing_ = false;    // close when everything is sent
   bool draining_ = false;

@@ -1,5 +1,5 @@
 // How a connection stops for its receiver, and goes on: when another thread has what the receiver waits for,
-// or when there is room for replies again.
+// or when there is room for replies again. And how it stays for a receiver that goes on and owes replies.
 
 #include <utility>
 
@@ -18,6 +18,12 @@ void SocketConnection::suspend(Hold hold) {
   // Only when it was resumed without need. What the read has got already is kept for later.
   ErrorCode ignored;
   socket_.cancel(ignored);
+}
+
+void SocketConnection::keep_open(bool owes_replies) {
+  assert_owner();
+  const bool owed = std::exchange(owing_, owes_replies);
+  if (owed && !owing_) last_received_ms_.store(steady_ms(), std::memory_order_relaxed);  // the peer waited
 }
 
 void SocketConnection::set_hold(Hold hold) {

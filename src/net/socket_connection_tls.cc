@@ -112,11 +112,11 @@ void SocketConnection::shake_hands() {
 
 void SocketConnection::open_what_had_arrived() {
   if (!tls_->has_more()) {
-    if (drain_bytes_ == 0) return close_when_sent();
+    if (drain_bytes_ == 0) return end_of_requests();
     ErrorCode error;
     const size_t n = socket_.read_some(
         asio::mutable_buffer(buffer_.data(), std::min(buffer_.size(), drain_bytes_)), error);
-    if (error) return close_when_sent();
+    if (error) return end_of_requests();
     drain_bytes_ -= n;
     loop_.counters_.bytes_read.add(n);
     tls_->feed({buffer_.data(), n}, false);

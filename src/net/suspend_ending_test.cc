@@ -200,6 +200,74 @@ TEST_F(SuspendEndingTest, ADrainIsBounded) {
   peer_.spool.resume();
 }
 
+TEST_F(SuspendEndingTest, WhoOwesRepliesIsKeptWhenThePeerHasEnded) {
+  start();
+  TestSocket client = connect();
+  client.send_all("aObc");
+  client.end();
+  EXPECT_EQ(client.receive(3), "abc");
+  wait_for_suspends(1);
+  EXPECT_FALSE(closed_);
+  peer_.spool.resume();
+  EXPECT_EQ(client.receive_to_end(), "o");
+  wait_for([&] { return closed_.load(); });
+}
+
+TEST_F(SuspendEndingTest, WhoOwesRepliesIsKeptByADrain) {
+  Limits limits;
+  limits.drain_timeout = std::chrono::minutes(10);
+  start(limits);
+  TestSocket client = connect();
+  client.send_all("aOb");
+  EXPECT_EQ(client.receive(2), "ab");
+  wait_for_suspends(1);
+  {
+    const HeldLoop held(loop());
+    client.send_all("cOWd");
+    client.wait_until_arrived();
+    loop().post([this] { loop().drain([] {}); });
+  }
+  EXPECT_EQ(client.receive(1), "c");
+  wait_for_suspends(3);
+  client.send_all("not answered");
+  pass();
+  EXPECT_FALSE(closed_);
+  peer_.spool.resume();
+  EXPECT_EQ(client.receive_to_end(), "ooWd");
+}
+
+TEST_F(SuspendEndingTest, WhoOwesRepliesIsNotKeptLongerThanADrainMayTake) {
+  Limits limits;
+  limits.drain_timeout = std::chrono::milliseconds(1);
+  start(limits);
+  TestSocket client = connect();
+  client.send_all("aO");
+  EXPECT_EQ(client.receive(1), "a");
+  wait_for_suspends(1);
+  front_->drain();
+  EXPECT_EQ(client.receive_to_end(), "");
+  EXPECT_EQ(reason_, CloseReason::shutdown);
+}
+
+TEST_F(SuspendEndingTest, WhoOwesRepliesIsNotIdle) {
+  Limits limits;
+  limits.idle_timeout = std::chrono::milliseconds(50);
+  on_open_ = [this](Connection& connection) {
+    connection.keep_open(counters().connections_opened.get() == 1);
+  };
+  start(limits);
+  TestSocket client = connect();
+  Spool spool = peer_.spool;
+  // Another that came later and idles is found by the same sweeps.
+  TestSocket neighbour = connect();
+  EXPECT_EQ(neighbour.receive_to_end(), "");
+  client.send_all("aO");
+  EXPECT_EQ(client.receive(1), "a");
+  spool.resume();
+  EXPECT_EQ(client.receive_to_end(), "o");
+  EXPECT_EQ(counters().idle_kicks.get(), 2U);
+}
+
 TEST_F(SuspendEndingTest, StopsWithItsFrontEnd) {
   start();
   TestSocket client = connect();
