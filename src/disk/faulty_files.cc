@@ -129,6 +129,7 @@ class FaultyFiles::State {
   /// The status of an operation that is about to be done.
   IOStatus may(FileOperation operation, const std::string& path) {
     const base::MutexLock lock(mutex_);
+    if (is_held(operation, path)) ++hits_;
     while (is_held(operation, path))
       healed_.wait(mutex_);
     if (power_is_off_ && operation != FileOperation::read) return IOStatus::IOError("power is off", path);

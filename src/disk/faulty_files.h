@@ -38,7 +38,7 @@ class FaultyFiles final : public Files {
   /// Stays until heal(). Reading faults hit files that are already open, too.
   void inject(const Fault& fault);
   void heal();
-  /// How many operations a fault has hit.
+  /// How many operations a fault has hit, those that are held by one now with them.
   [[nodiscard]] uint64_t hits() const;
   [[nodiscard]] uint64_t syncs() const;
 
