@@ -41,6 +41,10 @@ struct BinaryCommand {
   bool keeps_expiry = false;      ///< knows what to do when it is asked to keep the document's expiry
   bool takes_compressed = false;  ///< the value may come compressed by Snappy
   bool needs_bucket = true;
+  /// Where the client takes replies in any order, those to the requests behind need not wait for its own, nor
+  /// it for those before. As upstream's list (kv_engine docs/UnorderedExecution.md), and what takes long.
+  bool reorders = false;
+  bool awaits_disk = false;  ///< the answer is that something is on disk
   /// Memcached's clients find it only where there are users, as in memcached.
   bool needs_users = false;
   /// Of a command that is looked at as a whole, with its value, before it is handled.
@@ -49,6 +53,12 @@ struct BinaryCommand {
   KeyKind key = KeyKind::document;
   Audience audience = Audience::everybody;
 };
+
+/// The same, and others need not wait for it.
+constexpr BinaryCommand reorders(BinaryCommand row) {
+  row.reorders = true;
+  return row;
+}
 
 /// The key of a request that names a document.
 inline store::DocKey key_of(const wire::BinaryRequest& request) {

@@ -115,6 +115,16 @@ bool take_answer(Session& session) {
   return true;
 }
 
+void run(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
+  const std::string_view frame = session.following();
+  const bool is_unordered = session.is_unordered();
+  if (is_unordered && !session.may_begin(row, request)) return;
+  session.take(row.uploads ? request.head_bytes() : request.frame_bytes());
+  if (is_unordered) return session.run_unordered(row, request, frame);
+  session.counters().times.note(CommandTimes::kBinary + request.header.opcode);
+  row.handle(session, row, request);
+}
+
 }  // namespace
 
 void for_each_binary_command(const std::function<void(const BinaryCommand&)>& visit) {
@@ -131,12 +141,15 @@ void run_binary_command(Session& session) {
   const wire::FrameState state =
       wire::cut_frame(session.following(), request, session.has(Feature::alt_request));
   if (state == wire::FrameState::incomplete) return;
+  const bool is_frame = state != wire::FrameState::bad_magic && state != wire::FrameState::bad_lengths;
+  const BinaryCommand* row = is_frame ? row_of(request.header.opcode, said_hello) : nullptr;
+  if (session.is_unordered() && session.waits_its_turn(row)) [[unlikely]]
+    return;
   if (state == wire::FrameState::bad_magic) return session.quit();
   if (state == wire::FrameState::bad_lengths) {
     reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
     return session.quit();
   }
-  const BinaryCommand* row = row_of(request.header.opcode, said_hello);
   if (row != nullptr && row->needs_users && !said_hello && session.engine().users.empty()) row = nullptr;
   if (row == nullptr) {
     reply_binary_error(session, request.header, BinaryStatus::unknown_command);
@@ -172,19 +185,14 @@ void run_binary_command(Session& session) {
       return session.swallow(request.frame_bytes());
     }
   }
-  if (row->uploads) {
-    session.counters().times.note(CommandTimes::kBinary + request.header.opcode);
-    session.take(request.head_bytes());
-    return row->handle(session, *row, request);
+  if (!row->uploads) {
+    if (request.value_bytes > row->max_value_bytes) {
+      reply_binary_error(session, request.header, BinaryStatus::too_large);
+      return session.swallow(request.frame_bytes());
+    }
+    if (state != wire::FrameState::complete) return;
   }
-  if (request.value_bytes > row->max_value_bytes) {
-    reply_binary_error(session, request.header, BinaryStatus::too_large);
-    return session.swallow(request.frame_bytes());
-  }
-  if (state != wire::FrameState::complete) return;
-  session.counters().times.note(CommandTimes::kBinary + request.header.opcode);
-  session.take(request.frame_bytes());
-  row->handle(session, *row, request);
+  run(session, *row, request);
 }
 
 }  // namespace bobbin::serve

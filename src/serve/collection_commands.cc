@@ -76,6 +76,7 @@ constexpr BinaryCommand set_manifest_row() {
   row.needs = kManageCollections;
   row.audience = Audience::couchbase;
   row.max_value_bytes = store::kMaxManifestBytes;
+  row.reorders = true;
   return row;
 }
 

@@ -63,6 +63,12 @@ class CommandTimes {
     last_ = kNone;
   }
 
+  /// One more of this command has taken so long, whenever it began.
+  void count(uint16_t command, uint64_t ns) noexcept {
+    histograms_[command].steps[step_of(ns)].add(1);
+    histograms_[command].sum_ns.add(ns);
+  }
+
   [[nodiscard]] const Histogram& of(size_t command) const noexcept { return histograms_[command]; }
 
   [[nodiscard]] static size_t step_of(uint64_t ns) noexcept {

@@ -188,9 +188,10 @@ constexpr std::string_view kHead =
 Written by `src/serve/compatibility_test.cc`, which asks a server each of them. *works*: it does what it is for, or says
 what is wrong with the request. *not supported* and *unknown command* are the statuses that clients get. Commands that
 upstream's list marks as unsupported are left out. What [couchbase.md](couchbase.md) says of features holds here, too.
+*any*: where the client takes replies in any order, nobody waits for this one's, nor it for others; see there.
 
-| opcode | command | answer | |
-| --- | --- | --- | --- |
+| opcode | command | answer | order | |
+| --- | --- | --- | --- | --- |
 )";
 
 class CompatibilityTest : public McbpTest {
@@ -238,7 +239,8 @@ TEST_F(CompatibilityTest, ThePageIsTrue) {
     const std::string_view told = answer(known, row);
     EXPECT_TRUE(told == "works" || !known.why.empty()) << known.name << " has no reason";
     works += told == "works" ? 1 : 0;
-    page += fmt::format("| 0x{:02x} | {} | {} | {} |\n", known.opcode, known.name, told, known.why);
+    page += fmt::format("| 0x{:02x} | {} | {} | {} | {} |\n", known.opcode, known.name, told,
+                        row != nullptr && row->reorders ? "any" : "", known.why);
     rows.erase(known.opcode);
   }
   EXPECT_TRUE(rows.empty()) << "not in the list: " << rows.begin()->second->name;

@@ -117,8 +117,8 @@ constexpr BinaryCommand kCommands[] = {
         handle_select_bucket),
     row(list_buckets, "list_buckets", {ExtrasLengths(0), Presence::forbidden, Presence::forbidden},
         handle_list_buckets),
-    row(get_cluster_config, "get_cluster_config",
-        {ExtrasLengths(0, 16), Presence::forbidden, Presence::forbidden}, handle_cluster_config),
+    reorders(row(get_cluster_config, "get_cluster_config",
+                 {ExtrasLengths(0, 16), Presence::forbidden, Presence::forbidden}, handle_cluster_config)),
 };
 
 }  // namespace

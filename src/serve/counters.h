@@ -33,7 +33,11 @@ struct CommandCounters {
   net::OwnedCounter touch_misses;
   net::OwnedCounter store_too_large;
   net::OwnedCounter store_no_memory;
-  CommandTimes times;  ///< with the counts of all commands
+  net::OwnedCounter unordered_aside;     ///< requests that were put aside (Unordered)
+  net::OwnedCounter unordered_in_order;  ///< that could not be
+  net::OwnedCounter unordered_waiting;   ///< now: of those aside
+  net::OwnedCounter unordered_bytes;     ///< now: of those, and replies that wait for commits
+  CommandTimes times;                    ///< with the counts of all commands
 };
 
 struct NamedCounter {
@@ -64,6 +68,8 @@ inline constexpr std::array kCommandCounters{
     NamedCounter{"touch_misses", &CommandCounters::touch_misses},
     NamedCounter{"store_too_large", &CommandCounters::store_too_large},
     NamedCounter{"store_no_memory", &CommandCounters::store_no_memory},
+    NamedCounter{"unordered_aside", &CommandCounters::unordered_aside},
+    NamedCounter{"unordered_in_order", &CommandCounters::unordered_in_order},
 };
 
 }  // namespace bobbin::serve

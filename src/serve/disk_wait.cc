@@ -184,9 +184,32 @@ bool DiskWait::settle() {
 
 bool DiskWait::resumed() {
   if (lost_ || suspend_if_waiting()) return false;
+  begin_again();
+  return true;
+}
+
+void DiskWait::begin_again() noexcept {
   awaits_commit_ = false;
   if (std::exchange(retrying_, false)) fetch_failed_ = fetching_ != nullptr && fetching_->failed();
-  return true;
+}
+
+DiskWait::Commit DiskWait::commit() {
+  const bool uncommitted = has_uncommitted();
+  if (lost_) return Commit::lost;
+  return uncommitted ? Commit::pending : Commit::done;
+}
+
+void DiskWait::take_written(DiskWait& other) {
+  for (const Written& written : other.written_)
+    await_seqno(written.vbucket, written.seqno);
+  other.written_.clear();
+  moment_written_ = std::exchange(other.moment_written_, false) || moment_written_;
+}
+
+void DiskWait::take_throttle(DiskWait& other) noexcept {
+  if (!std::exchange(other.wrote_, false)) return;
+  wrote_ = true;
+  last_written_ = other.last_written_;
 }
 
 }  // namespace bobbin::serve

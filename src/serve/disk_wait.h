@@ -17,12 +17,19 @@ namespace bobbin::serve {
 /// it through its spool. Owned by its session; every call is on the connection's loop.
 ///
 /// A request that needs the disk is left unconsumed, having changed and counted nothing, and runs again from
-/// its bytes. So a handler need not remember anything.
+/// its bytes. So a handler need not remember anything. Where others need not wait for it, it has a DiskWait
+/// of its own (serve/unordered.h).
 class DiskWait {
  public:
   /// Of one request, at most so many keys are read together: what is read for it stays in memory until it
   /// has run again.
   static constexpr size_t kMaxKeys = 64;
+
+  enum class Commit : uint8_t {
+    done,
+    pending,
+    lost,  ///< it will never be on disk
+  };
 
   /// With `durable`, replies to writes leave when the writes are on disk.
   DiskWait(disk::Persistence& disk, net::Connection& connection, bool durable);
@@ -63,6 +70,22 @@ class DiskWait {
   bool settle();
   /// The connection was resumed. True: what was waited for has come. False: it is suspended again, or closed.
   [[nodiscard]] bool resumed();
+
+  // For a session whose other requests go on meanwhile: nothing of these suspends the connection, which is
+  // resumed for each of them all the same.
+
+  /// The request that has to run again waits for memory.
+  [[nodiscard]] bool awaits_room() const noexcept { return retrying_ && awaits_commit_; }
+  /// What the request that has to run again waits for has come.
+  [[nodiscard]] bool has_come() const noexcept { return !fetch_pending() && !commit_pending(); }
+  /// After that: it runs again now.
+  void begin_again() noexcept;
+  /// Where what was written is. Before `pending` is answered, a wake is asked for.
+  [[nodiscard]] Commit commit();
+  /// What `other` has noted of writes is this one's to wait for.
+  void take_written(DiskWait& other);
+  /// The same of what it has written while too much is dirty.
+  void take_throttle(DiskWait& other) noexcept;
 
  private:
   static constexpr size_t kMergeAt = 128;

@@ -187,19 +187,25 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::Bi
   return row;
 }
 
+constexpr BinaryCommand awaits_disk(BinaryCommand row) {
+  row.awaits_disk = true;
+  return reorders(row);
+}
+
 constexpr wire::BinaryShape kGetKeys{ExtrasLengths(0, 4), Presence::required, Presence::forbidden};
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
     row(observe, "observe", {ExtrasLengths(0), Presence::forbidden, Presence::required}, handle_observe,
         KeyKind::name),
-    row(seqno_persistence, "seqno_persistence", {ExtrasLengths(8), Presence::forbidden, Presence::forbidden},
-        handle_seqno_persistence, KeyKind::name),
-    row(evict_key, "evict_key", wire::binary_shapes::kKey, handle_evict),
+    awaits_disk(row(seqno_persistence, "seqno_persistence",
+                    {ExtrasLengths(8), Presence::forbidden, Presence::forbidden}, handle_seqno_persistence,
+                    KeyKind::name)),
+    reorders(row(evict_key, "evict_key", wire::binary_shapes::kKey, handle_evict)),
     row(get_random_key, "get_random_key", {ExtrasLengths(0, 4), Presence::forbidden, Presence::forbidden},
         handle_random_key, KeyKind::name),
     row(get_keys, "get_keys", kGetKeys, handle_keys),
-    row(get_ex, "get_ex", wire::binary_shapes::kKey, handle_get_ex),
-    row(get_ex_replica, "get_ex_replica", wire::binary_shapes::kKey, handle_get_ex_replica),
+    reorders(row(get_ex, "get_ex", wire::binary_shapes::kKey, handle_get_ex)),
+    reorders(row(get_ex_replica, "get_ex_replica", wire::binary_shapes::kKey, handle_get_ex_replica)),
 };
 
 }  // namespace

@@ -78,9 +78,9 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::Bi
 
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
-    row(get_locked, "get_locked", {ExtrasLengths(0, 4), Presence::required, Presence::forbidden},
-        handle_get_locked),
-    row(unlock_key, "unlock_key", wire::binary_shapes::kKey, handle_unlock),
+    reorders(row(get_locked, "get_locked", {ExtrasLengths(0, 4), Presence::required, Presence::forbidden},
+                 handle_get_locked)),
+    reorders(row(unlock_key, "unlock_key", wire::binary_shapes::kKey, handle_unlock)),
 };
 
 }  // namespace

@@ -145,9 +145,10 @@ constexpr BinaryCommand kCommands[] = {
         handle_observe_seqno, KeyKind::name),
     row(get_failover_log, "get_failover_log", wire::binary_shapes::kNothing, handle_failover_log,
         KeyKind::name),
-    row(get_all_vb_seqnos, "get_all_vb_seqnos",
-        {ExtrasLengths(0, 4, 8), Presence::forbidden, Presence::forbidden}, handle_all_seqnos, KeyKind::name),
-    row(get_replica, "get_replica", wire::binary_shapes::kKey, handle_get_replica),
+    reorders(row(get_all_vb_seqnos, "get_all_vb_seqnos",
+                 {ExtrasLengths(0, 4, 8), Presence::forbidden, Presence::forbidden}, handle_all_seqnos,
+                 KeyKind::name)),
+    reorders(row(get_replica, "get_replica", wire::binary_shapes::kKey, handle_get_replica)),
 };
 
 }  // namespace

@@ -92,7 +92,7 @@ constexpr BinaryCommand kCommands[] = {
     row(set_vbucket, "set_vbucket", kSetVbucket, handle_set_vbucket, kManageBucket),
     row(get_vbucket, "get_vbucket", wire::binary_shapes::kNothing, handle_get_vbucket, 0),
     row(del_vbucket, "del_vbucket", kDelVbucket, handle_refused, kManageBucket),
-    row(compact_db, "compact_db", kCompact, handle_compact, kManageBucket),
+    reorders(row(compact_db, "compact_db", kCompact, handle_compact, kManageBucket)),
     row(stop_persistence, "stop_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
     row(start_persistence, "start_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
     row(set_param, "set_param", kParameter, handle_refused, kManageBucket),

@@ -35,9 +35,7 @@ BinaryStatus access_to(Session& session, store::CollectionId collection, Privile
 // Where its replies go. Who has not agreed that replies may come in another order than requests has its next
 // requests answered behind this one's.
 feed::Asker asker_of(Session& session, const BinaryRequest& request) {
-  feed::Asker asker{session.connection().spool(), request.header, session.client()->received_ns};
-  if (!session.has(wire::Feature::unordered_execution)) asker.awaited = session.await_feed();
-  return asker;
+  return {session.connection().spool(), request.header, session.client()->received_ns, session.await_feed()};
 }
 
 void handle_create(Session& session, const BinaryCommand&, const BinaryRequest& request) {
@@ -112,13 +110,14 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::Bi
 
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
-    row(range_scan_create, "range_scan_create", {ExtrasLengths(0), Presence::forbidden, Presence::required},
-        handle_create),
-    row(range_scan_continue, "range_scan_continue",
-        {ExtrasLengths(wire::ScanContinue::kBytes), Presence::forbidden, Presence::forbidden},
-        handle_continue),
-    row(range_scan_cancel, "range_scan_cancel",
-        {ExtrasLengths(sizeof(wire::ScanId)), Presence::forbidden, Presence::forbidden}, handle_cancel),
+    reorders(row(range_scan_create, "range_scan_create",
+                 {ExtrasLengths(0), Presence::forbidden, Presence::required}, handle_create)),
+    reorders(row(range_scan_continue, "range_scan_continue",
+                 {ExtrasLengths(wire::ScanContinue::kBytes), Presence::forbidden, Presence::forbidden},
+                 handle_continue)),
+    reorders(row(range_scan_cancel, "range_scan_cancel",
+                 {ExtrasLengths(sizeof(wire::ScanId)), Presence::forbidden, Presence::forbidden},
+                 handle_cancel)),
 };
 
 }  // namespace

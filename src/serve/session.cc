@@ -56,8 +56,9 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
 
 // Where the disk holds replies back, what is awaited is behind them: on_resumed looks for it then.
 void Session::settle() {
+  if (unordered_ != nullptr && !settle_unordered()) return;
   if (disk_ != nullptr && disk_->settle()) return;
-  if (awaited_ != nullptr) connection_->suspend(net::Hold::nothing);
+  suspend_for_others();
 }
 
 // Takes one request, or a part of what an earlier one announced; 0 when more bytes are needed.
@@ -206,6 +207,7 @@ void Session::leave_bucket() {
   suspended_.reset();
   disk_.reset();
   scans_.reset();
+  if (unordered_ != nullptr) unordered_->clear();
   const uint64_t guest = std::exchange(guest_, 0);
   if (guest == 0) return;
   const auto guests = served_->guests();
@@ -217,8 +219,11 @@ void Session::leave_bucket() {
 
 void Session::wait_for_disk_of_bucket() {
   disk_.reset();
-  if (served_->disk() != nullptr)
-    disk_ = std::make_unique<DiskWait>(*served_->disk(), *connection_, served_->durable_replies());
+  if (served_->disk() != nullptr) disk_ = make_disk_wait();
+}
+
+std::unique_ptr<DiskWait> Session::make_disk_wait() const {
+  return std::make_unique<DiskWait>(*served_->disk(), *connection_, served_->durable_replies());
 }
 
 feed::ConnectionScans& Session::scans() {
@@ -270,13 +275,14 @@ void Session::greet(wire::FeatureSet features) {
   client_->features = features;
   client_->received_ns = 0;
   if (features.has(wire::Feature::select_bucket)) selected_ = false;
+  take_replies_in_any_order(features.has(wire::Feature::unordered_execution));
   watch_config();
 }
 
 void Session::swallow(uint64_t n) {
   const size_t here = std::min<uint64_t>(n, following_.size());
   take(here);
-  swallow_ = n - here;
+  swallow_ += n - here;  // of another request, which is arriving, some may be left
 }
 
 void Session::quit() {
@@ -292,22 +298,22 @@ void Session::watch(uint32_t kinds) {
 
 // --- what is done aside ---
 
-struct Session::Errand : feed::Awaited {
-  Errand(net::Spool connection, const wire::BinaryHeader& header)
-      : spool(std::move(connection)), request(header) {}
-
-  net::Spool spool;
-  const wire::BinaryHeader request;
-  AsideAnswer answer = wire::BinaryStatus::success;  // before `has_come`
-};
-
 std::shared_ptr<feed::Awaited> Session::await_feed() {
-  return awaited_ = std::make_shared<feed::Awaited>();
+  auto awaited = std::make_shared<feed::Awaited>();
+  if (unordered_ == nullptr || !unordered_->may_reorder) return awaited_ = std::move(awaited);
+  return unordered_->scans.emplace_back(std::move(awaited));
+}
+
+void Session::forget_feed() noexcept {
+  if (awaited_ == nullptr && unordered_ != nullptr && !unordered_->scans.empty())
+    unordered_->scans.pop_back();
+  awaited_.reset();
 }
 
 void Session::run_aside(const wire::BinaryHeader& request,
                         std::function<AsideAnswer(const ServedBucket&)> work) {
-  auto errand = std::make_shared<Errand>(connection_->spool(), request);
+  auto errand = std::make_shared<Unordered::Errand>(connection_->spool(), request,
+                                                    client_ == nullptr ? 0 : client_->received_ns);
   const bool posted = engine_.errands.post([errand, served = served_, work = std::move(work)]() mutable {
     errand->answer = work(*served);
     // Whoever removes the bucket waits for this, and it may go here.
@@ -316,28 +322,32 @@ void Session::run_aside(const wire::BinaryHeader& request,
     errand->spool.resume();
   });
   if (!posted) return reply_binary_error(*this, request, wire::BinaryStatus::temporary_failure);
+  if (errand->has_come.load(std::memory_order_acquire)) return answer_errand(*errand);
+  if (unordered_ != nullptr && unordered_->may_reorder && unordered_->has_room_aside(0)) {
+    unordered_->errands.push_back(std::move(errand));
+    return;
+  }
   errand_ = errand.get();
   awaited_ = std::move(errand);
-  (void)take_awaited();
 }
 
 bool Session::take_awaited() {
   if (awaited_ == nullptr) return true;
   if (!awaited_->has_come.load(std::memory_order_acquire)) return false;
   const auto kept = std::exchange(awaited_, nullptr);
-  const Errand* const errand = std::exchange(errand_, nullptr);
-  if (errand == nullptr) return true;
-  read_clock();
-  const auto& [status, json] = errand->answer;
-  if (status != wire::BinaryStatus::success) {
-    reply_binary_error(*this, errand->request, status, json);
-  } else if (json.empty()) {
-    answer_success(*this, errand->request);
-  } else {
-    answer_value(*this, errand->request, json,
-                 {.datatype = has(wire::Feature::json) ? wire::kDatatypeJson : uint8_t{0}});
+  if (const auto* errand = std::exchange(errand_, nullptr); errand != nullptr) {
+    read_clock();
+    answer_errand(*errand);
   }
   return true;
+}
+
+void Session::answer_errand(const Unordered::Errand& errand) {
+  const auto& [status, json] = errand.answer;
+  if (status != wire::BinaryStatus::success) return reply_binary_error(*this, errand.request, status, json);
+  if (json.empty()) return answer_success(*this, errand.request);
+  answer_value(*this, errand.request, json,
+               {.datatype = has(wire::Feature::json) ? wire::kDatatypeJson : uint8_t{0}});
 }
 
 // --- values that arrive in parts ---
@@ -371,6 +381,7 @@ size_t Session::fill_upload(std::string_view bytes) {
 
 void Session::finish_upload() {
   auto complete = std::exchange(upload_, nullptr);
+  if (unordered_ != nullptr && finish_unordered(complete)) return;
   complete->finish(*this);
   upload_complete_ = retrying();
   if (upload_complete_) upload_ = std::move(complete);
@@ -398,6 +409,7 @@ void Session::on_resumed(net::Connection& connection) {
     quitting_ = true;
     return connection.close_now(net::CloseReason::by_receiver);
   }
+  if (unordered_ != nullptr && !resume_unordered()) return;
   if (disk_ != nullptr && !disk_->resumed()) return;
   if (!take_awaited()) return connection.suspend(net::Hold::nothing);
   if (!upload_complete_) return;

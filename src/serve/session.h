@@ -15,7 +15,9 @@
 #include "serve/client.h"
 #include "serve/disk_wait.h"
 #include "serve/engine.h"
+#include "serve/unordered.h"
 #include "serve/upload.h"
+#include "wire/binary.h"
 #include "wire/dialect.h"
 #include "wire/text.h"
 
@@ -26,6 +28,8 @@ struct StreamOptions;
 }  // namespace bobbin::feed
 
 namespace bobbin::serve {
+
+struct BinaryCommand;
 
 /// What a user, or who has not logged in, may do in a bucket as users, roles and collections are now. Any
 /// thread.
@@ -187,11 +191,13 @@ class Session final : public net::Receiver {
   /// The selected bucket, for a task of the pool. Null: it is being removed.
   [[nodiscard]] std::shared_ptr<const void> keep_bucket();
   /// The request that is being handled is answered by a task of the pool: what follows waits for that.
+  /// Where the client takes replies in any order, only a barrier does.
   [[nodiscard]] std::shared_ptr<feed::Awaited> await_feed();
   /// It was answered here.
-  void forget_feed() noexcept { awaited_.reset(); }
-  /// Has `work` done by the errands' thread; what it returns is the answer to `request`, and until that is there
-  /// the connection is suspended. Whatever it holds of this session's bucket it is given.
+  void forget_feed() noexcept;
+  /// Has `work` done by the errands' thread; what it returns is the answer to `request`. Until that is there the
+  /// connection is suspended, unless replies may come in any order. Whatever it holds of this session's
+  /// bucket it is given.
   void run_aside(const wire::BinaryHeader& request, std::function<AsideAnswer(const ServedBucket&)> work);
   /// From now on this connection gets change streams of its bucket, which is on disk.
   void produce(std::string name, const feed::StreamOptions& options);
@@ -201,6 +207,19 @@ class Session final : public net::Receiver {
   [[nodiscard]] Verdict may_stream(const feed::StreamFilter& filter);
   /// From now on this connection only listens to the live log; what it sends is dropped.
   void watch(uint32_t kinds);
+
+  // For the binary protocol's dispatch, of a client that takes replies in any order.
+
+  [[nodiscard]] bool is_unordered() const noexcept { return unordered_ != nullptr; }
+  /// True: return, having answered and taken nothing. Requests are under way, and this one, which has no row
+  /// or one that keeps order, is not to be looked at before they are answered.
+  [[nodiscard]] bool waits_its_turn(const BinaryCommand* row);
+  /// False: return, as above. For a request that was admitted: it is a barrier, or behind one, or there is a
+  /// request for the same document that has to be carried out before.
+  [[nodiscard]] bool may_begin(const BinaryCommand& row, const wire::BinaryRequest& request);
+  /// Calls the row's handler; if the request waits then, and others need not, puts it aside. It begins at
+  /// `frame`, which goes to the end of what has arrived.
+  void run_unordered(const BinaryCommand& row, const wire::BinaryRequest& request, std::string_view frame);
 
  private:
   size_t step(std::string_view bytes, size_t scanned);
@@ -229,8 +248,23 @@ class Session final : public net::Receiver {
   void stop_producing();
   /// False: what is awaited has not come.
   [[nodiscard]] bool take_awaited();
+  void answer_errand(const Unordered::Errand& errand);
+  void suspend_for_others();
+  [[nodiscard]] std::unique_ptr<DiskWait> make_disk_wait() const;
+  /// Replies to the request that is being handled are held until what they say is on disk.
+  [[nodiscard]] bool promises_disk() const noexcept { return served_->durable_replies() || wants_on_disk(); }
 
-  struct Errand;
+  void take_replies_in_any_order(bool agreed);
+  [[nodiscard]] bool is_anything_under_way();
+  [[nodiscard]] bool has_scan_under_way();
+  void release_committed();
+  template <typename Work>
+  void in_lane(bool may_be_held, const Work& work);
+  [[nodiscard]] bool finish_unordered(std::unique_ptr<Upload>& upload);
+  [[nodiscard]] bool run_again(Unordered::Aside& aside);
+  [[nodiscard]] bool resume_unordered();
+  [[nodiscard]] bool settle_unordered();
+
   struct Suspended {
     size_t left = 0;
     int64_t exptime = 0;
@@ -275,7 +309,9 @@ class Session final : public net::Receiver {
   // Somebody else's answer, behind which those to the next requests come: a task of the pool sends it by
   // itself, that of an errand is this session's to send. Null: none is awaited.
   std::shared_ptr<feed::Awaited> awaited_;
-  const Errand* errand_ = nullptr;  // *awaited_, if that is one
+  const Unordered::Errand* errand_ = nullptr;  // *awaited_, if that is one
+  std::unique_ptr<Unordered> unordered_;       // null: replies keep the order of requests
+  bool is_lost_ = false;                       // of that, a write will never be on disk
   std::optional<Suspended> suspended_;
 };
 

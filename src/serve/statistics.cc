@@ -128,6 +128,8 @@ void report_traffic(const Engine& engine, const ServedBucket& bucket, const Even
   stat("conn_unsent_bytes", now.unsent_bytes);
   stat("conn_unread_bytes", now.unread_bytes);
   stat("upload_bytes", bucket.uploads().used_bytes());
+  stat("unordered_waiting", now.unordered_waiting);
+  stat("unordered_bytes", now.unordered_bytes);
   stat("spool_bytes", now.spool_bytes);
   stat("spool_bytes_in", counts.spool_bytes_in);
   stat("spool_wakes", counts.spool_wakes);
@@ -277,6 +279,10 @@ EventCounts count_events(const Engine& engine) {
 
 LoopGauges loop_gauges(const Engine& engine) {
   LoopGauges sum;
+  for (const auto& counters : engine.counters) {
+    sum.unordered_waiting += counters->unordered_waiting.get();
+    sum.unordered_bytes += counters->unordered_bytes.get();
+  }
   if (engine.front_end == nullptr) return sum;
   for (const auto& loop : engine.front_end->loops()) {
     sum.unsent_bytes += loop->counters().unsent_bytes.get();

@@ -56,6 +56,8 @@ struct LoopGauges {
   uint64_t unsent_bytes = 0;
   uint64_t unread_bytes = 0;
   uint64_t spool_bytes = 0;
+  uint64_t unordered_waiting = 0;
+  uint64_t unordered_bytes = 0;
 };
 [[nodiscard]] LoopGauges loop_gauges(const Engine& engine);
 

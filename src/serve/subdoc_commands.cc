@@ -303,6 +303,7 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, bool wri
       {wire::ExtrasLengths(0, 1, 3, 4, 5, 7, 8), wire::Presence::required, wire::Presence::optional},
       writes ? handle_mutation : handle_lookup};
   row.uploads = writes;
+  row.reorders = true;
   row.writes = writes;
   row.keeps_expiry = writes;
   row.needs = writes ? kRead | kUpsert : kRead;

@@ -48,6 +48,7 @@ class TestConnection final : public net::Connection {
     suspended_ = true;
     holding_ = hold == net::Hold::replies;
   }
+  void keep_open(bool owes_replies) override { owing_ = owes_replies; }
   [[nodiscard]] net::ConnectionStatus status() const override { return {}; }
   [[nodiscard]] const net::TlsPeer* tls() const override { return tls_ ? &*tls_ : nullptr; }
 
@@ -78,6 +79,7 @@ class TestConnection final : public net::Connection {
     present();
   }
   [[nodiscard]] bool suspended() const noexcept { return suspended_; }
+  [[nodiscard]] bool owing() const noexcept { return owing_; }
 
   [[nodiscard]] const std::string& replies() const noexcept { return replies_; }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
@@ -115,6 +117,7 @@ class TestConnection final : public net::Connection {
   bool closing_ = false;
   bool suspended_ = false;
   bool holding_ = false;
+  bool owing_ = false;
 };
 
 /// A bucket of its own with everything else that a session needs, a clock that stands still, and no threads.
