@@ -14,8 +14,8 @@ namespace bobbin::serve {
 class DcpTest : public testing::Test {
  protected:
   StreamClient client(uint32_t flags = wire::dcp_open_flags::kProducer,
-                      std::vector<wire::Feature> features = StreamClient::all_features()) {
-    StreamClient consumer(server_->addresses()[0], std::move(features));
+                      const std::vector<wire::Feature>& features = StreamClient::all_features()) {
+    StreamClient consumer(server_->addresses()[0], features);
     EXPECT_EQ(consumer.open(flags), wire::BinaryStatus::success);
     return consumer;
   }

@@ -125,7 +125,8 @@ class StreamClient {
     std::string value;
   };
 
-  explicit StreamClient(const net::Address& address, std::vector<wire::Feature> features = all_features())
+  explicit StreamClient(const net::Address& address,
+                        const std::vector<wire::Feature>& features = all_features())
       : stream_(*net::BlockingStream::connect(address, std::chrono::seconds(60))) {
     std::string asked;
     for (const wire::Feature feature : features) {
@@ -143,7 +144,7 @@ class StreamClient {
 
   void send(const std::string& bytes) { EXPECT_TRUE(stream_.write_all(bytes)); }
   /// The reply; messages that come before it are kept.
-  Reply ask(wire::BinaryOpcode opcode, std::string extras, std::string_view key = {},
+  Reply ask(wire::BinaryOpcode opcode, const std::string& extras, std::string_view key = {},
             std::string_view value = {}, uint16_t vbucket = 0, uint32_t opaque = 0xabcd) {
     std::string bytes(wire::kBinaryHeaderBytes, '\0');
     wire::encode_header(bytes.data(),
@@ -291,7 +292,7 @@ class Replica {
   [[nodiscard]] VBucket& of(uint16_t vbucket) { return vbuckets_[vbucket]; }
   /// Asks for all streams from where this is, rolling back where it is told to.
   void follow(StreamClient& client, uint32_t flags = 0) {
-    for (uint16_t number = 0; number < vbuckets_.size(); ++number) {
+    for (uint16_t number = 0; size_t{number} < vbuckets_.size(); ++number) {
       for (int tries = 0;; ++tries) {
         ASSERT_LT(tries, 3);
         VBucket& mine = vbuckets_[number];
