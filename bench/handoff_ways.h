@@ -6,13 +6,19 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <semaphore>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 
 #include "net/connection.h"
 #include "net/loop.h"
@@ -20,15 +26,41 @@
 
 namespace bobbin::handoff {
 
-/// The connection that producers send on. All but `connection` is set before that.
+/// The connection that producers send on. All but `connection` is set before that; shared where a producer
+/// may be left when the connection has gone.
 struct Target {
+  // A producer of closures has to be stopped by something, or memory ends: as many as the spool's bytes hold.
+  static constexpr size_t kMaxPostedBytes = 1 << 20;
+
+  explicit Target(size_t frame_bytes = 128)
+      : post_room(
+            static_cast<ptrdiff_t>(std::max<size_t>(kMaxPostedBytes / std::max<size_t>(frame_bytes, 1), 1))) {
+  }
+
+  /// On its loop.
+  void set(net::Connection& target) {
+    spool = target.spool();
+    descriptor = target.status().descriptor;
+    loop = &target.loop();
+    connection = &target;
+  }
+  /// The connection goes: nothing more is sent. On its loop.
+  void close() {
+    is_closed = true;
+    post_room.release(static_cast<ptrdiff_t>(held.size()));
+    held.clear();
+  }
+
   std::atomic<net::Connection*> connection{nullptr};
+  std::atomic<bool> is_closed{false};  // changes on the loop
+  net::Loop* loop = nullptr;
   net::Spool spool;
   int descriptor = -1;
   std::mutex write_mutex;
-  // A producer of closures has to be stopped by something, or memory ends: as many as the spool's bytes hold.
-  static constexpr ptrdiff_t kMaxPosted = 8'192;
-  std::counting_semaphore<> post_room{kMaxPosted};
+  std::counting_semaphore<> post_room;
+  // Of the loop: what was posted while the connection had no room.
+  std::deque<std::string> held;
+  bool looks_again = false;
 };
 
 /// One background producer: sends one frame after the other. Used by one thread.
@@ -63,20 +95,32 @@ class MutexProducer final : public Producer {
   Target& target_;
 };
 
+/// How long the ways that have nobody to tell them of room wait before they look again.
+constexpr std::chrono::milliseconds kLookAgain{1};
+
 /// Hands each frame to the loop and waits until it has been written.
 class HopProducer final : public Producer {
  public:
   explicit HopProducer(Target& target) : target_(target) {}
   bool send(std::string_view frame) override {
-    std::binary_semaphore done(0);
-    net::Connection& connection = *target_.connection;
-    connection.loop().post([&] {
-      connection.out().append(frame);
-      connection.flush();
-      done.release();
-    });
-    done.acquire();
-    return true;
+    while (!target_.is_closed) {
+      std::binary_semaphore done(0);
+      bool taken = false;
+      target_.loop->post([&] {
+        net::Connection& connection = *target_.connection;
+        // Nothing else bounds what the reader has not taken.
+        taken = !target_.is_closed && !connection.congested();
+        if (taken) {
+          connection.out().append(frame);
+          connection.flush();
+        }
+        done.release();
+      });
+      done.acquire();
+      if (taken) return true;
+      std::this_thread::sleep_for(kLookAgain);
+    }
+    return false;
   }
 
  private:
@@ -89,17 +133,32 @@ class PostProducer final : public Producer {
   explicit PostProducer(Target& target) : target_(target) {}
   bool send(std::string_view frame) override {
     target_.post_room.acquire();
-    net::Connection& connection = *target_.connection;
-    connection.loop().post([this, &connection, copy = std::string(frame)] {
-      // Nothing else bounds what the reader has not taken. What is dropped here does not count as sent.
-      if (!connection.congested()) connection.out().append(copy);
-      connection.flush();
-      target_.post_room.release();
+    if (target_.is_closed) return false;
+    target_.loop->post([&target = target_, copy = std::string(frame)]() mutable {
+      if (target.is_closed) return target.post_room.release();
+      target.held.push_back(std::move(copy));
+      write(target);
     });
     return true;
   }
 
  private:
+  static void write(Target& target) {
+    net::Connection& connection = *target.connection;
+    while (!target.held.empty() && !connection.congested()) {
+      connection.out().append(target.held.front());
+      target.held.pop_front();
+      target.post_room.release();
+      connection.flush();
+      if (target.is_closed) return;
+    }
+    if (target.held.empty() || std::exchange(target.looks_again, true)) return;
+    target.loop->post_after(kLookAgain, [&target] {
+      target.looks_again = false;
+      if (!target.is_closed) write(target);
+    });
+  }
+
   Target& target_;
 };
 

@@ -25,6 +25,7 @@
 #include "disk/persistence.h"
 #include "feed/scan.h"
 #include "handoff_foreground.h"
+#include "handoff_walk.h"
 #include "handoff_ways.h"
 #include "net/front_end.h"
 #include "net/test_socket.h"
@@ -59,9 +60,7 @@ class Receiver final : public net::Receiver {
     size_t consumed = 0;
     for (size_t end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n', consumed)) {
       if (bytes.substr(consumed, end - consumed) == "background") {
-        target_.spool = connection.spool();
-        target_.descriptor = connection.status().descriptor;
-        target_.connection = &connection;
+        target_.set(connection);
       } else {
         connection.out().append(reply);
       }
@@ -119,13 +118,6 @@ void fill(disk::Persistence& disk, const Options& options) {
   (void)disk.bring_to_disk();
 }
 
-wire::ScanCreate everything(bool key_only) {
-  wire::ScanCreate what;
-  what.key_only = key_only;
-  what.range.end.assign(251, '\xff');
-  return what;
-}
-
 /// One scan through all, as a client of one connection has it. Answers how many items it sent.
 uint64_t scan(disk::Persistence& disk, feed::Pool& pool, feed::Scans& scans, const handoff::Target& target,
               bool key_only) {
@@ -134,7 +126,7 @@ uint64_t scan(disk::Persistence& disk, feed::Pool& pool, feed::Scans& scans, con
   (void)mine.enter();
   const uint64_t before = scans.statistics().items;
   const auto made = std::make_shared<feed::Scan>(
-      feed::ScanOptions{{disk.bucket(), disk, nullptr}, 0, everything(key_only), {true, true, true}},
+      feed::ScanOptions{{disk.bucket(), disk, nullptr}, 0, handoff::everything(key_only), {true, true, true}},
       feed::Asker{target.spool, {}}, scans, clock);
   mine.add(made);
   pool.spawn(made);
@@ -143,32 +135,6 @@ uint64_t scan(disk::Persistence& disk, feed::Pool& pool, feed::Scans& scans, con
   while (!made->is_over())
     std::this_thread::sleep_for(std::chrono::microseconds(100));
   return scans.statistics().items - before;
-}
-
-/// The same walk, handed over in another way, a frame for each item or for 32 KiB of them.
-uint64_t walk(disk::Persistence& disk, handoff::Producer& producer, bool key_only, bool batches,
-              const std::atomic<bool>& stop) {
-  const wire::ScanCreate what = everything(key_only);
-  const auto reader = disk.directory().shard(0).read_range(0, store::DocKey("").stored(),
-                                                           store::DocKey(what.range.end).stored());
-  wire::ScanFrame frame(key_only ? wire::ScanFrame::Content::keys : wire::ScanFrame::Content::documents);
-  uint64_t items = 0;
-  while (!stop) {
-    const auto next = reader->next();
-    if (!next || !*next) break;
-    const disk::Record& record = reader->record();
-    if (key_only) {
-      frame.add_key(reader->key().name());
-    } else {
-      frame.add_document({record.flags, record.time_s, record.seqno, record.cas, record.datatype,
-                          reader->key().name(), record.value});
-    }
-    ++items;
-    if (batches && frame.bytes() < (32U << 10)) continue;
-    if (!producer.send(frame.finish({}, wire::BinaryStatus::success, {}))) break;
-    frame.clear();
-  }
-  return items;
 }
 
 Result measure(disk::Persistence& disk, std::string_view way, bool key_only, const Options& options) {
@@ -197,7 +163,7 @@ Result measure(disk::Persistence& disk, std::string_view way, bool key_only, con
   std::thread producing([&] {
     while (!stop && way != "idle") {
       items += way == "scan" ? scan(disk, *pool, scans, target, key_only)
-                             : walk(disk, *producer, key_only, batches, stop);
+                             : handoff::walk(disk, 0, *producer, {key_only, batches}, stop);
     }
   });
   std::this_thread::sleep_for(std::chrono::duration<double>(options.seconds));
