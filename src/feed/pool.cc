@@ -32,6 +32,7 @@ class RunQueue {
   /// A thread of the pool; returns when the queue is closed.
   void run() EXCLUDES(mutex_) {
     while (const std::shared_ptr<Task> task = take()) {
+      Task::give_way();
       const Next next = task->step();
       // What a task that is done holds is let go of here, outside of the lock.
       const std::shared_ptr<Task> ended = settle(*task, next);

@@ -63,6 +63,11 @@ class Task : public std::enable_shared_from_this<Task> {
   /// cursors), because somebody else may hold the task still. The thread that ends the pool.
   virtual void abandoned() noexcept {}
 
+  /// For steps, between pieces of some 0.1 ms: a loop that waits for this processor has it first. A thread
+  /// that only computes keeps its processor up to the kernel's next tick, 4 ms where there are 250 a second,
+  /// and gets of those who wait would be that late.
+  static void give_way() noexcept { std::this_thread::yield(); }
+
  private:
   friend class Pool;
   friend class RunQueue;

@@ -229,6 +229,7 @@ void Producer::advance_streams() {
     found->second.queued = false;
     settle(found->second, found->second.stream->advance(*out_), number);
     if (std::chrono::steady_clock::now() >= deadline) break;
+    give_way();
   }
 }
 

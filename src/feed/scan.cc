@@ -347,6 +347,7 @@ Next Scan::produce() {
     if (frame_.bytes() < kFrameBytes) continue;
     put_frame(BinaryStatus::success);
     if (const auto next = send()) return *next;
+    give_way();
   }
 }
 
