@@ -66,6 +66,11 @@ base::Result<Draft, DraftError> Bucket::draft(DocKey key, uint32_t flags, uint32
                                               base::Now now, bool attributes) {
   const uint32_t allowance = attributes ? kAttributeAllowanceBytes : 0;
   if (value_len > options_.max_value_bytes + allowance) return base::fail(DraftError::too_large);
+  return allocate_draft(key, flags, expiry, value_len, now);
+}
+
+base::Result<Draft, DraftError> Bucket::allocate_draft(DocKey key, uint32_t flags, uint32_t expiry,
+                                                       uint32_t value_len, base::Now now) {
   Draft draft = Draft::allocate(account_, key, value_len);
   if (!draft || !make_room(value_len, now)) {
     refused_.fetch_add(1, std::memory_order_relaxed);

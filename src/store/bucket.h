@@ -21,11 +21,14 @@
 #include "store/manifest.h"
 #include "store/memory.h"
 #include "store/persistence_types.h"
+#include "store/replica.h"
 
 namespace bobbin::store {
 
-class VBucket;
+class FollowedManifest;
 class News;
+class VBucket;
+struct CollectionEvent;
 struct SharedPersistence;
 struct Victims;
 
@@ -166,6 +169,52 @@ class Bucket {
   [[nodiscard]] std::map<CollectionId, CollectionStatistics> collection_statistics(
       std::optional<uint16_t> vbucket = std::nullopt) const;
 
+  // -- Copies of other servers' vbuckets; of persistent buckets, bucket_replica.cc ------------------------
+
+  /// From here on the vbucket takes changes from what follows here alone: others are refused with
+  /// `no_memory`, expired documents are not found and stay, flushes leave it out. It is kept on disk. Best
+  /// before the vbucket's first state is written, so that it reserves nothing. Nothing where it follows.
+  void follow(uint16_t vbucket, base::Now now);
+  /// The end of that: a new branch of its history begins at its high seqno. Changes are taken when the next
+  /// state is on disk. Nothing where it does not follow.
+  void stop_following(uint16_t vbucket, base::Now now);
+  /// Whether any vbucket does. For handlers that refuse changes.
+  [[nodiscard]] bool is_following() const noexcept;
+  [[nodiscard]] bool follows(uint16_t vbucket) const noexcept;
+  [[nodiscard]] ReplicaFacts replica_facts(uint16_t vbucket) const;
+  /// What the source sends next belongs to this snapshot.
+  [[nodiscard]] ReplicaStatus begin_snapshot(uint16_t vbucket, const ReplicaSnapshot& snapshot);
+  /// The source's branches, the newest first; 25 of them are kept. `invalid`: none, or a uuid is 0.
+  [[nodiscard]] ReplicaStatus adopt_failover(uint16_t vbucket, std::span<const FailoverEntry> failover);
+  /// As draft(), but for whatever a source may have.
+  [[nodiscard]] base::Result<Draft, DraftError> replica_draft(DocKey key, uint32_t flags, uint32_t expiry,
+                                                              uint32_t value_len, base::Now now);
+  /// A document. The draft is empty afterwards, unless the answer is `no_memory`.
+  [[nodiscard]] ReplicaStatus apply(Draft& draft, const ReplicaChange& change, base::Now now);
+  /// A deletion or expiration after which nothing is left.
+  [[nodiscard]] ReplicaStatus apply_removal(DocKey key, const ReplicaChange& change, base::Now now);
+  /// The same with attributes that stay, which are the draft's value. The draft is as after apply().
+  [[nodiscard]] ReplicaStatus apply_removal(Draft& tombstone, const ReplicaChange& change, base::Now now);
+  /// What happened to a scope or collection. The bucket's manifest becomes that which the vbucket knows that
+  /// is furthest; where it changes it is kept first, which may wait for the disk: not for a loop.
+  [[nodiscard]] ReplicaStatus apply_event(uint16_t vbucket, const CollectionEvent& event, uint64_t seqno,
+                                          base::Now now);
+  /// Up to here there is nothing for this reader.
+  [[nodiscard]] ReplicaStatus advance_seqno(uint16_t vbucket, uint64_t seqno);
+  /// Everything of the vbucket is gone, at once in memory, and on disk with its next commit; what is changed
+  /// until then goes into that, too. Its seqno is 0, its history begins. Of any vbucket, also in a cache,
+  /// where seqnos go on; where it follows, waits as apply_event().
+  void clear(uint16_t vbucket, base::Now now);
+  /// Kept with the vbucket's next state.
+  void set_role(uint16_t vbucket, VBucketRole role) noexcept;
+  [[nodiscard]] VBucketRole role(uint16_t vbucket) const noexcept;
+  /// Vbuckets whose last clear() is not on disk.
+  [[nodiscard]] uint32_t unsaved_clears() const noexcept;
+  /// Counts the vbucket's clears since the start.
+  [[nodiscard]] uint32_t generation(uint16_t vbucket) const noexcept;
+  /// Called with each manifest that is to be followed, before it is; false: it cannot be kept.
+  void set_manifest_keeper(std::function<bool(const Manifest&)> keep);
+
   // -- For the sweeper ----------------------------------------------------------------------------------
 
   /// `waker` is called, on any thread and with no vbucket's lock held, after each flush and flush_at, and
@@ -272,6 +321,8 @@ class Bucket {
   [[nodiscard]] Key locate(DocKey key) const noexcept;
   [[nodiscard]] base::Result<Draft, DraftError> copy_shape(const Document& like, uint32_t value_len,
                                                            base::Now now);
+  [[nodiscard]] base::Result<Draft, DraftError> allocate_draft(DocKey key, uint32_t flags, uint32_t expiry,
+                                                               uint32_t value_len, base::Now now);
   /// Puts the draft behind the attributes that are there.
   [[nodiscard]] StoreResult store_body(Draft& draft, StoreMode mode, const StoreOptions& options,
                                        base::Now now);
@@ -305,6 +356,14 @@ class Bucket {
     if (wake_on_expiry_.exchange(false)) wake_sweeper();
   }
   void wake_sweeper();
+  /// Has the sweeper look for documents of collections that were dropped.
+  void begin_sweep_of_dropped();
+  /// What was cut off is freed later.
+  void keep_garbage(HashTable table);
+  void show_manifest(std::shared_ptr<const Manifest> manifest);
+  // With followed_mutex, which is SharedPersistence's.
+  void begin_followed_manifest(FollowedManifest& followed) const;
+  [[nodiscard]] bool keep_followed(Manifest manifest, std::shared_ptr<const Manifest>& kept);
 
   const BucketOptions options_;
   MemoryAccount& account_;

@@ -5,6 +5,7 @@
 #include "store/bucket.h"
 #include "store/collection_event.h"
 #include "store/vbucket.h"
+#include "store/vbucket_persist.h"
 
 namespace bobbin::store {
 
@@ -31,13 +32,16 @@ void Bucket::set_manifest(std::shared_ptr<const Manifest> manifest, base::Now no
   bool has_dropped = false;
   for (uint32_t i = 0; i < options_.vbuckets; ++i)
     has_dropped = vbuckets_[i].set_collections(table, events, now) || has_dropped;
-  // Who sees it finds its collections everywhere.
-  {
-    const base::MutexLock lock(manifest_mutex_);
-    manifest_ = std::move(manifest);
+  if (persistence_ != nullptr) {
+    const base::MutexLock lock(persistence_->followed_mutex);
+    persistence_->followed.table = nullptr;
   }
-  manifest_generation_.fetch_add(1, std::memory_order_release);
-  if (!has_dropped) return;
+  // Who sees it finds its collections everywhere.
+  show_manifest(std::move(manifest));
+  if (has_dropped) begin_sweep_of_dropped();
+}
+
+void Bucket::begin_sweep_of_dropped() {
   {
     const base::MutexLock lock(sweep_mutex_);
     dropped_vbucket_ = 0;

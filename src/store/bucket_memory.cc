@@ -106,7 +106,10 @@ void Bucket::cut_off(VBucket& vbucket, base::Now now) {
     if (is_persistent()) vbucket.set_flush_moment(0);
     return;
   }
-  HashTable table = std::move(vbucket.cut_off(now).table);
+  keep_garbage(std::move(vbucket.cut_off(now).table));
+}
+
+void Bucket::keep_garbage(HashTable table) {
   if (table.size() == 0) return;
   const base::MutexLock lock(garbage_mutex_);
   garbage_items_.fetch_add(table.size(), std::memory_order_relaxed);

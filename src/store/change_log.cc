@@ -67,7 +67,7 @@ Change ChangeChunks::show(const Entry& entry) noexcept {
   change.prior_unknown = (entry.marks & ChangeLog::kPriorUnknown) != 0;
   change.doc = entry.document;
   if (entry.document == nullptr) return change;
-  if (change.kind == ChangeKind::mutation || entry.document->is_tombstone())
+  if (change.kind == ChangeKind::mutation || entry.document->is_gone())
     change.expiry = entry.document->expiry_;
   // An end is one more change of its key than the document that went; what stays of it has it counted.
   const bool is_of_document = change.kind != ChangeKind::mutation && !entry.document->is_gone();
@@ -141,6 +141,11 @@ void ChangeLog::mark(uint64_t seqno, uint8_t marks) noexcept {
   if (Entry* const entry = find(seqno)) entry->marks = static_cast<uint8_t>(entry->marks | marks);
 }
 
+void ChangeLog::turn_into_expiration(uint64_t seqno) noexcept {
+  Entry* const entry = find(seqno);
+  if (entry != nullptr) entry->kind = static_cast<uint8_t>(ChangeKind::expiration);
+}
+
 void ChangeLog::compact() noexcept {
   size_t filled = 0;
   uint32_t next = 0;
@@ -181,6 +186,13 @@ ChangeChunks ChangeLog::drop_all() noexcept {
   entries_ = emptied_ = pinned_bytes_ = open_items_ = open_bytes_ = 0;
   (void)note_lag();
   return all;
+}
+
+ChangeChunks ChangeLog::start_over() noexcept {
+  for (Cursor& cursor : cursors_)
+    cursor.lost = true;
+  position_ = 0;
+  return drop_all();
 }
 
 bool ChangeLog::only_persistence() const noexcept {

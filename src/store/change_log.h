@@ -32,7 +32,8 @@ struct Change {
   uint64_t cas = 0;
   /// Of the document, or of the tombstone.
   uint64_t revision = 0;
-  /// A mutation's; absolute, 0 is never. Of a tombstone with attributes, when it may be forgotten.
+  /// A mutation's; absolute, 0 is never. Of a tombstone with attributes, when it may be forgotten, and so of
+  /// another end where somebody has told when it came; otherwise 0.
   uint32_t expiry = 0;
   /// Marks of the meta commands, which a restart keeps.
   bool stale = false;
@@ -191,8 +192,12 @@ class ChangeLog {
   Superseded supersede(uint64_t seqno) noexcept;
   /// Adds marks to the change with this seqno, if it is still here.
   void mark(uint64_t seqno, uint8_t marks) noexcept;
+  /// Makes an expiration of the deletion with this seqno.
+  void turn_into_expiration(uint64_t seqno) noexcept;
   /// Takes everything out: a flush supersedes it all.
   [[nodiscard]] ChangeChunks drop_all() noexcept;
+  /// The same where seqnos begin anew. All readers have lost their place.
+  [[nodiscard]] ChangeChunks start_over() noexcept;
 
   /// Every change with a higher seqno is in the log, or superseded by one that is.
   [[nodiscard]] uint64_t complete_after() const noexcept { return lowest_position(); }

@@ -55,20 +55,24 @@ std::optional<CollectionEvent> decode_event(std::string_view bytes) noexcept {
   return event;
 }
 
+DocumentRef EventDocuments::make(MemoryAccount& account, std::string_view encoded) noexcept {
+  Document* const made =
+      Document::create(account, {kEventCollection, "event"}, static_cast<uint32_t>(encoded.size()), 0);
+  if (made == nullptr) return {};
+  std::memcpy(made->bytes() + made->key_len_, encoded.data(), encoded.size());
+  return DocumentRef(made);
+}
+
 DocumentRef EventDocuments::find(EventKind kind, ScopeId scope, CollectionId collection,
                                  std::optional<uint32_t> max_ttl_s, std::string_view name) {
   const bool of_scope = kind == EventKind::scope_created || kind == EventKind::scope_dropped;
   const auto [at, is_new] = documents_.try_emplace({kind, of_scope ? scope : collection});
   if (is_new) {
-    const std::string bytes = encode_event({kind, manifest_uid_, scope, collection, max_ttl_s, name});
-    Document* const made =
-        Document::create(account_, {kEventCollection, "event"}, static_cast<uint32_t>(bytes.size()), 0);
-    if (made == nullptr) {
+    at->second = make(account_, encode_event({kind, manifest_uid_, scope, collection, max_ttl_s, name}));
+    if (!at->second) {
       documents_.erase(at);
       return {};
     }
-    std::memcpy(made->bytes() + made->key_len_, bytes.data(), bytes.size());
-    at->second = DocumentRef(made);
   }
   return at->second.share();
 }

@@ -50,6 +50,8 @@ class EventDocuments {
   EventDocuments(MemoryAccount& account, uint64_t manifest_uid) noexcept
       : account_(account), manifest_uid_(manifest_uid) {}
 
+  /// One of its own. Empty when there is no memory.
+  [[nodiscard]] static DocumentRef make(MemoryAccount& account, std::string_view encoded) noexcept;
   /// Made at the first call. Empty when there is no memory.
   [[nodiscard]] DocumentRef find(EventKind kind, ScopeId scope, CollectionId collection,
                                  std::optional<uint32_t> max_ttl_s = std::nullopt,

@@ -23,15 +23,18 @@ class FakeDisk {
     bool live = false;
     /// A tombstone with attributes.
     bool deleted = false;
+    bool expired = false;
     uint64_t seqno = 0;
     uint64_t cas = 0;
     uint64_t revision = 0;
     uint32_t flags = 0;
+    /// Of what was deleted: when, if somebody has told.
     uint32_t expiry = 0;
     uint8_t datatype = 0;
     bool stale = false;
     bool token_sent = false;
     std::string value;
+    friend bool operator==(const Record&, const Record&) = default;
   };
   /// By stored key.
   using Documents = std::map<std::string, Record, std::less<>>;
@@ -44,6 +47,7 @@ class FakeDisk {
     VBucketFiles& files = vbuckets_[batch.vbucket];
     std::map<CollectionId, uint64_t> priors;
     bool in_order = true;
+    if (batch.clears) files = {};
     batch.changes.changes.for_each([&](const Change& change) {
       in_order = in_order && change.seqno > files.last_seqno && change.seqno <= batch.changes.to;
       files.last_seqno = change.seqno;
@@ -78,9 +82,10 @@ class FakeDisk {
     record.cas = change.cas;
     record.revision = change.revision;
     record.deleted = !record.live && change.doc->is_tombstone();
+    record.expired = change.kind == ChangeKind::expiration;
+    record.expiry = record.live ? change.expiry : deletion_time(change.expiry);
     if (!record.live && !record.deleted) return record;
     record.flags = change.doc->flags();
-    record.expiry = record.deleted ? deletion_time(change.expiry) : change.expiry;
     record.datatype = change.doc->datatype();
     record.stale = change.stale;
     record.token_sent = change.token_sent;

@@ -20,6 +20,20 @@ struct FailoverEntry {
   friend bool operator==(const FailoverEntry&, const FailoverEntry&) = default;
 };
 
+/// What a vbucket is for the clients of Couchbase's protocol (kv_engine docs/BinaryProtocol.md, SET_VBUCKET).
+/// The store only keeps it.
+enum class VBucketRole : uint8_t { deleted = 0, active = 1, replica = 2, pending = 3, dead = 4 };
+
+/// What a source has announced: the changes behind `start`, up to `end`, are one consistent piece of its
+/// history, and a vbucket that has only some of them is in none of its states.
+struct ReplicaSnapshot {
+  uint64_t start = 0;
+  uint64_t end = 0;
+  /// Read from the source's disk, where nothing is left of what was changed again.
+  bool from_disk = false;
+  friend bool operator==(const ReplicaSnapshot&, const ReplicaSnapshot&) = default;
+};
+
 /// What decides whether a reader of changes may go on where it is.
 struct StreamFacts {
   uint64_t high_seqno = 0;
@@ -28,6 +42,8 @@ struct StreamFacts {
   uint64_t flush_seqno = 0;
   /// The newest first, one at least.
   std::vector<FailoverEntry> failover;
+  /// When it is another, the vbucket was cleared: nothing that was read of it before counts.
+  uint32_t generation = 0;
 };
 
 /// A reader's way into the changes of a vbucket: see Bucket::attach_cursor.
@@ -39,6 +55,8 @@ struct AttachedCursor {
   /// Up to here changes may be on disk only, or on their way there.
   uint64_t log_begin = 0;
   uint64_t high_seqno = 0;
+  /// As StreamFacts's.
+  uint32_t generation = 0;
 };
 
 /// What has to survive of a scope or collection that a vbucket has announced. `created_seqno`: of the event
@@ -80,6 +98,11 @@ struct VBucketState {
   uint64_t as_of_ns = 0;
   /// Live documents, in memory and on disk, at `high_seqno`.
   uint64_t items = 0;
+  /// It takes changes from another server's vbucket only: see replica.h. It reserves nothing.
+  bool follows = false;
+  /// Of one that follows.
+  ReplicaSnapshot snapshot = {};
+  VBucketRole role = VBucketRole::active;
   /// The newest first.
   std::vector<FailoverEntry> failover;
   // In the order of their ids. What is to be written has those that have changed since the last state: the
@@ -113,6 +136,9 @@ struct FlushBatch {
   /// Whether anybody has to look for what is `prior_unknown`. False where the table has all keys again: then
   /// the items are exact as they are.
   bool counts_priors = false;
+  /// The vbucket was cleared: everything that the disk has of it goes before these changes, in the same step.
+  bool clears = false;
+  uint32_t generation = 0;
 };
 
 /// For how many changes with `prior_unknown` the disk had a live document before.
@@ -138,6 +164,7 @@ struct PriorsFound {
 /// then may be newer than what was read.
 struct LoadTicket {
   uint64_t persisted_seqno = 0;
+  uint32_t generation = 0;
 };
 
 /// A live document as it is on disk, or a tombstone with attributes.

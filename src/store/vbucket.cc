@@ -332,6 +332,8 @@ uint32_t VBucket::sweep(uint32_t& cursor, uint32_t documents, uint32_t now_s, Vi
       victims.expired[victims.expired_count++] = DocumentRef(document);
       return nullptr;
     }
+    // The placeholder of a copy keeps when its document went.
+    if (document->is_absent()) return document;
     if (persistent_ != nullptr) {
       Document* const stays =
           bury(document, {ChangeKind::expiration}, {uint64_t{now_s} * 1'000'000'000}, after);
@@ -374,11 +376,9 @@ void VBucket::measure(uint32_t& cursor, uint32_t now_s, std::vector<Measured>& f
       });
 }
 
-VBucket::CutOff VBucket::cut_off(base::Now now) noexcept {
-  Aftermath after;
-  const base::MutexLock lock(mutex_);
-  CutOff taken{std::move(table_), {}};
-  table_ = HashTable(taken.table.account());
+HashTable VBucket::take_table() noexcept {
+  HashTable taken = std::move(table_);
+  table_ = HashTable(taken.account());
   items_.store(0, std::memory_order_relaxed);
   with_expiry_.store(0, std::memory_order_relaxed);
   item_bytes_ = 0;
@@ -386,6 +386,13 @@ VBucket::CutOff VBucket::cut_off(base::Now now) noexcept {
   locks_.reset();
   if (collections_ != nullptr) collections_->forget_documents();
   has_dropped_.store(false, std::memory_order_relaxed);
+  return taken;
+}
+
+VBucket::CutOff VBucket::cut_off(base::Now now) noexcept {
+  Aftermath after;
+  const base::MutexLock lock(mutex_);
+  CutOff taken{take_table(), {}};
   if (persistent_ != nullptr) taken.changes = log_flush(now, after);
   return taken;
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,8 @@
 #include "store/expiry.h"
 #include "store/hash_table.h"
 #include "store/persistence_types.h"
+#include "store/replica.h"
+#include "store/vbucket_types.h"
 
 namespace bobbin::store {
 
@@ -27,118 +30,10 @@ inline constexpr uint64_t kMaxCasLeadNs = uint64_t{3600} * 1'000'000'000;
 
 class CollectionTable;
 class EventDocuments;
+struct CollectionCount;
+struct CollectionEvent;
 struct PersistentState;
 struct VBucketCollections;
-
-/// A victim on its way out.
-struct Evicted {
-  DocumentRef doc;
-  EvictionFacts facts;
-};
-
-/// How the clock hand chooses.
-enum class Reclaim : uint8_t {
-  expired_only,  ///< for a bucket that does not evict
-  clock,         ///< the expired, and what has not been hit since the hand was here
-  anything,      ///< whatever is not in use; when the hand found too little for too long
-};
-
-/// A bounded list of documents that are unlinked under the lock and released after it.
-struct Victims {
-  static constexpr size_t kCapacity = 32;
-  std::array<Evicted, kCapacity> evicted;
-  size_t evicted_count = 0;
-  std::array<DocumentRef, kCapacity> expired;
-  size_t expired_count = 0;
-
-  /// Room for every document of a bucket of usual density.
-  [[nodiscard]] bool full() const noexcept {
-    return evicted_count == kCapacity || expired_count == kCapacity;
-  }
-};
-
-/// A copy of a document's place in the world, taken with a reference: what a read-modify-write builds on.
-struct Snapshot {
-  DocumentRef doc;
-  uint32_t expiry = 0;
-  /// It is there, but has as many references as it can have.
-  bool refused = false;
-  /// Whether it is there is only known to the disk.
-  bool unknown = false;
-  /// As Fetched has them.
-  uint64_t cas = 0;
-  bool locked = false;
-  bool unknown_collection = false;
-};
-
-/// What an operation leaves for after the lock: references to drop, a flusher to wake. Declared before the
-/// lock is taken.
-class Aftermath {
- public:
-  Aftermath() = default;
-  Aftermath(const Aftermath&) = delete;
-  Aftermath& operator=(const Aftermath&) = delete;
-  ~Aftermath() {
-    if (garbage_ != nullptr) HashTable::release(garbage_);
-    if (more_) [[unlikely]]
-      settle();
-  }
-
-  void drop(DocumentRef document) noexcept {
-    if (garbage_ == nullptr) {
-      garbage_ = document.release();
-    } else {
-      more_ = true;
-      second_ = std::move(document);
-    }
-  }
-  void ring(PersistentState* persistent) noexcept {
-    more_ = true;
-    ring_ = persistent;
-  }
-  void tell_news(PersistentState* persistent) noexcept {
-    more_ = true;
-    news_ = persistent;
-  }
-
-  /// An expired document was removed.
-  bool expired = false;
-  /// The key was not found, and only the disk knows whether it exists.
-  bool unknown = false;
-
- private:
-  void settle() noexcept;
-
-  Document* garbage_ = nullptr;
-  // A second reference or a ring: only in persistent buckets, and then seldom.
-  bool more_ = false;
-  DocumentRef second_;
-  PersistentState* ring_ = nullptr;
-  PersistentState* news_ = nullptr;
-};
-
-/// How a rewritten document takes over from the one it was built on.
-struct Takeover {
-  std::optional<uint64_t> explicit_cas = std::nullopt;
-  /// Replaces the expiry that the old document has at that moment.
-  std::optional<uint32_t> expiry = std::nullopt;
-  /// Keep fetched, stale and token marks.
-  bool keep_marks = false;
-  /// Mark stale and let the next fetch win.
-  bool mark_stale = false;
-  /// In total_items.
-  bool counts_as_stored = true;
-  /// Of a lock that this change may go through.
-  std::optional<uint64_t> cas_compare = std::nullopt;
-};
-
-/// What a touch in a persistent bucket came to.
-struct TouchedOver {
-  /// False: the document was no longer the expected one.
-  bool done = false;
-  bool no_memory = false;
-  Fetched fetched;
-};
 
 /// One of a bucket's vbuckets: a lock, a hash table, a seqno counter, a CAS clock.
 ///
@@ -193,6 +88,34 @@ class alignas(64) VBucket {
   /// Whether the table has every key.
   [[nodiscard]] bool knows_all_keys() const noexcept;
 
+  // vbucket_replica.cc: see Bucket. `hash` is the key's, and the key's vbucket is this.
+
+  void follow(base::Now now);
+  /// True: it did.
+  bool stop_following(base::Now now);
+  [[nodiscard]] bool follows() const noexcept;
+  [[nodiscard]] ReplicaFacts replica_facts() const;
+  [[nodiscard]] ReplicaStatus begin_snapshot(const ReplicaSnapshot& snapshot) noexcept;
+  [[nodiscard]] ReplicaStatus adopt_failover(std::span<const FailoverEntry> failover);
+  [[nodiscard]] ReplicaStatus apply(Draft& draft, uint64_t hash, const ReplicaChange& change,
+                                    base::Now now) noexcept;
+  [[nodiscard]] ReplicaStatus apply_tombstone(Draft& draft, uint64_t hash, const ReplicaChange& change,
+                                              base::Now now) noexcept;
+  [[nodiscard]] ReplicaStatus apply_removal(DocKey key, uint64_t hash, const ReplicaChange& change,
+                                            base::Now now) noexcept;
+  [[nodiscard]] ReplicaStatus advance_seqno(uint64_t seqno) noexcept;
+  /// Whether an event at this seqno would be applied.
+  [[nodiscard]] ReplicaStatus admits_event(uint64_t seqno) const noexcept;
+  /// `document` is the event as the log holds it. `table` has the names. `has_dropped` becomes true when
+  /// there is something for sweep_dropped.
+  [[nodiscard]] ReplicaStatus apply_event(const CollectionEvent& event, DocumentRef document,
+                                          const std::shared_ptr<const CollectionTable>& table, uint64_t seqno,
+                                          bool& has_dropped);
+  void set_role(VBucketRole role) noexcept;
+  [[nodiscard]] VBucketRole role() const noexcept;
+  /// Counts how often it was cleared: what was learnt of it before is of another vbucket.
+  [[nodiscard]] uint32_t generation() const noexcept;
+
   // vbucket_locks.cc: see Bucket.
 
   [[nodiscard]] LockResult lock(DocKey key, uint64_t hash, uint32_t seconds, base::Now now) noexcept;
@@ -226,6 +149,8 @@ class alignas(64) VBucket {
     ChangeChunks changes;
   };
   [[nodiscard]] CutOff cut_off(base::Now now) noexcept;
+  /// See Bucket::clear; vbucket_replica.cc.
+  [[nodiscard]] CutOff clear(base::Now now) noexcept;
   /// Whether there is nothing to take out, as a hint, or nothing may be.
   [[nodiscard]] bool is_left_out_of_flushes() const noexcept;
 
@@ -392,6 +317,9 @@ class alignas(64) VBucket {
   uint64_t log_event(DocumentRef event, base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
   [[nodiscard]] bool drop_collections(EventDocuments& events, base::Now now, Aftermath& after)
       REQUIRES(mutex_);
+  /// A collection goes with what was counted of it.
+  void take_off_counts(const CollectionCount& count) noexcept REQUIRES(mutex_);
+  void begin_sweep_of_dropped() noexcept REQUIRES(mutex_);
   /// What is not yet.
   void announce_collections(base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
   /// A flush has taken the history that told of them.
@@ -434,7 +362,19 @@ class alignas(64) VBucket {
     std::optional<uint64_t> explicit_cas = std::nullopt;
     /// Else that of the document and one.
     std::optional<uint64_t> revision = std::nullopt;
+    /// With a revision: when it was; else that is told by the clock.
+    uint32_t time_s = 0;
   };
+  /// Why a change with this seqno is not one of the source's that comes next; `applied` if it is.
+  [[nodiscard]] ReplicaStatus refusal_of(uint64_t seqno) const noexcept REQUIRES(mutex_);
+  /// Links a draft with the source's seqno, CAS and revision.
+  [[nodiscard]] ReplicaStatus link_replica(Draft& draft, uint64_t hash, const ReplicaChange& change,
+                                           base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  /// Writes the end of a key into the log of which the table has nothing.
+  [[nodiscard]] bool bury_unknown(DocKey key, uint64_t hash, const ReplicaChange& change, base::Now now,
+                                  Aftermath& after) noexcept REQUIRES(mutex_);
+  /// Empties the table and what is counted of it.
+  [[nodiscard]] HashTable take_table() noexcept REQUIRES(mutex_);
   /// Writes the end of a document into the log, with the table's reference to it. Returns what takes its
   /// place in the table: a tombstone, a placeholder, null, or, when there is no memory, the document itself.
   [[nodiscard]] Document* bury(Document* document, const End& end, base::Now now, Aftermath& after) noexcept

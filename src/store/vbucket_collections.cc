@@ -58,6 +58,42 @@ VBucketCollections::ScopeEvent& VBucketCollections::insert_scope(ScopeId id) {
   return *scopes.insert(position_of(scopes, id, id_of_scope), {id, 0, true});
 }
 
+std::optional<CollectionCount> VBucketCollections::take_event(const CollectionEvent& event, uint64_t seqno) {
+  std::optional<CollectionCount> gone;
+  switch (event.kind) {
+    case EventKind::scope_created: {
+      ScopeEvent* scope = find_scope(event.scope);
+      if (scope == nullptr) scope = &insert_scope(event.scope);
+      *scope = {event.scope, seqno, true};
+      break;
+    }
+    case EventKind::scope_dropped:
+      std::erase_if(scopes, [&](const ScopeEvent& scope) { return scope.id == event.scope; });
+      break;
+    case EventKind::collection_created:
+    case EventKind::collection_changed: {
+      CollectionCount* count = find(event.collection);
+      if (count == nullptr) {
+        CollectionCount fresh;
+        fresh.id = event.collection;
+        count = &insert(fresh);
+      }
+      count->scope = event.scope;
+      count->max_ttl_s = event.max_ttl_s;
+      if (event.kind == EventKind::collection_created || count->created_seqno == 0)
+        count->created_seqno = seqno;
+      count->high_seqno = seqno;
+      count->changed = true;
+      break;
+    }
+    case EventKind::collection_dropped:
+      if (const CollectionCount* const found = find(event.collection)) gone = *found;
+      std::erase_if(counts, [&](const CollectionCount& count) { return count.id == event.collection; });
+      break;
+  }
+  return gone;
+}
+
 void VBucketCollections::forget_documents() noexcept {
   for (CollectionCount& count : counts) {
     count.with_expiry = 0;
@@ -148,6 +184,8 @@ bool VBucket::has_collection(CollectionId id) const noexcept {
 }
 
 uint32_t VBucket::limited(CollectionId id, uint32_t expiry, uint32_t now_s) const noexcept {
+  // Who changed the original has limited it.
+  if (persistent_ != nullptr && persistent_->follows) return expiry;
   const uint32_t ttl_s = collections_->max_ttl_s(id);
   if (ttl_s == 0) return expiry;
   const uint32_t latest = ttl_s < UINT32_MAX - now_s ? now_s + ttl_s : UINT32_MAX;
@@ -183,6 +221,8 @@ bool VBucket::set_collections(const std::shared_ptr<const CollectionTable>& tabl
   }
   VBucketCollections& mine = *collections_;
   mine.table = table;
+  // A copy learns of collections by its source's events.
+  if (persistent_ != nullptr && persistent_->follows) return false;
   mine.default_ttl_s = table->manifest().collection(kDefaultCollection)->max_ttl_s;
   const bool has_dropped = drop_collections(events, now, after);
   for (const Scope& scope : table->manifest().scopes()) {
@@ -219,14 +259,10 @@ bool VBucket::drop_collections(EventDocuments& events, base::Now now, Aftermath&
   // lambda.
   const auto drop = [&](const CollectionCount& count) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
     if (manifest.collection(count.id) != nullptr) return false;
-    take_off(items_, count.items);
-    with_expiry_.store(with_expiry_.load(std::memory_order_relaxed) - count.with_expiry,
-                       std::memory_order_relaxed);
-    item_bytes_ -= count.bytes;
+    take_off_counts(count);
     const uint64_t seqno =
         log_event(events.find(EventKind::collection_dropped, count.scope, count.id), now, after);
     if (persistent_ == nullptr) return true;
-    persistent_->on_disk_only -= count.on_disk_only;
     persistent_->dropped_seqno = seqno == 0 ? UINT64_MAX : std::max(persistent_->dropped_seqno, seqno);
     return true;
   };
@@ -238,11 +274,21 @@ bool VBucket::drop_collections(EventDocuments& events, base::Now now, Aftermath&
     return true;
   });
   const bool has_dropped = mine.counts.size() != before;
-  if (has_dropped) {
-    mine.sweep_cursor = 0;
-    has_dropped_.store(true, std::memory_order_relaxed);
-  }
+  if (has_dropped) begin_sweep_of_dropped();
   return has_dropped;
+}
+
+void VBucket::take_off_counts(const CollectionCount& count) noexcept {
+  take_off(items_, count.items);
+  with_expiry_.store(with_expiry_.load(std::memory_order_relaxed) - count.with_expiry,
+                     std::memory_order_relaxed);
+  item_bytes_ -= count.bytes;
+  if (persistent_ != nullptr) persistent_->on_disk_only -= count.on_disk_only;
+}
+
+void VBucket::begin_sweep_of_dropped() noexcept {
+  collections_->sweep_cursor = 0;
+  has_dropped_.store(true, std::memory_order_relaxed);
 }
 
 void VBucket::announce_collections(base::Now now, Aftermath& after) noexcept {

@@ -64,6 +64,9 @@ struct VBucketCollections {
   [[nodiscard]] ScopeEvent* find_scope(ScopeId id) noexcept;
   CollectionCount& insert(const CollectionCount& count);
   ScopeEvent& insert_scope(ScopeId id);
+  /// A copy's: what the source's event says becomes so, at its seqno. Empty where it changes nothing that is
+  /// counted, otherwise the collection that is gone.
+  [[nodiscard]] std::optional<CollectionCount> take_event(const CollectionEvent& event, uint64_t seqno);
   /// A flush has taken all documents.
   void forget_documents() noexcept;
   void restore(const VBucketState& state);

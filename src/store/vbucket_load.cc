@@ -15,7 +15,7 @@ void VBucket::count_blocked() const noexcept {
 
 LoadTicket VBucket::begin_load() const noexcept {
   const base::MutexLock lock(mutex_);
-  return {persistent_->persisted_seqno};
+  return {persistent_->persisted_seqno, persistent_->generation};
 }
 
 Loaded VBucket::load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now now) noexcept {
@@ -27,6 +27,7 @@ Loaded VBucket::load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now n
   const base::MutexLock lock(mutex_);
   PersistentState& mine = *persistent_;
   Document& record = *found.document_;
+  if (ticket.generation != mine.generation) return {LoadStatus::read_again, {}};
   if (is_dropped(record)) return {LoadStatus::absent, {}};
   const HashTable::Slot slot = table_.find(record.doc_key(), HashTable::tag_of(hash));
   if (slot) {
@@ -53,7 +54,9 @@ Loaded VBucket::load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now n
     if (placed.status == LoadStatus::installed) placed.status = LoadStatus::absent;
     return placed;
   }
-  if (record.seqno_ <= mine.flush_seqno || is_expired(record.expiry_, now.unix_s())) {
+  // In a copy what has expired stays until the source says so.
+  const bool expires = is_expired(record.expiry_, now.unix_s()) && !mine.follows;
+  if (record.seqno_ <= mine.flush_seqno || expires) {
     return load_dead(record, hash, now, after);
   }
   return install(found, hash, {}, after);
@@ -199,7 +202,7 @@ uint32_t VBucket::reclaim_persistent(Reclaim mode, uint32_t documents, uint32_t 
       victims.expired[victims.expired_count++] = DocumentRef(document);
       return nullptr;
     }
-    if (is_expired(document->expiry_, now_s) && !mine.refuses) {
+    if (is_expired(document->expiry_, now_s) && !document->is_absent() && !mine.refuses && !mine.follows) {
       // Its memory comes back when its end is on disk.
       Document* const stays =
           bury(document, {ChangeKind::expiration}, {uint64_t{now_s} * 1'000'000'000}, after);

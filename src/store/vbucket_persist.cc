@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "store/expiry.h"
 #include "store/memory.h"
 #include "store/vbucket_collections.h"
 
@@ -19,9 +20,6 @@ namespace {
 // hour.
 constexpr uint64_t kReservedSeqnos = uint64_t{1} << 30;
 constexpr uint64_t kReservedCasNs = uint64_t{60} * 1'000'000'000;
-// Couchbase keeps as many (ep-engine, max_failover_entries).
-constexpr size_t kFailoverEntries = 25;
-
 }  // namespace
 
 void Aftermath::settle() noexcept {
@@ -39,12 +37,17 @@ void VBucket::restore(const VBucketState& state, base::Now now) {
   const base::MutexLock lock(mutex_);
   PersistentState& mine = *persistent_;
   assert(seqno_ == 0);
-  const bool unclean = state.reserved_seqno > state.high_seqno;
+  // A copy gives nothing out, whatever a backup has reserved: it is where its source was.
+  const bool unclean = !state.follows && state.reserved_seqno > state.high_seqno;
   seqno_ = unclean ? state.reserved_seqno : state.high_seqno;
   cas_clock_ = std::max(state.max_cas, state.reserved_cas);
   mine.persisted_seqno = seqno_;
   // Until the next state is on disk, nothing can be given out that another restart would not give out again.
-  mine.reserved_seqno = seqno_;
+  mine.reserved_seqno = state.follows ? 0 : seqno_;
+  mine.follows = state.follows;
+  if (mine.follows) mine.shared.following.fetch_add(1, std::memory_order_relaxed);
+  mine.snapshot = state.snapshot;
+  mine.role = state.role;
   mine.flush_seqno = state.flush_seqno;
   mine.dropped_seqno = seqno_;
   if (!state.collections.empty() || !state.scopes.empty()) {
@@ -58,7 +61,7 @@ void VBucket::restore(const VBucketState& state, base::Now now) {
   mine.warming = !mine.knows_all_keys;
   mine.failover = state.failover;
   if (unclean || mine.failover.empty()) {
-    mine.failover.insert(mine.failover.begin(), {mine.shared.new_uuid(now), state.high_seqno});
+    mine.begin_branch(state.high_seqno, now);
   }
   if (mine.failover.size() > kFailoverEntries) mine.failover.resize(kFailoverEntries);
   mine.log.start_at(seqno_);
@@ -77,6 +80,10 @@ VBucketState VBucket::state(base::Now now) const {
   state.reserved_seqno = seqno_ + kReservedSeqnos;
   // An explicit CAS may move the clock so far ahead before the next state is written.
   state.reserved_cas = std::max(cas_clock_, now.unix_ns + kMaxCasLeadNs) + kReservedCasNs;
+  state.follows = persistent_->follows;
+  state.snapshot = persistent_->snapshot;
+  state.role = persistent_->role;
+  if (state.follows) state.close();
   state.flush_seqno = persistent_->flush_seqno;
   state.flush_at_s = persistent_->flush_at_s;
   state.may_have_attributes = persistent_->may_have_attributes;
@@ -97,6 +104,8 @@ FlushBatch VBucket::take_log(base::Now now) {
   batch.state = state(now);
   if (collections_ != nullptr && !batch.changes.no_memory) collections_->take_changed(batch.state);
   batch.counts_priors = persistent_->counts_disk();
+  batch.clears = persistent_->clear_unsaved;
+  batch.generation = persistent_->generation;
   return batch;
 }
 
@@ -104,9 +113,12 @@ void VBucket::persisted(const FlushBatch& batch, const PriorsFound& priors) noex
   const base::MutexLock lock(mutex_);
   PersistentState& mine = *persistent_;
   mine.remove_dirty(batch.changes.items, batch.changes.bytes);
-  if (batch.changes.no_memory) return;
+  // What was taken before the vbucket was cleared says nothing of it.
+  if (batch.changes.no_memory || batch.generation != mine.generation) return;
+  if (batch.clears) mine.note_clear_saved();
   mine.persisted_seqno = std::max(mine.persisted_seqno, batch.changes.to);
-  mine.reserved_seqno = batch.state.reserved_seqno;
+  // While it follows there is none, and what one that follows has not reserved is none.
+  if (!mine.follows && !batch.state.follows) mine.reserved_seqno = batch.state.reserved_seqno;
   if (batch.state.flush_at_s == mine.flush_at_s) mine.note_flush_moment_saved();
   // A flush since then has set the count anew.
   if (!batch.counts_priors || batch.changes.to < mine.flush_seqno) return;
@@ -123,7 +135,8 @@ bool VBucket::is_left_out_of_flushes() const noexcept {
   // Tombstones are no items, but they have a time.
   if (persistent_ == nullptr) return items_hint() == 0 && items_with_expiry_hint() == 0;
   const base::MutexLock lock(mutex_);
-  return persistent_->refuses || (persistent_->flush_seqno == seqno_ && table_.size() == 0);
+  return persistent_->refuses || persistent_->follows ||
+         (persistent_->flush_seqno == seqno_ && table_.size() == 0);
 }
 
 void VBucket::refuse_changes() noexcept {
@@ -131,13 +144,14 @@ void VBucket::refuse_changes() noexcept {
   persistent_->refuses = true;
   // It never will be, and nobody must wait for it.
   persistent_->note_flush_moment_saved();
+  persistent_->note_clear_saved();
 }
 
 void VBucket::set_flush_moment(uint32_t unix_s) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
   PersistentState& mine = *persistent_;
-  if (mine.refuses || mine.flush_at_s == unix_s) return;
+  if (mine.refuses || mine.follows || mine.flush_at_s == unix_s) return;
   mine.flush_at_s = unix_s;
   if (!std::exchange(mine.flush_moment_unsaved, true)) {
     mine.shared.unsaved_flush_moments.fetch_add(1, std::memory_order_acq_rel);
@@ -230,6 +244,7 @@ Document* VBucket::bury(Document* document, const End& end, base::Now now, After
   if (left != nullptr) {
     date_end(*left, *document, cas, now);
     if (end.revision) left->set_revision(*end.revision);
+    if (end.time_s != 0) left->expiry_ = tombstone_end(end.time_s);
     mine.may_have_attributes |= left->has_attributes();
     if (stays) count_linked(*left);
   }
@@ -267,8 +282,7 @@ ChangeChunks VBucket::log_flush(base::Now now, Aftermath& after) noexcept {
   mine.flush_at_s = 0;
   mine.may_have_attributes = false;
   mine.note_flush_moment_saved();
-  mine.failover.insert(mine.failover.begin(), {mine.shared.new_uuid(now), seqno_});
-  if (mine.failover.size() > kFailoverEntries) mine.failover.resize(kFailoverEntries);
+  mine.begin_branch(seqno_, now);
   mine.on_disk_only = 0;
   mine.absent = 0;
   mine.non_resident = 0;
@@ -301,7 +315,9 @@ AttachedCursor VBucket::attach_cursor(std::string_view name, uint64_t seqno, uin
   const base::MutexLock lock(mutex_);
   PersistentState& mine = *persistent_;
   AttachedCursor attached;
-  assert(seqno <= seqno_);
+  attached.generation = mine.generation;
+  // It was cleared since the reader was here.
+  if (seqno > seqno_) return attached;
   attached.log_begin = std::min(mine.log.complete_after(), seqno_);
   attached.high_seqno = seqno_;
   attached.from = std::max(seqno, attached.log_begin);
@@ -327,7 +343,7 @@ TakenChanges VBucket::take(ChangeLog::CursorId cursor) {
 StreamFacts VBucket::stream_facts() const {
   const base::MutexLock lock(mutex_);
   const PersistentState& mine = *persistent_;
-  return {seqno_, mine.persisted_seqno, mine.flush_seqno, mine.failover};
+  return {seqno_, mine.persisted_seqno, mine.flush_seqno, mine.failover, mine.generation};
 }
 
 VBucketState VBucket::announced_collections() const {

@@ -2,17 +2,23 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "store/bucket_types.h"
 #include "store/change_log.h"
 #include "store/dirty_set.h"
+#include "store/followed_manifest.h"
 #include "store/news.h"
 #include "store/persistence_types.h"
 #include "store/vbucket.h"
 
 namespace bobbin::store {
+
+// Couchbase keeps as many (ep-engine, max_failover_entries).
+inline constexpr size_t kFailoverEntries = 25;
 
 /// What the vbuckets of a persistent bucket share. Any thread.
 struct SharedPersistence {
@@ -44,6 +50,14 @@ struct SharedPersistence {
   std::atomic<uint64_t> would_block{0};
   /// Vbuckets whose flush_at_s is not on disk.
   std::atomic<uint32_t> unsaved_flush_moments{0};
+  /// Vbuckets whose old documents are still on disk.
+  std::atomic<uint32_t> unsaved_clears{0};
+  /// Vbuckets that follow others.
+  std::atomic<uint32_t> following{0};
+  /// Keeps a manifest on disk before it counts; null where nobody has to.
+  base::Mutex followed_mutex;
+  FollowedManifest followed GUARDED_BY(followed_mutex);
+  std::function<bool(const Manifest&)> keep_manifest GUARDED_BY(followed_mutex);
 };
 
 /// What a vbucket of a persistent bucket has more than one of a cache bucket. Belongs to the vbucket's lock,
@@ -56,6 +70,7 @@ struct PersistentState {
 
   /// Whether a change with the next seqno may be made.
   [[nodiscard]] bool admits(uint64_t high_seqno) noexcept {
+    // One that follows has no reservation.
     return high_seqno < reserved_seqno && !refuses && log.reserve();
   }
   /// A key that goes leaves a placeholder where its absence from the table would say nothing.
@@ -78,6 +93,16 @@ struct PersistentState {
   void note_flush_moment_saved() noexcept {
     if (!std::exchange(flush_moment_unsaved, false)) return;
     shared.unsaved_flush_moments.fetch_sub(1, std::memory_order_acq_rel);
+  }
+  void note_clear_saved() noexcept {
+    if (!std::exchange(clear_unsaved, false)) return;
+    shared.unsaved_clears.fetch_sub(1, std::memory_order_acq_rel);
+  }
+
+  /// What has a higher seqno than this is of a new branch of history.
+  void begin_branch(uint64_t seqno, base::Now now) {
+    failover.insert(failover.begin(), {shared.new_uuid(now), seqno});
+    if (failover.size() > kFailoverEntries) failover.resize(kFailoverEntries);
   }
 
   SharedPersistence& shared;
@@ -102,6 +127,15 @@ struct PersistentState {
   /// The highest seqno that full eviction has taken out of the table: see LoadTicket.
   uint64_t unlinked_seqno = 0;
   std::vector<FailoverEntry> failover;
+
+  /// See Bucket::follow. Then reserved_seqno is 0.
+  bool follows = false;
+  ReplicaSnapshot snapshot;
+  VBucketRole role = VBucketRole::active;
+  /// Rises with each clear().
+  uint32_t generation = 0;
+  /// The last one is not on disk.
+  bool clear_unsaved = false;
 
   /// The table has every key: what is not in it does not exist.
   bool knows_all_keys = true;
