@@ -9,7 +9,9 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <cstring>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "net/asio_io.h"
 #include "net/socket_connection.h"
@@ -35,6 +37,38 @@ std::string peer_text(const StreamSocket& socket) {
   const std::string port = std::to_string(tcp.port());
   return family == AF_INET6 ? "tcp6:[" + tcp.address().to_string() + "]:" + port
                             : "tcp:" + tcp.address().to_string() + ":" + port;
+}
+
+/// A connection that is being made: a name may stand for several addresses.
+struct Dialling {
+  explicit Dialling(asio::io_context& context) : socket(context) {}
+
+  std::vector<asio::generic::stream_protocol::endpoint> endpoints;
+  size_t next = 0;
+  StreamSocket socket;
+  // One of them is called, once.
+  std::function<void(int descriptor)> connected;
+  std::function<void(const ErrorCode&)> refused;
+};
+
+// The first that answers is taken. `error` is what kept the one before from it.
+void try_next(std::shared_ptr<Dialling> dialling, ErrorCode error) {
+  Dialling& dial = *dialling;
+  while (dial.next != dial.endpoints.size()) {
+    const auto& endpoint = dial.endpoints[dial.next++];
+    dial.socket.close(error);
+    dial.socket.open(endpoint.protocol(), error);
+    if (error) continue;
+    dial.socket.async_connect(endpoint, [dialling = std::move(dialling)](const ErrorCode& result) mutable {
+      if (result) return try_next(std::move(dialling), result);
+      ErrorCode released;
+      const int descriptor = dialling->socket.release(released);
+      if (released) return dialling->refused(released);
+      dialling->connected(descriptor);
+    });
+    return;
+  }
+  dial.refused(error);
 }
 
 }  // namespace
@@ -96,37 +130,31 @@ void Loop::dial(const Address& address, std::unique_ptr<Receiver> receiver,
   const auto tell = [failed = std::move(failed), text = address.text()](const base::Error& error) {
     failed({text + ": " + error.message});
   };
-  const auto refuse = [this, tell](const ErrorCode& error) {
+  auto dialling = std::make_shared<Dialling>(io_->context);
+  dialling->refused = [this, tell](const ErrorCode& error) {
     count_.fetch_sub(1);
     tell({error.message()});
   };
-  asio::generic::stream_protocol::endpoint endpoint;
-  ErrorCode error;
-  if (address.is_unix()) {
-    endpoint = asio::local::stream_protocol::endpoint(address.unix_path);
-  } else {
-    asio::ip::tcp::resolver resolver(io_->context);
-    const auto found = resolver.resolve(address.host, std::to_string(address.port), error);
-    if (error) return refuse(error);
-    endpoint = found.begin()->endpoint();
-  }
-  auto socket = std::make_unique<StreamSocket>(io_->context);
-  socket->open(endpoint.protocol(), error);
-  if (error) return refuse(error);
-  StreamSocket& connecting = *socket;
-  connecting.async_connect(endpoint, [this, refuse, tell, tls, host = address.host,
-                                      socket = std::move(socket),
-                                      receiver = std::move(receiver)](const ErrorCode& result) mutable {
-    if (result) return refuse(result);
-    ErrorCode released;
-    const int descriptor = socket->release(released);
-    if (released) return refuse(released);
-    if (tls == nullptr) return adopt(descriptor, {}, std::move(receiver));
+  // A function is to be copied, and a receiver cannot be: it is this once.
+  auto kept = std::make_shared<std::unique_ptr<Receiver>>(std::move(receiver));
+  dialling->connected = [this, tell, tls, host = address.host, kept = std::move(kept)](int descriptor) {
+    if (tls == nullptr) return adopt(descriptor, {}, std::move(*kept));
     SocketConnection* const connection = make_connection(descriptor, {});
     if (connection == nullptr) return tell({"the socket cannot be used"});
-    connection->start_handshake(*tls, {std::move(host), tell}, std::move(receiver));
+    connection->start_handshake(*tls, {host, tell}, std::move(*kept));
     end_if_ending(*connection);
-  });
+  };
+  if (address.is_unix()) {
+    dialling->endpoints.emplace_back(asio::local::stream_protocol::endpoint(address.unix_path));
+  } else {
+    ErrorCode error;
+    asio::ip::tcp::resolver resolver(io_->context);
+    const auto found = resolver.resolve(address.host, std::to_string(address.port), error);
+    if (error) return dialling->refused(error);
+    for (const auto& entry : found)
+      dialling->endpoints.emplace_back(entry.endpoint());
+  }
+  try_next(std::move(dialling), asio::error::host_not_found);
 }
 
 }  // namespace bobbin::net
