@@ -168,6 +168,14 @@ Stream::Turn Stream::finish_reading(Outlet& out) {
   } else if (reader_end_ > position_) {
     close_gap(out, reader_end_);
   }
+  // After an unclean end a vbucket goes on behind seqnos that nothing has. Who keeps a copy has to know; of
+  // Bobbin's own consumers that is agreed on, and others need no more than what there is.
+  const uint64_t read_to = std::max(reader_end_, position_);
+  if (by_key_ == nullptr && writer_.options().collection_changes && is_aware() && reader_reached_ > read_to &&
+      reader_reached_ <= end_seqno_) {
+    begin_snapshot(out, read_to + 1, reader_reached_, wire::dcp_snapshot_flags::kDisk);
+    close_gap(out, reader_reached_);
+  }
   reach(std::max(reader_end_, reader_reached_));
   by_seqno_.reset();
   by_key_.reset();
