@@ -80,6 +80,13 @@ bool may_pass(const Call& call, const Route& route) {
   return access.may(route.needs);
 }
 
+/// Users and settings of the server itself are its own, also where it follows another.
+bool changes_buckets(const Call& call, const Route& route) {
+  constexpr serve::Privileges kChanges =
+      serve::kFlush | serve::kManageBucket | serve::kManageCollections | serve::kCreateBuckets;
+  return !call.request.is_safe() && (route.needs & kChanges) != 0;
+}
+
 }  // namespace
 
 serve::Access access_of(const Call& call, std::string_view bucket) {
@@ -117,6 +124,10 @@ std::optional<HttpResponse> admit(Call& call, const Route*& route) {
           {call.user, call.peer, call.request.method, call.request.target, false, "not allowed"});
     return forbid("The user's roles do not allow this.");
   }
+  if (call.engine().following != nullptr && changes_buckets(call, *match.route))
+    return text_answer("This server follows " + call.engine().following->source() +
+                           ": make the change there, and it comes here.\n",
+                       409);
   route = match.route;
   return std::nullopt;
 }

@@ -9,6 +9,7 @@
 #include "admin/http_session.h"
 #include "admin/metrics_text.h"
 #include "serve/binary_commands.h"
+#include "serve/follow_statistics.h"
 #include "serve/text_commands.h"
 
 namespace bobbin::admin {
@@ -332,6 +333,38 @@ void write_buckets(MetricsText& text, const serve::Engine& engine) {
   write_disk_rows(text, buckets);
 }
 
+void write_follow(MetricsText& text, const serve::Engine& engine) {
+  if (engine.following == nullptr) return;
+  const feed::FollowNumbers& numbers = engine.following->numbers;
+  const serve::Following::Link link = engine.following->link();
+  text.one("bobbin_follow_connected", Kind::gauge, "1 while the source's changes come in.",
+           link.state == serve::FollowLink::streaming ? 1 : 0);
+  text.one("bobbin_follow_lag_seqnos", Kind::gauge, "Changes that the source has and this server has not.",
+           serve::seqnos_behind(engine));
+  text.one("bobbin_follow_lag_seconds", Kind::gauge,
+           "Time from a question how far the source is to when all of that was here.",
+           static_cast<double>(numbers.lag_ms.load()) / 1000);
+  text.one("bobbin_follow_connections_total", Kind::counter, "Connections that came to change streams.",
+           link.connections);
+  text.one("bobbin_follow_failures_total", Kind::counter, "Connections that failed, or were not made.",
+           link.failures);
+  text.family("bobbin_follow_streams_total", Kind::counter, "Streams of vbuckets, by where they began.");
+  text.sample("from=\"position\"", numbers.resumed.get());
+  text.sample("from=\"beginning\"", numbers.began_new.get());
+  text.one("bobbin_follow_rollbacks_total", Kind::counter,
+           "Streams that were refused because the source's history is another one.", numbers.rollbacks.get());
+  text.one("bobbin_follow_cleared_vbuckets_total", Kind::counter,
+           "Vbuckets that were emptied to be copied again.", numbers.cleared.get());
+  text.family("bobbin_follow_changes_total", Kind::counter, "Changes of the source that were taken.");
+  text.sample("kind=\"mutation\"", numbers.mutations.get());
+  text.sample("kind=\"deletion\"", numbers.deletions.get());
+  text.sample("kind=\"expiration\"", numbers.expirations.get());
+  text.sample("kind=\"event\"", numbers.events.get());
+  text.one("bobbin_follow_bytes_total", Kind::counter, "Bytes of these.", numbers.bytes.get());
+  text.one("bobbin_follow_memory_waits_total", Kind::counter,
+           "Times that a change had to wait for the disk of this server.", numbers.memory_waits.get());
+}
+
 void write_logins(MetricsText& text, const Call& call) {
   const serve::Engine& engine = call.engine();
   text.family("bobbin_logins_total", Kind::counter, "Logins, by how they came out.");
@@ -371,6 +404,7 @@ HttpResponse handle_metrics(const Call& call) {
   write_connections(text, engine, events);
   write_spools(text, engine, events);
   write_scans(text, engine);
+  write_follow(text, engine);
   write_buckets(text, engine);
   write_logins(text, call);
   HttpResponse response = text_answer(text.take());

@@ -103,6 +103,13 @@ void refuse(Session& session, const BinaryRequest& request, BinaryStatus status)
   reply_binary_error(session, request.header, status);
 }
 
+/// Not for a server that follows another. A lock is in the way of those who write. Of what such a server may
+/// be asked nothing else is a change of what is stored: users, logs and connections are its own.
+bool changes_something(const BinaryCommand& row) {
+  constexpr Privileges kChanges = kWrite | kMetaWrite | kFlush | kManageCollections;
+  return row.writes || (row.needs & kChanges) != 0;
+}
+
 /// A client's answer to what the server has sent of its own accord. Nobody waits for one; it is told by its
 /// first byte, and comes only from who has agreed on such requests.
 bool take_answer(Session& session) {
@@ -184,6 +191,10 @@ void run_binary_command(Session& session) {
       refuse(session, request, admitted);
       return session.swallow(request.frame_bytes());
     }
+  }
+  if (session.engine().following != nullptr && changes_something(*row)) [[unlikely]] {
+    reply_binary_error(session, request.header, BinaryStatus::not_supported, kFollowsContext);
+    return session.swallow(request.frame_bytes());
   }
   if (!row->uploads) {
     if (request.value_bytes > row->max_value_bytes) {

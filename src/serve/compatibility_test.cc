@@ -24,7 +24,7 @@ struct Known {
   std::string_view why = {};
 };
 
-constexpr std::string_view kStreams = "what a producer sends: nobody is asked for streams yet";
+constexpr std::string_view kStreams = "what a producer sends: a follower takes it where it has asked for it";
 constexpr std::string_view kScans = "of buckets on disk";
 constexpr std::string_view kManager = "of the cluster manager with its nodes";
 constexpr std::string_view kManagement = "buckets are managed in another way";

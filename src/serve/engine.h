@@ -14,6 +14,7 @@
 #include "serve/buckets.h"
 #include "serve/cluster_config.h"
 #include "serve/counters.h"
+#include "serve/following.h"
 #include "serve/live_log.h"
 #include "serve/logins.h"
 #include "serve/served_bucket.h"
@@ -55,6 +56,8 @@ struct Engine {
   /// Who has not logged in may do everything, though there are users. Where there are none, anybody may.
   bool allow_anonymous;
   base::Now started;
+  /// Null: this server follows nobody. Otherwise clients read here, and change nothing.
+  const Following* following = nullptr;
 };
 
 }  // namespace bobbin::serve

@@ -43,7 +43,8 @@ bool comes_before(const MetaRequest& request, char first, char second) {
   return order.find(first) < order.find(second);
 }
 
-store::FetchOptions fetch_options(const MetaRequest& request, base::Now now) {
+store::FetchOptions fetch_options(const Session& session, const MetaRequest& request) {
+  const base::Now now = session.now();
   store::FetchOptions options;
   if (request.has('T')) options.touch = expiry_of(request.ttl, now);
   if (request.has('N')) options.vivify_expiry = expiry_of(request.vivify_ttl, now);
@@ -52,6 +53,8 @@ store::FetchOptions fetch_options(const MetaRequest& request, base::Now now) {
     options.recache_before_touch = comes_before(request, 'R', 'T');
   }
   if (request.has('E')) options.explicit_cas = request.new_cas;
+  // Who wins could not refill it there.
+  options.cannot_win = session.engine().following != nullptr;
   options.no_bump = request.has('u');
   options.needs_value = request.has('v');
   return options;
@@ -80,7 +83,7 @@ void count_meta_get(Session& session, const MetaRequest& request, const store::F
 }
 
 void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& request) {
-  auto found = session.bucket().fetch(request.key, fetch_options(request, session.now()), session.now());
+  auto found = session.bucket().fetch(request.key, fetch_options(session, request), session.now());
   if (found && request.has('s') && found.doc->has_attributes() && !found.doc->resident()) {
     found = session.bucket().fetch(request.key, {.cannot_win = true, .no_bump = true}, session.now());
   }
@@ -310,6 +313,12 @@ void handle_me(Session& session, const MetaShape&, const MetaRequest& request) {
   session.out().commit(wire::write_meta_debug(line, request, item));
 }
 
+// Also a get that sets an expiry, makes a placeholder, or gives out the right to refill one.
+bool changes_something(const MetaCommandRow& row, const MetaRequest& request) {
+  return row.writes || (row.shape.command == wire::MetaCommand::get &&
+                        (request.has('T') || request.has('N') || request.has('R')));
+}
+
 constexpr MetaCommandRow kCommands[] = {
     {"mg", wire::meta_shapes::kGet, handle_mg, false, "get, touch, or win the right to refill"},
     {"ms", wire::meta_shapes::kSet, handle_ms, true, "every kind of store"},
@@ -330,6 +339,13 @@ void run_meta_command(Session& session, const MetaCommandRow& row, std::string_v
   MetaRequest request;
   const wire::MetaStatus status = wire::parse_meta(row.shape, arguments, key_buffer, request);
   if (status == wire::MetaStatus::ok) [[likely]] {
+    if (session.engine().following != nullptr && changes_something(row, request)) [[unlikely]] {
+      session.counters().cmd_meta.add(1);
+      session.reply(kFollowsLine);
+      if (row.shape.command == wire::MetaCommand::set)
+        session.swallow(uint64_t{request.value_bytes} + wire::kLineEnd.size());
+      return;
+    }
     row.handle(session, row.shape, request);
     // One that runs again is counted then.
     if (!session.retrying()) session.counters().cmd_meta.add(1);

@@ -37,6 +37,7 @@ ServedBucketOptions observed(ServedBucketOptions options, LiveLog& log) {
 
 Server::Server(ServerOptions&& options)
     : settings_(std::move(options.settings)),
+      following_(std::move(options.following)),
       node_(with_uuid(std::move(options.node), options.bucket)),
       users_(options.users != nullptr ? std::move(options.users) : Users::nobody(clock_)),
       audit_(with_clock(std::move(options.audit), clock_)),
@@ -46,9 +47,11 @@ Server::Server(ServerOptions&& options)
       buckets_(bucket_, std::move(options.buckets), clock_),
       scans_(options.scans),
       feeds_(std::make_unique<feed::Pool>(options.feed_threads)),
-      engine_{bucket_,     buckets_,   feeds_,    scans_, errands_, clock_,  log_,   counters_,
-              settings_,   front_end_, baseline_, node_,  *users_,  logins_, audit_, options.allow_anonymous,
-              clock_.now()} {
+      engine_{bucket_,      buckets_,        feeds_,    scans_,
+              errands_,     clock_,          log_,      counters_,
+              settings_,    front_end_,      baseline_, node_,
+              *users_,      logins_,         audit_,    options.allow_anonymous,
+              clock_.now(), following_.get()} {
   for (size_t i = 0; i < std::max<size_t>(options.front_end.threads, 1); ++i) {
     counters_.push_back(std::make_unique<CommandCounters>());
   }

@@ -27,10 +27,11 @@ struct ServerOptions {
   /// Where commands to the server itself come in, a path. Only with a disk; empty: nowhere.
   std::string control;
   Node node;
-  std::unique_ptr<Users> users;   ///< null: there are none, and anybody may do everything
-  AuditOptions audit;             ///< `clock` is the server's
-  bool allow_anonymous = false;   ///< see Engine
-  std::vector<Setting> settings;  ///< for `stats settings`
+  std::unique_ptr<Users> users;          ///< null: there are none, and anybody may do everything
+  AuditOptions audit;                    ///< `clock` is the server's
+  bool allow_anonymous = false;          ///< see Engine
+  std::unique_ptr<Following> following;  ///< null: the server follows nobody
+  std::vector<Setting> settings;         ///< for `stats settings`
 };
 
 /// Why a server cannot begin; where it is the disk's trouble, of which kind.
@@ -67,6 +68,9 @@ class Server {
   /// Null in front of a cache.
   [[nodiscard]] disk::Persistence* disk() noexcept { return bucket_->disk(); }
   [[nodiscard]] const net::FrontEnd& front_end() const noexcept { return *front_end_; }
+  /// Null where it follows nobody.
+  [[nodiscard]] Following* following() noexcept { return following_.get(); }
+  [[nodiscard]] const base::Clock& clock() const noexcept { return clock_; }
   /// For other ways in, which end before this does.
   [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
   /// Between open() and run(): where the HTTP server listens, for clients to be told. 0: nowhere.
@@ -85,6 +89,7 @@ class Server {
 
   const base::SystemClock clock_;
   const std::vector<Setting> settings_;
+  const std::unique_ptr<Following> following_;
   Node node_;  // does not change any more once it runs
   std::string control_path_;
   bool buckets_started_ = false;

@@ -12,6 +12,7 @@
 #include "serve/disk_statistics.h"
 #include "serve/engine.h"
 #include "serve/engine_statistics.h"
+#include "serve/follow_statistics.h"
 #include "serve/scan_statistics.h"
 #include "serve/storing.h"
 
@@ -316,7 +317,8 @@ bool report_statistics(const Engine& engine, const ServedBucket& bucket, std::st
     }
   }
   return report_collections(bucket, group, sink) || report_range_scans(engine, bucket, group, sink) ||
-         report_engine_statistics(bucket, group, sink) || report_streams(bucket, group, sink);
+         report_engine_statistics(bucket, group, sink) || report_streams(bucket, group, sink) ||
+         report_follow(engine, bucket, group, sink);
 }
 
 }  // namespace bobbin::serve

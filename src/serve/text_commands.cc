@@ -251,6 +251,13 @@ Trouble trouble_of_many(Session& session, std::span<const store::DocKey> keys,
   return session.retry_after_reading(keys_blocked) ? Trouble::again : Trouble::unreadable;
 }
 
+// A change is for the server that this one follows. Its value is passed over.
+void refuse_text_change(Session& session, const TextCommand& row, const TextRequest& request) {
+  if (row.shape == Shape::storage || row.shape == Shape::cas)
+    session.swallow(uint64_t{request.value_bytes} + wire::kLineEnd.size());
+  reply_unless(request.noreply, session, kFollowsLine);
+}
+
 }  // namespace
 
 std::span<const TextCommand> text_commands() {
@@ -274,7 +281,11 @@ void run_text_command(Session& session, std::string_view line) {
     TextRequest request;
     session.counters().times.note(place);
     const wire::TextStatus status = wire::parse_text(row.shape, arguments, request);
-    if (status == wire::TextStatus::ok) return row.handle(session, request);
+    if (status == wire::TextStatus::ok) {
+      if (row.writes && session.engine().following != nullptr) [[unlikely]]
+        return refuse_text_change(session, row, request);
+      return row.handle(session, request);
+    }
     return reply_unless(request.noreply, session, wire::text_error(status));
   }
   session.reply(wire::kError);
