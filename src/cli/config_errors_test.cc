@@ -115,5 +115,27 @@ TEST(ConfigErrors, ATooLongSocketPathIsNamed) {
               StartsWith("--unix-socket: "));
 }
 
+TEST(ConfigErrors, AServerThatFollowsAnotherHasASourceADiskAndNoSeed) {
+  EXPECT_EQ(errors_of_file("follow = \"host:99999\"\n"),
+            "FILE:1: follow: \"host:99999\" has a port that is not a number from 0 to 65535\n");
+  EXPECT_THAT(errors_of_file("follow = \"host\"\nmemory = \"64M\"\n"), HasSubstr("keeps no history"));
+  EXPECT_THAT(errors_of_file("follow = \"host\"\n[[buckets]]\nname = \"b\"\n"), HasSubstr("is its source's"));
+  EXPECT_EQ(errors_of_file("follow_user = \"ann\"\n"),
+            "FILE:1: follow_user: this is for a server that follows another (--follow)\n");
+  EXPECT_THAT(errors_of_file("follow = \"host\"\nfollow_password = \"x\"\n"), HasSubstr("(--follow-user)"));
+  EXPECT_THAT(
+      errors_of_file("follow = \"host\"\nfollow_user = \"ann\"\nfollow_password_file = \"/no/file\"\n"),
+      HasSubstr("/no/file cannot be read"));
+}
+
+TEST(ConfigErrors, ThePasswordOfAFileIsItsFirstLine) {
+  const TemporaryFile secret("se cret\r\nmore\n");
+  const auto config = ConfigCase{.environment = {{"BOBBIN_FOLLOW", "host"}, {"BOBBIN_FOLLOW_USER", "ann"}},
+                                 .words = {"--follow-password-file", secret.path()}}
+                          .load();
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->follow_password, "se cret");
+}
+
 }  // namespace
 }  // namespace bobbin::cli

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -157,6 +158,7 @@ class Loader {
     std::set<std::string> hosts;  // one may listen on two ports
     for (const net::Address& address : *addresses)
       if (hosts.insert(address.host).second) check_reach(address);
+    settle_follow();
     check_place("advertise", config_.advertise);
     check_place("external", config_.external);
     check_external_ports();
@@ -208,6 +210,37 @@ class Loader {
       refuse("tls_client_certificates", "it is not told who signs them (--tls-client-ca)");
     if (config_.tls_port == 0 && config_.tls_http_port == 0)
       refuse("tls_cert", "there is no port for TLS (--tls-port, --tls-http-port)");
+  }
+
+  void settle_follow() {
+    const auto refuse = [this](std::string_view key, const std::string& why) {
+      errors_.push_back({where(key) + why});
+    };
+    if (config_.follow.empty()) {
+      for (const std::string_view key : {"follow_user", "follow_password", "follow_password_file"})
+        if (given(key)) refuse(key, "this is for a server that follows another (--follow)");
+      return;
+    }
+    const auto source = net::Address::parse(config_.follow, kSourcePort);
+    if (!source) return refuse("follow", source.error().message);
+    if (!config_.persistent)
+      refuse("follow", "a cache, which --memory without --data asks for, keeps no history that could go on");
+    if (given("seed") || !config_.seed_tables.buckets.empty())
+      refuse("follow", "what the server begins with (--seed) is its source's");
+    if (given("follow_password") && given("follow_password_file"))
+      refuse("follow_password_file", "the password is given already (--follow-password)");
+    if ((given("follow_password") || given("follow_password_file")) && config_.follow_user.empty())
+      refuse(given("follow_password") ? "follow_password" : "follow_password_file",
+             "whose password this is is missing (--follow-user)");
+    if (!config_.follow_password_file.empty()) read_follow_password();
+  }
+
+  void read_follow_password() {
+    std::ifstream file(config_.follow_password_file);
+    if (!std::getline(file, config_.follow_password))
+      errors_.push_back(
+          {fmt::format("{}{} cannot be read", where("follow_password_file"), config_.follow_password_file)});
+    if (config_.follow_password.ends_with('\r')) config_.follow_password.pop_back();
   }
 
   /// It stands in configurations as it is, which are JSON.

@@ -21,6 +21,7 @@ constexpr std::string_view kWhere = "Where it listens";
 constexpr std::string_view kTls = "TLS";
 constexpr std::string_view kCache = "What it stores";
 constexpr std::string_view kData = "How it survives";
+constexpr std::string_view kFollow = "Whose copy it is";
 constexpr std::string_view kSeed = "What it begins with";
 constexpr std::string_view kConnections = "What connections may cost";
 constexpr std::string_view kProcess = "The process";
@@ -150,6 +151,22 @@ constexpr std::array kOptions = {
          "Bytes of changes to keep on disk until a backup takes them, at most half of what is free: bobbin restore "
          "--until then restores any moment between two backups",
          [](ServeConfig& c) -> Field { return &c.history_bytes; }},
+
+  Option{"follow", OptionType::path, kFollow, 0, 0,
+         "Be a copy of the server at this host or host:port (11210 where none is named), which has to be on disk too: "
+         "take its changes as they are made, serve reads, and refuse changes of clients (docs/following.md). Started "
+         "again without this, the server takes changes",
+         [](ServeConfig& c) -> Field { return &c.follow; }},
+  Option{"follow_user", OptionType::path, kFollow, 0, 0,
+         "The user that this server logs in as there",
+         [](ServeConfig& c) -> Field { return &c.follow_user; }},
+  Option{"follow_password", OptionType::path, kFollow, 0, 0,
+         "That user's password; others on this machine can see arguments, so better give it in the environment or in a "
+         "file",
+         [](ServeConfig& c) -> Field { return &c.follow_password; }},
+  Option{"follow_password_file", OptionType::path, kFollow, 0, 0,
+         "A file whose first line is that password",
+         [](ServeConfig& c) -> Field { return &c.follow_password_file; }},
 
   Option{"seed", OptionType::path, kSeed, 0, 0,
          "A folder, or a file *.toml, with buckets, collections, users and documents that are made before the first "

@@ -69,6 +69,12 @@ struct ServeConfig {
   size_t disk_readers = 4;
   size_t history_bytes = size_t{64} << 20;
 
+  /// "host" or "host:port" of the server whose copy this one is; empty: of nobody.
+  std::string follow;
+  std::string follow_user;           ///< empty: nobody logs in there
+  std::string follow_password;       ///< that of the file, where there is one (load_config)
+  std::string follow_password_file;  ///< empty: none
+
   std::string seed;        ///< a folder, or a file *.toml, with what the server begins with; empty: none
   SeedTables seed_tables;  ///< of that, of the configuration file and of the environment
 
@@ -84,6 +90,9 @@ struct ServeConfig {
 
 /// The part of memory_bytes that RocksDB's caches and memtables may take.
 [[nodiscard]] size_t disk_memory(const ServeConfig& config);
+
+/// Where Couchbase's clients look: the port of a source that names none.
+inline constexpr uint16_t kSourcePort = 11210;
 
 /// `listen` with `port`, then with `mcbp_port`, then the Unix socket. Empty when there is nothing to listen
 /// on. An error names the entry that is no address.

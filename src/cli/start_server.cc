@@ -8,6 +8,7 @@
 #include "cli/running_server.h"
 #include "cli/seeding.h"
 #include "cli/server_users.h"
+#include "cluster/follower.h"
 #include "serve/server.h"
 
 namespace bobbin::cli {
@@ -16,8 +17,11 @@ namespace {
 class ServingServer final : public RunningServer {
  public:
   ServingServer(std::unique_ptr<serve::Server> server, std::unique_ptr<admin::HttpServer> http,
-                std::shared_ptr<net::TlsContext> tls)
-      : server_(std::move(server)), http_(std::move(http)), tls_(std::move(tls)) {}
+                std::shared_ptr<net::TlsContext> tls, std::unique_ptr<cluster::Follower> follower)
+      : server_(std::move(server)),
+        http_(std::move(http)),
+        tls_(std::move(tls)),
+        follower_(std::move(follower)) {}
   [[nodiscard]] std::vector<net::Address> addresses() const override { return server_->addresses(); }
   [[nodiscard]] std::vector<net::Address> http_addresses() const override {
     return http_ == nullptr ? std::vector<net::Address>() : http_->addresses();
@@ -34,7 +38,10 @@ class ServingServer final : public RunningServer {
     server_->drain();
     if (http_ != nullptr) http_->drain();
   }
-  disk::Result<void> close() override { return server_->close(); }
+  disk::Result<void> close() override {
+    if (follower_ != nullptr) follower_->stop();
+    return server_->close();
+  }
   [[nodiscard]] std::optional<disk::WarmupProgress> warmup() const override {
     if (server_->disk() == nullptr) return std::nullopt;
     return server_->disk()->warmup();
@@ -42,8 +49,9 @@ class ServingServer final : public RunningServer {
 
  private:
   const std::unique_ptr<serve::Server> server_;
-  const std::unique_ptr<admin::HttpServer> http_;  // null: none. Uses what the other owns
-  const std::shared_ptr<net::TlsContext> tls_;     // null: no TLS
+  const std::unique_ptr<admin::HttpServer> http_;      // null: none. Uses what the other owns
+  const std::shared_ptr<net::TlsContext> tls_;         // null: no TLS
+  const std::unique_ptr<cluster::Follower> follower_;  // null: it follows nobody. Ends before the server
 };
 
 // Under memcached's names what memcached has too, for the agents that read them; then every option by its
@@ -237,6 +245,37 @@ base::Result<std::shared_ptr<net::TlsContext>, base::Error> load_tls(const Serve
 
 }  // namespace
 
+/// Not started. Null where the server follows nobody.
+std::unique_ptr<cluster::Follower> make_follower(const ServeConfig& config, serve::Server& server) {
+  if (server.following() == nullptr) return nullptr;
+  cluster::FollowerOptions options;
+  if (auto source = net::Address::parse(config.follow, kSourcePort)) options.source = std::move(*source);
+  options.user = config.follow_user;
+  options.password = config.follow_password;
+  options.name = "bobbin follower " + server.disk()->directory().uuid();
+  return std::make_unique<cluster::Follower>(*server.engine().bucket, *server.following(), server.clock(),
+                                             std::move(options));
+}
+
+/// What the vbuckets of the default bucket are, before they are started: copies that are kept so, or, where
+/// nobody is followed any more, the server's own from now on.
+std::unique_ptr<serve::Following> begin_following(const ServeConfig& config, store::Bucket& bucket) {
+  const base::Now now = base::SystemClock().now();
+  if (config.follow.empty() && !bucket.is_following()) return nullptr;
+  const bool is_copy = cluster::is_whole_copy(bucket);
+  // What somebody has stored here is looked at first: feed/consumer.h.
+  const bool may_follow = !cluster::has_own_documents(bucket);
+  for (uint32_t i = 0; i < bucket.vbucket_count(); ++i) {
+    const auto vbucket = static_cast<uint16_t>(i);
+    if (config.follow.empty())
+      bucket.stop_following(vbucket, now);
+    else if (may_follow)
+      bucket.follow(vbucket, now);
+  }
+  if (config.follow.empty()) return nullptr;
+  return std::make_unique<serve::Following>(config.follow, bucket.vbucket_count(), is_copy);
+}
+
 base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
     const ServeConfig& config, const std::shared_ptr<disk::Files>& files) {
   const auto seed = read_seed(config);
@@ -268,6 +307,7 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   if (config.persistent) {
     auto disk = open_disk(config, plan_of_default(config), options.bucket.cache, files);
     if (!disk) return base::fail(StartError{disk.error().message, exit_code_of(disk.error().kind)});
+    options.following = begin_following(config, (*disk)->bucket());
     options.bucket.disk = std::move(*disk);
     options.control = control_path(config.data);
     options.bucket.durable_replies = config.durability == Durability::disk;
@@ -289,7 +329,10 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   if (!http) return base::fail(StartError{std::move(http.error().message)});
   if (auto begun = begin(**server, http->get(), *seed, config); !begun)
     return base::fail(std::move(begun.error()));
-  return std::make_unique<ServingServer>(std::move(*server), std::move(*http), std::move(*tls));
+  auto follower = make_follower(config, **server);
+  if (follower != nullptr) follower->start();
+  return std::make_unique<ServingServer>(std::move(*server), std::move(*http), std::move(*tls),
+                                         std::move(follower));
 }
 
 }  // namespace bobbin::cli

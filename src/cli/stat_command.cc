@@ -10,7 +10,7 @@ CommandLine stat_line() {
   line.summary = "Prints the server's statistics.";
   line.details =
       "Without GROUP the general ones. Groups are memcached's: items, slabs, settings, conns, sizes; "
-      "Couchbase's, as dcp, range-scans, collections and vbucket-details; warmup; "
+      "Couchbase's, as dcp, range-scans, collections and vbucket-details; warmup; follow; "
       "and "
       "reset, "
       "which sets the counters to zero.";
