@@ -145,11 +145,22 @@ class ScanTest : public testing::Test {
   }
   std::string continued(Client& client, Scan& scan, BinaryStatus expected, uint32_t limit = 0,
                         uint32_t bytes = 0) {
-    EXPECT_EQ(go_on(client, scan, limit, bytes), Scan::Continued::started);
+    const auto begun = go_on(client, scan, limit, bytes);
+    EXPECT_EQ(begun, Scan::Continued::started);
+    if (begun != Scan::Continued::started) return "not begun";
     BinaryStatus last{};
     std::string text = items(client, last);
     EXPECT_EQ(last, expected);
     return text;
+  }
+  /// Who goes on with it is told why it ended, unless it has come to know by itself, which it tries once a second.
+  void expect_ended(Client& client, Scan& scan, BinaryStatus expected) {
+    if (go_on(client, scan) == Scan::Continued::started) {
+      BinaryStatus last{};
+      EXPECT_EQ(items(client, last), "");
+      EXPECT_EQ(last, expected);
+    }
+    EXPECT_EQ(go_on(client, scan), Scan::Continued::gone);
   }
   std::string scanned(wire::ScanCreate what) {
     const auto client = connect();

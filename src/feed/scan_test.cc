@@ -200,8 +200,7 @@ TEST_F(ScanTest, EndsWhenTheBucketIsFlushed) {
   const auto idle = create(*client, all_keys());
   ASSERT_NE(scan, nullptr);
   disk_.flush_all();
-  EXPECT_EQ(continued(*client, *scan, BinaryStatus::range_scan_cancelled), "");
-  EXPECT_EQ(go_on(*client, *scan), Scan::Continued::gone);
+  expect_ended(*client, *scan, BinaryStatus::range_scan_cancelled);
   wait_for([&] { return open() == 0; });  // the idle one has seen it too
   // What was flushed is not scanned, though the disk may have it still.
   EXPECT_EQ(create(*client, all_keys(), BinaryStatus::key_not_found), nullptr);
@@ -224,7 +223,7 @@ TEST_F(ScanTest, EndsWhenTheCollectionIsDropped) {
   ASSERT_NE(scan, nullptr);
   const auto dropped = manifest->without_collection("_default", "c");
   disk_.bucket().set_manifest(std::make_shared<const store::Manifest>(*dropped), disk_.now());
-  EXPECT_EQ(continued(*client, *scan, BinaryStatus::unknown_collection), "");
+  expect_ended(*client, *scan, BinaryStatus::unknown_collection);
   EXPECT_EQ(create(*client, what, BinaryStatus::unknown_collection), nullptr);
   wait_for([&] { return open() == 0; });
 }

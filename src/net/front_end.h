@@ -65,8 +65,7 @@ class FrontEnd {
   /// Listens on one more address, from now on: who has connected when this returns is accepted, if there is
   /// room. Resolves names, so not from a loop's thread.
   base::Result<ListenerStatus, base::Error> add_listener(const Address& address, AddressFamily family,
-                                                         bool speaks_tls, std::string tag)
-      EXCLUDES(mutex_);
+                                                         bool speaks_tls, std::string tag) EXCLUDES(mutex_);
   enum class Removal : uint8_t { done, unknown, last };
   /// Nobody connects there from now on; connections stay. The last one is not removed. Any thread.
   Removal remove_listener(uint64_t id) EXCLUDES(mutex_);

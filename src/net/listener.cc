@@ -29,11 +29,10 @@ base::Result<Endpoint, base::Error> resolve(const Address& address, AddressFamil
   asio::io_context here;
   tcp::resolver resolver(here);
   const std::string port = std::to_string(address.port);
-  const auto found =
-      family == AddressFamily::any
-          ? resolver.resolve(address.host, port, tcp::resolver::passive, error)
-          : resolver.resolve(family == AddressFamily::v6 ? tcp::v6() : tcp::v4(), address.host, port,
-                             tcp::resolver::passive, error);
+  const auto found = family == AddressFamily::any
+                         ? resolver.resolve(address.host, port, tcp::resolver::passive, error)
+                         : resolver.resolve(family == AddressFamily::v6 ? tcp::v6() : tcp::v4(), address.host,
+                                            port, tcp::resolver::passive, error);
   if (error || found.empty()) return base::fail(base::Error{"cannot resolve: " + error.message()});
   return Endpoint(found.begin()->endpoint());
 }

@@ -16,9 +16,9 @@ class Loop;
 /// A socket that listens, and that no loop has yet: who connects waits in the kernel. Closed with this.
 class BoundSocket {
  public:
-  /// Binds and listens. TCP: of a name, the first address of that family; IPv6 addresses are IPv6 only, so that
-  /// both families can have the same port. Unix: a stale socket file is replaced, a live one is an error;
-  /// `unix_mode` is its mode. Any thread; resolving a name may take its time.
+  /// Binds and listens. TCP: of a name, the first address of that family; IPv6 addresses are IPv6 only, so
+  /// that both families can have the same port. Unix: a stale socket file is replaced, a live one is an
+  /// error; `unix_mode` is its mode. Any thread; resolving a name may take its time.
   static base::Result<BoundSocket, base::Error> listen(const Address& address, AddressFamily family,
                                                        int backlog, unsigned unix_mode);
   BoundSocket(BoundSocket&& other) noexcept
@@ -30,7 +30,6 @@ class BoundSocket {
 
   /// With the port that the kernel chose, and, of a family that was asked for, the address that was found.
   [[nodiscard]] const Address& address() const noexcept { return address_; }
-  [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
 
  private:
   friend class Listener;

@@ -49,8 +49,9 @@ class Loop {
   /// it, also on failure. With `tls`, which outlives the loop, the peer has to begin with a handshake.
   void adopt(int descriptor, std::string local, std::unique_ptr<Receiver> receiver,
              const TlsContext* tls = nullptr);
-  /// Connects to `address` without blocking, then as adopt(); `failed` is called if that is not possible. With
-  /// `tls`, which outlives the loop, the connection begins with a handshake, and that one failed counts as well.
+  /// Connects to `address` without blocking, then as adopt(); `failed` is called if that is not possible.
+  /// With `tls`, which outlives the loop, the connection begins with a handshake, and that one failed counts
+  /// as well.
   void dial(const Address& address, std::unique_ptr<Receiver> receiver,
             std::function<void(base::Error)> failed, const TlsClientContext* tls = nullptr);
 

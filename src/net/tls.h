@@ -22,14 +22,14 @@ enum class TlsVersion : uint8_t { v1_2, v1_3 };
 struct TlsFiles {
   std::string certificate;  ///< the server's, followed by those that signed it
   std::string key;
-  std::string client_ca;    ///< who signs clients' certificates; looked at unless `clients` is off
+  std::string client_ca;  ///< who signs clients' certificates; looked at unless `clients` is off
   ClientCertificates clients = ClientCertificates::off;
   std::string password = {};  ///< of the key; empty: it has none
   TlsVersion min_version = TlsVersion::v1_2;
   /// In OpenSSL's words, and order: those with forward secrecy and authenticated encryption.
   std::string ciphers_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20";
   std::string ciphers_1_3 = {};  ///< the same; empty: all that OpenSSL takes
-  bool chooses_cipher = true;  ///< this side, and not the client, of those that both know
+  bool chooses_cipher = true;    ///< this side, and not the client, of those that both know
 };
 
 /// What a TLS handshake has told of the peer. Constant.

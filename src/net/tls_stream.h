@@ -34,8 +34,8 @@ class TlsStream {
   static constexpr size_t kMaxHelloBytes = 16 << 10;
   static constexpr size_t kMaxSealedBytes = 256 << 10;
 
-  /// The accepting side. `context` outlives the handshake, `descriptor` and `loop` outlive this. `receiver` is
-  /// kept until the handshake is done: take_receiver().
+  /// The accepting side. `context` outlives the handshake, `descriptor` and `loop` outlive this. `receiver`
+  /// is kept until the handshake is done: take_receiver().
   TlsStream(const TlsContext& context, Loop& loop, int descriptor, int64_t now_ms,
             std::unique_ptr<Receiver> receiver);
   /// The dialling side: shake_hands() begins at once.

@@ -33,9 +33,13 @@ class Forwarder:
         while True:
             try:
                 client, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            try:
                 server = socket.create_connection(self.target)
             except OSError:
-                return
+                client.close()  # nobody is there now, as its client sees for itself
+                continue
             with self._lock:
                 if self._closed:
                     client.close()
