@@ -43,9 +43,8 @@ Change change_of(uint16_t vbucket, const store::Change& change, uint32_t now_s) 
   }
   written.key = change.doc->doc_key();
   if (record.kind != RecordKind::document) {
-    record.time_s = now_s;
+    record.time_s = change.expiry == 0 ? now_s : store::deletion_time(change.expiry);
     if (!change.doc->is_tombstone()) return written;
-    record.time_s = store::deletion_time(change.expiry);
     record.datatype = change.doc->datatype();
     record.flags = change.doc->flags();
     record.value = change.doc->value();
@@ -70,6 +69,9 @@ VBucketState state_of(uint16_t vbucket, const store::VBucketState& state) {
   written.flush_at_s = state.flush_at_s;
   written.may_have_attributes = state.may_have_attributes;
   written.as_of_ns = state.as_of_ns;
+  written.follows = state.follows;
+  written.snapshot = state.snapshot;
+  written.role = state.role;
   written.failover.reserve(state.failover.size());
   for (const store::FailoverEntry& entry : state.failover)
     written.failover.push_back({entry.uuid, entry.seqno});
@@ -88,6 +90,9 @@ store::VBucketState state_of(const VBucketState& state) {
   restored.flush_seqno = state.flush_seqno;
   restored.flush_at_s = state.flush_at_s;
   restored.may_have_attributes = state.may_have_attributes;
+  restored.follows = state.follows;
+  restored.snapshot = state.snapshot;
+  restored.role = state.role;
   restored.failover.reserve(state.failover.size());
   for (const FailoverEntry& entry : state.failover)
     restored.failover.push_back({entry.uuid, entry.seqno});

@@ -52,7 +52,7 @@ void Flusher::add_to_commit(const store::FlushBatch& batch) {
     if (change.kind == store::ChangeKind::flush || change.kind == store::ChangeKind::event) {
       // What came before is in no count any more.
       forget_unknown(unknown_before, change);
-    } else if (change.prior_unknown && batch.counts_priors) {
+    } else if (change.prior_unknown && batch.counts_priors && !batch.clears) {
       // There is one such change of a key in a batch at most: where its absence from the table would not say
       // that it does not exist, what the first has left in the table supersedes it.
       group_.unknown.push_back({batch.vbucket, change.doc->doc_key()});
@@ -61,6 +61,7 @@ void Flusher::add_to_commit(const store::FlushBatch& batch) {
   });
   group_.items += batch.changes.items;
   group_.states.push_back(state_of(batch.vbucket, batch.state));
+  group_.states.back().clears = batch.clears;
   group_.priors.emplace_back();
   if (closing_) {
     VBucketState& state = group_.states.back();

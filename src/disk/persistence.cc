@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/log.h"
 #include "disk/conversions.h"
 #include "disk/manifest_file.h"
 #include "disk/persistence_impl.h"
@@ -77,6 +78,11 @@ Result<void> Persistence::Impl::make_bucket() {
     }
   }
   if (auto checked = read_collections(*made); !checked) return checked;
+  made->set_manifest_keeper([this](const store::Manifest& manifest) {
+    auto kept = write_manifest(directory->path(), manifest);
+    if (!kept) base::log(base::LogLevel::error, "collections: " + kept.error().message);
+    return static_cast<bool>(kept);
+  });
   bucket = std::move(made);
   asked.store(bucket.get(), std::memory_order_release);
   return {};
@@ -200,13 +206,18 @@ Result<void> Persistence::bring_to_disk() {
     seqnos.push_back(bucket.high_seqno(static_cast<uint16_t>(vbucket)));
   for (uint32_t i = 0; i < seqnos.size(); ++i) {
     const auto vbucket = static_cast<uint16_t>(i);
-    const auto is_on_disk = [&] { return bucket.persisted_seqno(vbucket) >= seqnos[i]; };
+    // Of a vbucket that was cleared meanwhile nothing is awaited.
+    const auto is_on_disk = [&] {
+      return bucket.persisted_seqno(vbucket) >= seqnos[i] || bucket.high_seqno(vbucket) < seqnos[i];
+    };
     while (!is_on_disk()) {
       if (!writable(vbucket)) return unwritable();
       wait_for_commit(vbucket, is_on_disk);
     }
   }
-  const auto moments_are_on_disk = [&] { return bucket.unsaved_flush_moments() == 0; };
+  const auto moments_are_on_disk = [&] {
+    return bucket.unsaved_flush_moments() == 0 && bucket.unsaved_clears() == 0;
+  };
   for (uint32_t shard = 0; !moments_are_on_disk(); shard = (shard + 1) % directory().shards()) {
     if (failure()) return unwritable();
     wait_for_commit(static_cast<uint16_t>(shard), moments_are_on_disk);

@@ -11,7 +11,11 @@ namespace {
 constexpr uint8_t kFormat = 1;
 // Of states: with a flush to come, when it was so, and four bytes of marks.
 constexpr uint8_t kStateFormat = 2;
+// Of those that are not just active: with what else they are, and of a copy the snapshot.
+constexpr uint8_t kRoleFormat = 3;
 constexpr uint32_t kAttributesMark = 1;
+constexpr uint32_t kFollowsMark = 2;
+constexpr uint32_t kFromDiskMark = 4;
 constexpr int kMarksShift = 4;
 constexpr uint8_t kKindMask = 0x0f;
 constexpr uint8_t kMaxMarks = 0x0f;
@@ -57,7 +61,8 @@ void append_index_entry(std::string& out, const IndexEntry& entry) {
 }
 
 void append_state(std::string& out, const VBucketState& state) {
-  out.push_back(static_cast<char>(kStateFormat));
+  const bool has_role = state.follows || state.role != store::VBucketRole::active;
+  out.push_back(static_cast<char>(has_role ? kRoleFormat : kStateFormat));
   put_number(out, state.high_seqno, 8);
   put_number(out, state.max_cas, 8);
   put_number(out, state.reserved_seqno, 8);
@@ -65,7 +70,16 @@ void append_state(std::string& out, const VBucketState& state) {
   put_number(out, state.items, 8);
   put_number(out, state.flush_at_s, 4);
   put_number(out, state.as_of_ns, 8);
-  put_number(out, state.may_have_attributes ? kAttributesMark : 0, 4);
+  const store::ReplicaSnapshot snapshot = state.follows ? state.snapshot : store::ReplicaSnapshot();
+  put_number(out,
+             (state.may_have_attributes ? kAttributesMark : 0) | (state.follows ? kFollowsMark : 0) |
+                 (snapshot.from_disk ? kFromDiskMark : 0),
+             4);
+  if (has_role) {
+    put_number(out, static_cast<uint8_t>(state.role), 1);
+    put_number(out, snapshot.start, 8);
+    put_number(out, snapshot.end, 8);
+  }
   for (const FailoverEntry& entry : state.failover) {
     put_number(out, entry.uuid, 8);
     put_number(out, entry.seqno, 8);
@@ -173,7 +187,7 @@ std::optional<IndexEntry> decode_index_entry(std::string_view bytes) noexcept {
 std::optional<VBucketState> decode_state(uint16_t vbucket, std::string_view bytes) {
   ByteReader reader(bytes);
   const uint64_t format = reader.number(1);
-  if (format != kFormat && format != kStateFormat) return std::nullopt;
+  if (format < kFormat || format > kRoleFormat) return std::nullopt;
   VBucketState state;
   state.vbucket = vbucket;
   state.high_seqno = reader.number(8);
@@ -181,10 +195,24 @@ std::optional<VBucketState> decode_state(uint16_t vbucket, std::string_view byte
   state.reserved_seqno = reader.number(8);
   state.reserved_cas = reader.number(8);
   state.items = reader.number(8);
-  if (format == kStateFormat) {
+  if (format != kFormat) {
     state.flush_at_s = static_cast<uint32_t>(reader.number(4));
     state.as_of_ns = reader.number(8);
-    state.may_have_attributes = (reader.number(4) & kAttributesMark) != 0;
+    const uint64_t marks = reader.number(4);
+    state.may_have_attributes = (marks & kAttributesMark) != 0;
+    state.follows = format == kRoleFormat && (marks & kFollowsMark) != 0;
+    state.snapshot.from_disk = state.follows && (marks & kFromDiskMark) != 0;
+  }
+  if (format == kRoleFormat) {
+    const uint64_t role = reader.number(1);
+    if (role > static_cast<uint64_t>(store::VBucketRole::dead)) return std::nullopt;
+    state.role = static_cast<store::VBucketRole>(role);
+    const uint64_t start = reader.number(8);
+    const uint64_t end = reader.number(8);
+    if (state.follows) {
+      state.snapshot.start = start;
+      state.snapshot.end = end;
+    }
   }
   while (reader.ok() && !reader.rest().empty()) {
     if (state.failover.size() == kMaxFailoverEntries) return std::nullopt;

@@ -96,6 +96,13 @@ struct VBucketState {
   bool may_have_attributes = false;
   /// No change up to `high_seqno` was made later than this, in Unix nanoseconds. 0: nobody knows.
   uint64_t as_of_ns = 0;
+  /// It is a copy of another server's vbucket (store/replica.h), and in the middle of `snapshot` where its
+  /// high seqno is.
+  bool follows = false;
+  store::ReplicaSnapshot snapshot;
+  store::VBucketRole role = store::VBucketRole::active;
+  /// To be written: everything that the vbucket has goes first. Not kept.
+  bool clears = false;
   /// The last flush: where states are read, as the index has it; it is not written with them.
   uint64_t flush_seqno = 0;
   std::vector<FailoverEntry> failover;  ///< newest first; at most 256

@@ -209,6 +209,29 @@ TEST(Record, StatesComeBackAndTruncationsAreRefused) {
   EXPECT_FALSE(decode_state(5, bytes + std::string(16 * kMaxFailoverEntries, 'x')));
 }
 
+TEST(Record, StatesOfCopiesAndOfOthersThanActiveComeBack) {
+  VBucketState active;
+  active.failover = {{1, 2}};
+  std::string bytes;
+  append_state(bytes, active);
+  EXPECT_EQ(bytes[0], 2) << "an older program reads it";
+  for (const bool follows : {true, false}) {
+    VBucketState state = active;
+    state.follows = follows;
+    if (follows) state.snapshot = {uint64_t{1} << 40, kMaxSeqno, true};
+    state.role = store::VBucketRole::dead;
+    bytes.clear();
+    append_state(bytes, state);
+    EXPECT_EQ(bytes[0], 3);
+    EXPECT_EQ(decode_state(0, bytes), state);
+    for (size_t length = 0; length < bytes.size() - 16; ++length)
+      EXPECT_FALSE(decode_state(0, bytes.substr(0, length))) << length;
+    constexpr size_t kRoleAt = 1 + 5 * 8 + 4 + 8 + 4;
+    bytes[kRoleAt] = 5;
+    EXPECT_FALSE(decode_state(0, bytes));
+  }
+}
+
 TEST(Record, StatesOfTheFirstFormatAreRead) {
   VBucketState state;
   state.high_seqno = 10;

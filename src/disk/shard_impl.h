@@ -75,6 +75,8 @@ struct Shard::Impl {
   /// Closes the database and forgets the handles.
   void release();
 
+  /// Everything of these vbuckets goes, before what else is in the commit.
+  [[nodiscard]] rocksdb::Status add_clears(std::span<const VBucketState> states);
   [[nodiscard]] rocksdb::Status add_changes(std::span<const Change> all);
   [[nodiscard]] rocksdb::Status add_documents(std::span<const Change> run);
   [[nodiscard]] rocksdb::Status add_flush(const Change& flush);

@@ -30,6 +30,18 @@ uint64_t head_of(const Change& change) noexcept {
   return head;
 }
 
+/// All keys that begin with a vbucket.
+struct VBucketRange {
+  explicit VBucketRange(uint16_t vbucket) {
+    put_sortable(from, vbucket, 2);
+    // Beyond the longest key; the next vbucket's prefix would not exist after the last.
+    to = from;
+    to.append(store::kMaxStoredKeyBytes + 1, '\xff');
+  }
+  std::string from;
+  std::string to;
+};
+
 /// In the order of the stored keys; below, at or above 0. The heads are the same, and with them the prefixes.
 int compare_names(const Change& a, const Change& b) noexcept {
   return a.key.name().compare(b.key.name());
@@ -45,7 +57,8 @@ Result<void> Shard::commit(std::span<const Change> changes, std::span<const VBuc
   Impl& shard = *impl_;
   if (auto error = sealed()) return base::fail(std::move(*error));
   shard.batch.Clear();
-  Status status = shard.add_changes(changes);
+  Status status = shard.add_clears(states);
+  if (status.ok()) status = shard.add_changes(changes);
   if (status.ok()) status = shard.add_states(states);
   std::vector<std::pair<uint16_t, uint64_t>> purged;
   if (status.ok() && shard.filters->is_purge_wanted.exchange(false, std::memory_order_acquire))
@@ -67,6 +80,9 @@ Result<void> Shard::commit(std::span<const Change> changes, std::span<const VBuc
   // An unsynced purge seqno could be lost while a compaction that relies on it is not.
   if (sync == Sync::no && !purged.empty())
     shard.filters->is_purge_wanted.store(true, std::memory_order_release);
+  for (const VBucketState& state : states) {
+    if (state.clears) shard.filters->persisted[state.vbucket].store(0, std::memory_order_release);
+  }
   for (const auto& entry : purged) {
     if (sync == Sync::yes)
       shard.filters->persisted[entry.first].store(entry.second, std::memory_order_release);
@@ -76,6 +92,26 @@ Result<void> Shard::commit(std::span<const Change> changes, std::span<const VBuc
   shard.committed_bytes.fetch_add(shard.batch.GetDataSize(), std::memory_order_relaxed);
   shard.trim_history_after(shard.batch.GetDataSize());
   return {};
+}
+
+Status Shard::Impl::add_clears(std::span<const VBucketState> states) {
+  for (const VBucketState& state : states) {
+    if (!state.clears) continue;
+    // Nothing of it has been purged; what a compaction wants until it sees the new documents is too much at
+    // worst.
+    filters->wanted[state.vbucket].store(0, std::memory_order_release);
+    const VBucketRange all(state.vbucket);
+    Status status = batch.DeleteRange(docs, all.from, all.to);
+    if (status.ok()) status = batch.DeleteRange(seqnos, all.from, all.to);
+    if (status.ok()) status = batch.Delete(rows, row_key(kPurgePrefix, state.vbucket));
+    if (status.ok()) {
+      // The highest number is nobody's.
+      status = batch.DeleteRange(rows, row_key(kCollectionPrefix, state.vbucket),
+                                 collection_row_key(state.vbucket, CollectionRow::collection, UINT32_MAX));
+    }
+    if (!status.ok()) return status;
+  }
+  return Status::OK();
 }
 
 Status Shard::Impl::add_changes(std::span<const Change> all) {
@@ -136,14 +172,11 @@ Status Shard::Impl::add_documents(std::span<const Change> run) {
 }
 
 Status Shard::Impl::add_flush(const Change& flush) {
-  std::string from;
-  put_sortable(from, flush.vbucket, 2);
-  // Beyond the longest key of the vbucket; the next vbucket's prefix would not exist after the last.
-  std::string to = from;
-  to.append(store::kMaxStoredKeyBytes + 1, '\xff');
-  Status status = batch.DeleteRange(docs, from, to);
+  const VBucketRange all(flush.vbucket);
+  Status status = batch.DeleteRange(docs, all.from, all.to);
   if (!status.ok()) return status;
-  to.clear();
+  const std::string& from = all.from;
+  std::string to;
   append_seqno_key(to, flush.vbucket, flush.record.seqno);
   status = batch.DeleteRange(seqnos, from, to);
   if (!status.ok()) return status;
