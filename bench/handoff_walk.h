@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <thread>
 
 #include "disk/persistence.h"
 #include "handoff_ways.h"
@@ -50,8 +51,11 @@ inline uint64_t walk(disk::Persistence& disk, uint16_t vbucket, Producer& produc
                           reader->key().name(), record.value});
     }
     ++items;
-    if (how.batches && frame.bytes() < (32U << 10)) continue;
+    const bool is_batch = frame.bytes() >= (32U << 10);
+    if (how.batches && !is_batch) continue;
     if (!send()) return items;
+    // As a scan does: see feed::Task::give_way.
+    if (is_batch || items % 200 == 0) std::this_thread::yield();
   }
   if (frame.bytes() > 0) (void)send();
   return items;

@@ -51,10 +51,8 @@ uint64_t bytes_of_scan_item() {
 
 }  // namespace
 
-Readers::Readers(uint16_t port, const ReadersPlan& plan)
+Readers::Readers(const net::Address& address, const ReadersPlan& plan)
     : plan_(plan), scan_item_bytes_(bytes_of_scan_item()), buffer_(256 << 10) {
-  net::Address address = *net::Address::parse("127.0.0.1:1", 0);
-  address.port = port;
   poll_ = epoll_create1(0);
   const auto add = [&](Kind kind, size_t count) {
     for (size_t i = 0; i < count; ++i)

@@ -25,7 +25,7 @@ struct ReadersPlan {
 /// All of them on one thread, which reads and looks at heads only.
 class Readers {
  public:
-  Readers(uint16_t port, const ReadersPlan& plan);
+  Readers(const net::Address& address, const ReadersPlan& plan);
   ~Readers();
   Readers(const Readers&) = delete;
   Readers& operator=(const Readers&) = delete;

@@ -62,8 +62,9 @@ void fill(const ServerSetup& setup) {
   const base::SystemClock clock;
   const std::string value(kValueBytes, 'v');
   for (size_t i = 0; i < setup.documents; ++i) {
-    // In no order, as keys come.
-    const std::string key = key_of(i * 7919 % setup.documents);
+    // In the order of keys: what is measured is how things are sent. In no order a stream that reads by seqno
+    // looks up each document somewhere else.
+    const std::string key = key_of(i);
     auto draft = bucket.draft(store::DocKey(key), 0, 0, kValueBytes, clock.now());
     if (!draft) give_up("no memory for the documents");
     std::memcpy(draft->value().data(), value.data(), value.size());
@@ -169,14 +170,16 @@ Figures figures_of(const net::FrontEnd& front) {
     figures.drains += counters.spool_drains.get();
     figures.writes += counters.writes.get();
     figures.spool_bytes_in += counters.spool_bytes_in.get();
+    figures.bytes_written += counters.bytes_written.get();
     figures.unsent_bytes += counters.unsent_bytes.get();
   }
   return figures;
 }
 
-net::FrontEndOptions listening(const ServerSetup& setup) {
+net::FrontEndOptions listening(const ServerSetup& setup, bool other) {
   net::FrontEndOptions options;
   options.listen.push_back(*net::Address::parse("127.0.0.1:0", 0));
+  options.listen.push_back(*net::Address::parse(local_address_of(setup.folder, other), 0));
   options.limits.spool_bytes = setup.spool_bytes;
   // Of what stalled readers hold there is something to see.
   options.limits.stall_timeout = std::chrono::milliseconds(0);
@@ -184,11 +187,15 @@ net::FrontEndOptions listening(const ServerSetup& setup) {
 }
 
 [[noreturn]] void serve(const ServerSetup& setup, int control) {
+  // jemalloc's threads, which give memory back, do not come along into a forked process.
+  bool has_threads = true;
+  if (mallctl != nullptr)
+    (void)mallctl("background_thread", nullptr, nullptr, &has_threads, sizeof has_threads);
   char go = 0;
   if (read(control, &go, 1) != 1) std::_Exit(0);
   if (!std::filesystem::exists(setup.folder)) fill(setup);
   serve::ServerOptions options;
-  options.front_end = listening(setup);
+  options.front_end = listening(setup, false);
   options.bucket.disk = open_disk(setup);
   options.bucket.max_backfills = kVBuckets;
   auto started = serve::Server::start(std::move(options));
@@ -197,7 +204,7 @@ net::FrontEndOptions listening(const ServerSetup& setup) {
   while (!server.disk()->warmup().finished)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   auto other = net::FrontEnd::start(
-      listening(setup), [&server](size_t) { return std::make_unique<WaysReceiver>(*server.disk()); });
+      listening(setup, true), [&server](size_t) { return std::make_unique<WaysReceiver>(*server.disk()); });
   if (!other) give_up(other.error().message);
   const std::array<uint16_t, 2> ports{server.addresses()[0].port, (*other)->addresses()[0].port};
   (void)write(control, ports.data(), sizeof ports);
@@ -231,7 +238,7 @@ std::string key_of(size_t number) {
   return fmt::format("key-{:012}", number);
 }
 
-LoadServer::LoadServer(const ServerSetup& setup) {
+LoadServer::LoadServer(const ServerSetup& setup) : folder_(setup.folder) {
   std::array<int, 2> pair{};
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) != 0) give_up("no socket pair");
   process_ = fork();

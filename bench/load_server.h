@@ -18,6 +18,10 @@ constexpr size_t kValueBytes = 100;
 /// The documents' keys: all of 16 bytes.
 std::string key_of(size_t number);
 
+inline std::string local_address_of(const std::string& folder, bool other) {
+  return "unix:" + folder + (other ? ".other" : ".product");
+}
+
 struct ServerSetup {
   std::string folder;  ///< filled if it is not there
   size_t documents = 400'000;
@@ -36,6 +40,7 @@ struct Figures {
   uint64_t drains = 0;
   uint64_t writes = 0;
   uint64_t spool_bytes_in = 0;
+  uint64_t bytes_written = 0;
   uint64_t unsent_bytes = 0;  ///< now: what readers have not taken
   // Of both, where the kernel tells; otherwise 0:
   uint64_t system_calls = 0;
@@ -54,9 +59,12 @@ class LoadServer {
   /// (WAY: hop, post, mutex or spool, with "batch:" before it for frames of 32 KiB) makes a connection one
   /// that is sent that vbucket's documents, again and again.
   [[nodiscard]] uint16_t port(bool other) const noexcept { return other ? other_port_ : port_; }
+  /// The same, where the kernel holds some 200 KiB for a reader and not megabytes.
+  [[nodiscard]] std::string local_address(bool other) const { return local_address_of(folder_, other); }
   [[nodiscard]] Figures figures(bool other) const;
 
  private:
+  const std::string folder_;
   pid_t process_ = -1;
   int control_ = -1;
   int system_calls_ = -1;

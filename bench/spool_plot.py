@@ -40,7 +40,9 @@ def _panel(table, mode, title, top):
     for way in WAYS:
         load, base = table.get((mode, way, "load")), idle_of(table, mode, way)
         if load and base:
-            idle = idle or base
+            if load["foreground_per_s"] == 0:
+                continue  # no latency: nobody was answered
+            idle = base
             points.append((way, max(load["scan_items_per_s"] + load["stream_items_per_s"], 1), load["p99_us"]))
     if not points:
         return [], top

@@ -18,7 +18,7 @@ MODES = {
     "greedy": "gets at a fixed rate, readers as fast as they can",
     "full": "gets and readers as fast as they can",
 }
-LISTENER = {"product": "product", "scans": "product"}  # the others have one of their own
+PRODUCT = ("product", "scans")  # what the marks are of
 MARK = 1.3
 
 
@@ -43,12 +43,14 @@ def beside(rows, quiet_below):
     groups = {}
     for row in rows:
         if row["part"] == "beside":
-            groups.setdefault((row["mode"], row["way"], row["what"]), []).append(row)
+            # Of both listeners: with nothing beside them, they do the same.
+            way = "either" if row["what"] == "idle" else row["way"]
+            groups.setdefault((row["mode"], way, row["what"]), []).append(row)
     return {key: Row(group, quiet_below) for key, group in groups.items()}
 
 
 def idle_of(table, mode, way):
-    return table.get((mode, LISTENER.get(way, "other"), "idle"))
+    return table.get((mode, "either", "idle"))
 
 
 def thousands(value):
@@ -65,9 +67,12 @@ def latencies(table, mode):
         idle, load, burner = (idle_of(table, mode, way), table.get((mode, way, "load")), table.get((mode, way, "burner")))
         if not (idle and load and burner):
             continue
+        if load["foreground_per_s"] == 0:
+            lines.append([words, *["none answered" if row is load else thousands(row["p99_us"]) for row in (idle, load, burner)], "", "", "", "0", "", ""])
+            continue
         over_idle, over_burner = load["p99_us"] / idle["p99_us"], load["p99_us"] / burner["p99_us"]
         verdict = ""
-        if way in LISTENER:
+        if way in PRODUCT:
             is_met = over_idle <= MARK if mode == "free" else over_burner <= 1
             verdict = "met" if is_met else "**missed**"
         spread = lambda row: " / ".join(thousands(row[name]) for name in ("p50_us", "p99_us", "p999_us"))
