@@ -48,7 +48,8 @@ StreamAnswer Producer::open_stream(const wire::DcpRoute& route, const wire::DcpS
                   .filter = std::move(filter),
                   .disk_only = (request.flags & flags::kDiskOnly) != 0,
                   .ignores_purges = (request.flags & flags::kIgnorePurged) != 0,
-                  .purge_seqno = purged},
+                  .purge_seqno = purged,
+                  .generation = facts.generation},
       setup_.name, ready_of(number));
   setup_.streams.totals().streams.fetch_add(1, std::memory_order_relaxed);
   held_.fetch_add(1);

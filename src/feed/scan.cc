@@ -188,7 +188,9 @@ std::optional<BinaryStatus> Scan::is_obsolete() {
 }
 
 bool Scan::is_on_disk(uint64_t seqno) const {
-  return options_.bucket.bucket.persisted_seqno(options_.vbucket) >= seqno;
+  // What was cleared is on disk for a while.
+  const store::Bucket& bucket = options_.bucket.bucket;
+  return bucket.unsaved_clears() == 0 && bucket.persisted_seqno(options_.vbucket) >= seqno;
 }
 
 // The snapshot has everything up to the seqno that the client names, and has seen the last flush.

@@ -44,6 +44,7 @@ Stream::Stream(StreamSource source, const wire::DcpRoute& route, const StreamOpt
       disk_only_(order.disk_only),
       ignores_purges_(order.ignores_purges),
       granted_purge_seqno_(order.purge_seqno),
+      generation_(order.generation),
       // Of a snapshot that was received as a whole nothing is left to be said.
       first_snapshot_start_(order.bounds.start_seqno == order.bounds.snapshot_end
                                 ? order.bounds.start_seqno
@@ -60,6 +61,11 @@ Stream::Turn Stream::advance(Outlet& out) {
     return Turn::ended;
   }
   for (;;) {
+    // The vbucket was cleared: its seqnos begin anew, and what the client has is of another history.
+    if (phase() != StreamPhase::ended && source_.bucket.generation(vbucket()) != generation_) {
+      end(out, wire::DcpEnd::rollback);
+      return Turn::ended;
+    }
     switch (phase()) {
       case StreamPhase::attaching:
         if (position_ >= end_seqno_) {
@@ -114,7 +120,10 @@ void Stream::attach() {
 }
 
 bool Stream::is_on_disk() {
-  const auto is_there = [this] { return source_.bucket.persisted_seqno(vbucket()) >= disk_until_; };
+  // What was cleared is on disk for a while.
+  const auto is_there = [this] {
+    return source_.bucket.unsaved_clears() == 0 && source_.bucket.persisted_seqno(vbucket()) >= disk_until_;
+  };
   if (is_there()) return true;
   if (awaits_commit_->exchange(true)) return false;
   source_.disk.after_commit(vbucket(), [awaits = awaits_commit_, ready = ready_] {

@@ -58,6 +58,8 @@ struct StreamOrder {
   bool ignores_purges = false;
   /// What was purged when the stream was granted.
   uint64_t purge_seqno = 0;
+  /// StreamFacts's at that moment.
+  uint32_t generation = 0;
 };
 
 /// The changes of one vbucket, for one client: first those that are only on disk, then those in the change
@@ -156,6 +158,7 @@ class Stream {
   const bool disk_only_;
   const bool ignores_purges_;
   const uint64_t granted_purge_seqno_;
+  const uint32_t generation_;
   uint64_t first_snapshot_start_;
   const uint64_t first_snapshot_end_;
   bool first_snapshot_ = true;

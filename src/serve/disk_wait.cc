@@ -117,7 +117,9 @@ bool DiskWait::commit_pending() const noexcept {
 void DiskWait::forget_committed() {
   const store::Bucket& bucket = disk_.bucket();
   std::erase_if(written_, [&](const Written& written) {
-    return bucket.persisted_seqno(written.vbucket) >= written.seqno;
+    // What was cleared with its vbucket will never be on disk.
+    return bucket.persisted_seqno(written.vbucket) >= written.seqno ||
+           bucket.high_seqno(written.vbucket) < written.seqno;
   });
   if (!written_.empty() || written_.capacity() <= kMergeAt) return;
   std::vector<Written>().swap(written_);
