@@ -139,6 +139,25 @@ TEST_F(DcpTest, WhoHasSeenWhatWasFlushedBeginsAnew) {
   EXPECT_EQ(next(consumer, 2), "marker 0-3 disk, set " + k_[1] + "@3=w");
 }
 
+TEST_F(DcpTest, AStreamOfAVBucketThatIsClearedEnds) {
+  server_.set(k_[0], "v");
+  server_.set(k_[1], "v");
+  StreamClient consumer = client();
+  ASSERT_EQ(consumer.request(0).status, BinaryStatus::success);
+  (void)next(consumer, 3);
+  const uint64_t uuid = server_.bucket().vbucket_uuid(0);
+  server_.bucket().clear(0, server_.now());
+  EXPECT_EQ(next(consumer, 1), "end 6");
+  const auto reply = consumer.request(0, from(uuid, 2));
+  ASSERT_EQ(reply.status, BinaryStatus::rollback);
+  EXPECT_EQ(*wire::read_dcp_rollback(reply.value), 0U);
+  // The disk may still have what is gone.
+  ASSERT_EQ(consumer.request(0).status, BinaryStatus::success);
+  server_.set(k_[2], "w");
+  (void)next(consumer, 1);
+  EXPECT_EQ(next(consumer, 1), "set " + k_[2] + "@1=w");
+}
+
 TEST_F(DcpTest, WhoMissedAFlushBeginsAnewAfterARestart) {
   for (size_t i = 0; i < 3; ++i)
     server_.set(k_[i], "v");

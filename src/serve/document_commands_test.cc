@@ -117,9 +117,27 @@ TEST_F(DocumentCommandsTest, VbucketsHaveTheStatesThatTheyAreGiven) {
   EXPECT_EQ(status({.opcode = BinaryOpcode::get_vbucket, .vbucket = 1}), BinaryStatus::not_my_vbucket);
 }
 
-TEST_F(DocumentCommandsTest, NoVbucketIsDeleted) {
-  EXPECT_EQ(status({.opcode = BinaryOpcode::set_vbucket, .extras = "\4"}), BinaryStatus::success);
-  EXPECT_EQ(status({.opcode = BinaryOpcode::del_vbucket}), BinaryStatus::not_supported);
+TEST_F(DocumentCommandsTest, AVbucketThatIsDeadIsDeleted) {
+  const auto make = [&](const std::string& extras) {
+    return status({.opcode = BinaryOpcode::set_vbucket, .extras = extras});
+  };
+  const auto remove = [&](const std::string& value = "") {
+    return status({.opcode = BinaryOpcode::del_vbucket, .value = value});
+  };
+  set("k", "v");
+  EXPECT_EQ(remove(), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(get("k").value, "v");
+  EXPECT_EQ(status({.opcode = BinaryOpcode::del_vbucket, .key = "k"}), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::del_vbucket, .vbucket = 1}), BinaryStatus::not_my_vbucket);
+  EXPECT_EQ(make("\4"), BinaryStatus::success);
+  EXPECT_EQ(remove("async=0"), BinaryStatus::success);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_vbucket}), BinaryStatus::not_my_vbucket);
+  EXPECT_EQ(get("k").status, BinaryStatus::not_my_vbucket);
+  EXPECT_EQ(remove(), BinaryStatus::not_my_vbucket);
+  // A new one.
+  EXPECT_EQ(make("\1"), BinaryStatus::success);
+  EXPECT_EQ(get("k").status, BinaryStatus::key_not_found);
+  EXPECT_EQ(server_.bucket().statistics().items, 0U);
 }
 
 TEST_F(DocumentCommandsTest, ACacheHasNoFilesToCompact) {

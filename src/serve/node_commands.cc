@@ -22,7 +22,13 @@ void handle_refused(Session& session, const BinaryCommand&, const BinaryRequest&
   reply_binary_error(session, request.header, BinaryStatus::not_supported);
 }
 
-// SET_VBUCKET: until the server ends.
+void set_state(const ServedBucket& served, uint16_t vbucket, VBucketStates::State state) {
+  served.vbuckets().set(vbucket, state);
+  if (served.disk() != nullptr) served.bucket().set_role(vbucket, static_cast<store::VBucketRole>(state));
+}
+
+// SET_VBUCKET: it is on disk with the vbucket's next commit. In front of a cache it holds until the server
+// ends.
 void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const std::string_view bytes = request.extras.empty() ? request.value : request.extras;
   uint32_t state = 0;
@@ -30,7 +36,7 @@ void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
   if (bytes.size() == 4) state = wire::read_u32_extras(bytes);
   if (state < VBucketStates::kActive || state > VBucketStates::kDead)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
-  session.served().vbuckets().set(request.header.vbucket_or_status, static_cast<VBucketStates::State>(state));
+  set_state(session.served(), request.header.vbucket_or_status, static_cast<VBucketStates::State>(state));
   answer_success(session, request.header);
 }
 
@@ -41,6 +47,29 @@ void handle_get_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
     return reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
   const std::string value{'\0', '\0', '\0', static_cast<char>(state)};
   answer_value(session, request.header, value);
+}
+
+// DEL_VBUCKET: everything of a vbucket that is dead is gone, and so is the vbucket until SET_VBUCKET makes a
+// new one. With the value `async=0` it is gone from the disk, too, when this is answered.
+void handle_del_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const uint16_t vbucket = request.header.vbucket_or_status;
+  const auto state = session.served().vbuckets().of(vbucket);
+  if (state == VBucketStates::kDeleted)
+    return reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
+  if (state != VBucketStates::kDead)
+    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  const bool waits = request.value == "async=0";
+  const base::Now now = session.now();
+  session.run_aside(request.header, [vbucket, waits, now](const ServedBucket& served) {
+    // Another may have been faster.
+    if (served.vbuckets().of(vbucket) != VBucketStates::kDead) return BinaryStatus::not_my_vbucket;
+    disk::Persistence* const disk = served.disk();
+    if (disk != nullptr && !disk->writable(vbucket)) return BinaryStatus::temporary_failure;
+    set_state(served, vbucket, VBucketStates::kDeleted);
+    served.bucket().clear(vbucket, now);
+    if (!waits || disk == nullptr) return BinaryStatus::success;
+    return disk->bring_to_disk() ? BinaryStatus::success : BinaryStatus::temporary_failure;
+  });
 }
 
 // COMPACT_DB: extras are up to which time and which seqno tombstones go, whether all do, and the file's
@@ -91,7 +120,7 @@ using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
     row(set_vbucket, "set_vbucket", kSetVbucket, handle_set_vbucket, kManageBucket),
     row(get_vbucket, "get_vbucket", wire::binary_shapes::kNothing, handle_get_vbucket, 0),
-    row(del_vbucket, "del_vbucket", kDelVbucket, handle_refused, kManageBucket),
+    row(del_vbucket, "del_vbucket", kDelVbucket, handle_del_vbucket, kManageBucket),
     reorders(row(compact_db, "compact_db", kCompact, handle_compact, kManageBucket)),
     row(stop_persistence, "stop_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
     row(start_persistence, "start_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),

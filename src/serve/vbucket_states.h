@@ -6,8 +6,9 @@
 
 namespace bobbin::serve {
 
-/// What SET_VBUCKET has made of a bucket's vbuckets (kv_engine docs/BinaryProtocol.md). All are active when
-/// the server starts. Documents of others are not served to clients of Couchbase's protocol, who are told
+/// What SET_VBUCKET and DEL_VBUCKET have made of a bucket's vbuckets (kv_engine docs/BinaryProtocol.md). In
+/// front of a cache all are active when the server starts; else the bucket keeps it, and this is a copy that
+/// is cheap to ask. Documents of others are not served to clients of Couchbase's protocol, who are told
 /// NOT_MY_VBUCKET; memcached's know no vbuckets. Any thread.
 class VBucketStates {
  public:
