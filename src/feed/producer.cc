@@ -43,7 +43,7 @@ StreamAnswer Producer::open_stream(const wire::DcpRoute& route, const wire::DcpS
   namespace flags = wire::dcp_stream_flags;
   const uint64_t number = next_number_.fetch_add(1);
   auto stream = std::make_shared<Stream>(
-      StreamSource{setup_.bucket, setup_.disk, setup_.streams.backfills()}, route, setup_.options,
+      StreamSource{setup_.bucket, setup_.disk, setup_.streams, progress_}, route, setup_.options,
       StreamOrder{.bounds = start.bounds,
                   .filter = std::move(filter),
                   .disk_only = (request.flags & flags::kDiskOnly) != 0,
@@ -150,7 +150,10 @@ Next Producer::step() {
   out_->flush();
   const uint64_t before = out_->sent_bytes();
   advance_streams();
-  if (out_->sent_bytes() != before) last_sent_ = now;
+  if (out_->sent_bytes() != before) {
+    last_sent_ = now;
+    progress_->made(now);
+  }
   out_->flush();
   publish();
   if (out_->is_closed()) {
@@ -184,8 +187,9 @@ void Producer::collect() {
     judges_anew_ = true;
     if (!std::exchange(has_had_stream_, true)) last_sent_ = std::chrono::steady_clock::now();
   }
-  for (const uint64_t number : ready)
-    queue(number);
+  for (const uint64_t number : ready) {
+    if (!end_if_too_slow(number)) queue(number);
+  }
   if (std::exchange(retries_, false)) {
     for (const auto& [number, open] : streams_)
       queue(number);
@@ -196,6 +200,16 @@ void Producer::queue(uint64_t number) {
   const auto found = streams_.find(number);
   if (found == streams_.end() || std::exchange(found->second.queued, true)) return;
   queue_.push_back(number);
+}
+
+// Whether or not there is room: who is too slow has none.
+bool Producer::end_if_too_slow(uint64_t number) {
+  const auto found = streams_.find(number);
+  if (found == streams_.end() || !found->second.stream->is_too_slow()) return false;
+  setup_.streams.totals().too_slow.fetch_add(1, std::memory_order_relaxed);
+  found->second.stream->end(*out_, wire::DcpEnd::too_slow);
+  forget(number);
+  return true;
 }
 
 void Producer::queue_news() {

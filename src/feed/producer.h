@@ -118,6 +118,7 @@ class Producer final : public Task {
   void collect() EXCLUDES(mutex_);
   void queue(uint64_t number);
   void queue_news();
+  [[nodiscard]] bool end_if_too_slow(uint64_t number);
   void end_unprivileged();
   void advance_streams();
   void settle(Open& open, Stream::Turn turn, uint64_t number);
@@ -136,6 +137,7 @@ class Producer final : public Task {
   std::atomic<bool> ended_{false};
   std::atomic<bool> wants_close_{false};
   std::atomic<bool> noop_answered_{false};
+  const std::shared_ptr<Progress> progress_ = std::make_shared<Progress>();
   bool gone_ = false;  // of the steps: nothing is held any more
 
   mutable base::Mutex mutex_;

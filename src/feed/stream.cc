@@ -22,6 +22,8 @@ std::string_view name_of(StreamPhase phase) noexcept {
       return "waiting for a turn to read the disk";
     case StreamPhase::reading_disk:
       return "reading the disk";
+    case StreamPhase::awaiting_room:
+      return "waiting for what slower streams hold";
     case StreamPhase::in_memory:
       return "sending from memory";
     case StreamPhase::caught_up:
@@ -83,7 +85,7 @@ Stream::Turn Stream::advance(Outlet& out) {
         set_phase(StreamPhase::awaiting_turn);
         continue;
       case StreamPhase::awaiting_turn:
-        turn_ = source_.backfills.take(this, ready_);
+        turn_ = source_.streams.backfills().take(this, ready_);
         if (!turn_) return Turn::idle;
         set_phase(StreamPhase::reading_disk);
         continue;
@@ -92,7 +94,13 @@ Stream::Turn Stream::advance(Outlet& out) {
           set_phase(StreamPhase::awaiting_turn);
           continue;
         }
+        if (!hold_reader()) {
+          turn_ = {};
+          set_phase(StreamPhase::awaiting_turn);
+          return Turn::retry;
+        }
         return read_disk(out);
+      case StreamPhase::awaiting_room:
       case StreamPhase::in_memory:
       case StreamPhase::caught_up:
         return send_changes(out);
@@ -133,6 +141,11 @@ bool Stream::is_on_disk() {
   return is_there();
 }
 
+bool Stream::hold_reader() {
+  if (reader_hold_ == nullptr) reader_hold_ = source_.streams.readers().take(1, source_.progress, ready_);
+  return reader_hold_ != nullptr;
+}
+
 void Stream::close_cursor() noexcept {
   if (cursor_) source_.bucket.close_cursor(vbucket(), *cursor_);
   cursor_.reset();
@@ -141,12 +154,14 @@ void Stream::close_cursor() noexcept {
 void Stream::release() noexcept {
   set_phase(StreamPhase::ended);
   taken_.reset();
+  change_hold_.reset();
   close_cursor();
   by_seqno_.reset();
   by_key_.reset();
+  reader_hold_.reset();
   run_ = {};
   turn_ = {};
-  source_.backfills.forget(this);
+  source_.streams.backfills().forget(this);
 }
 
 void Stream::end(Outlet& out, wire::DcpEnd reason) {
@@ -163,7 +178,7 @@ bool Stream::pause() {
   turn_ = {};
   if (phase() != StreamPhase::awaiting_turn) return false;
   // A turn that is kept for it would be nobody's.
-  source_.backfills.forget(this);
+  source_.streams.backfills().forget(this);
   return true;
 }
 

@@ -14,6 +14,7 @@
 #include "disk/persistence.h"
 #include "disk/reader.h"
 #include "feed/backfills.h"
+#include "feed/bucket_streams.h"
 #include "feed/change_writer.h"
 #include "feed/stream_filter.h"
 #include "feed/stream_start.h"
@@ -27,8 +28,9 @@ enum class StreamPhase : uint8_t {
   awaiting_commit,  ///< what it has to read is on its way to the disk
   awaiting_turn,    ///< enough others read the disk
   reading_disk,
-  in_memory,  ///< sends what the change log has
-  caught_up,  ///< there is nothing new
+  awaiting_room,  ///< other streams hold as much of this as may be held
+  in_memory,      ///< sends what the change log has
+  caught_up,      ///< there is nothing new
   ended,
 };
 [[nodiscard]] std::string_view name_of(StreamPhase phase) noexcept;
@@ -48,7 +50,8 @@ struct StreamStatus {
 struct StreamSource {
   store::Bucket& bucket;
   disk::Persistence& disk;
-  Backfills& backfills;
+  BucketStreams& streams;
+  std::shared_ptr<const Progress> progress;  ///< of its client
 };
 
 struct StreamOrder {
@@ -77,7 +80,7 @@ class Stream {
   enum class Turn : uint8_t {
     again,  ///< there is more, or there is no room for it
     idle,   ///< `ready` is called when there is, or the bucket has news of the vbucket
-    retry,  ///< in a while: there was no memory
+    retry,  ///< in a while: there was no memory, or others held what it needs
     ended,
   };
 
@@ -98,6 +101,12 @@ class Stream {
   [[nodiscard]] bool pause();
   /// Lets go of cursor, reader and turn. Nothing else is to be called then.
   void release() noexcept;
+
+  /// Its client takes nothing, and others need what it holds.
+  [[nodiscard]] bool is_too_slow() const noexcept {
+    return (change_hold_ != nullptr && change_hold_->is_asked_for()) ||
+           (reader_hold_ != nullptr && reader_hold_->is_asked_for());
+  }
 
   /// Any thread: the client wants no more of it.
   void close() noexcept { closing_.store(true); }
@@ -130,6 +139,9 @@ class Stream {
   void send(Outlet& out, const StreamItem& item);
   /// False: the stream has ended.
   [[nodiscard]] bool send_event(Outlet& out, uint64_t seqno, std::string_view encoded);
+
+  /// False: as many readers are open as may be.
+  [[nodiscard]] bool hold_reader();
 
   // stream_disk.cc
   [[nodiscard]] Turn read_disk(Outlet& out);
@@ -173,6 +185,7 @@ class Stream {
   // Reading the disk.
   std::shared_ptr<std::atomic<bool>> awaits_commit_ = std::make_shared<std::atomic<bool>>(false);
   Backfills::Turn turn_;
+  std::unique_ptr<Holdings::Hold> reader_hold_;
   std::unique_ptr<disk::SeqnoReader> by_seqno_;
   std::unique_ptr<disk::KeyReader> by_key_;
   store::VBucketState announced_;
@@ -183,6 +196,7 @@ class Stream {
 
   // Sending changes.
   std::optional<store::TakenChanges> taken_;
+  std::unique_ptr<Holdings::Hold> change_hold_;
   store::ChangeChunks::Place place_;
   std::unordered_set<uint64_t> superseded_;  // seqnos that a later change of the key makes needless
   uint64_t taken_end_ = 0;

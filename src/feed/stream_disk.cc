@@ -179,6 +179,7 @@ Stream::Turn Stream::finish_reading(Outlet& out) {
   reach(std::max(reader_end_, reader_reached_));
   by_seqno_.reset();
   by_key_.reset();
+  reader_hold_.reset();
   run_ = {};
   turn_ = {};
   set_phase(cursor_ ? StreamPhase::in_memory : StreamPhase::attaching);

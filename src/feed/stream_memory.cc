@@ -47,6 +47,11 @@ void Stream::find_superseded(const store::TakenChanges& taken) {
 
 // Nothing: there are changes to be sent.
 std::optional<Stream::Turn> Stream::take_changes(Outlet& out) {
+  auto hold = source_.streams.changes().take(0, source_.progress, ready_);
+  if (hold == nullptr) {
+    set_phase(StreamPhase::awaiting_room);
+    return Turn::retry;
+  }
   store::TakenChanges taken = source_.bucket.take_changes(vbucket(), *cursor_);
   if (taken.lost) {
     status_.lost_cursors.fetch_add(1, std::memory_order_relaxed);
@@ -79,6 +84,8 @@ std::optional<Stream::Turn> Stream::take_changes(Outlet& out) {
   find_superseded(taken);
   set_phase(StreamPhase::in_memory);
   begin_snapshot(out, first->seqno, taken_end_, wire::dcp_snapshot_flags::kMemory);
+  hold->set(taken.bytes);
+  change_hold_ = std::move(hold);
   taken_ = std::move(taken);
   return std::nullopt;
 }
@@ -115,6 +122,7 @@ Stream::Turn Stream::finish_changes(Outlet& out) {
   close_gap(out, taken_end_);
   reach(taken_->to);
   taken_.reset();
+  change_hold_.reset();
   return after_snapshot(out);
 }
 

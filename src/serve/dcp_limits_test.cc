@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "feed/producer.h"
 #include "serve/dcp_fixture.h"
 
 namespace bobbin::serve {
@@ -75,6 +78,85 @@ TEST_F(DcpTest, AClientThatTakesNothingLeavesTheDiskToOthers) {
   for (int mutations = 0; mutations < 400;) {
     mutations += std::holds_alternative<wire::DcpMutation>(other.next()->message) ? 1 : 0;
   }
+}
+
+// With one that reads, four readers may be open: that of a client which takes nothing goes when another needs
+// it.
+TEST_F(DcpTest, ReadersOfClientsThatTakeNothingAreBounded) {
+  server_.max_backfills = 1;
+  server_.stream_patience = std::chrono::milliseconds(0);
+  for (int i = 0; i < 100; ++i)
+    server_.set("k" + std::to_string(i), std::string(1000, 'v'));
+  server_.bring_to_disk();
+  server_.restart();
+  std::vector<std::unique_ptr<StreamClient>> stalled;
+  const auto& streams = server_->engine().bucket->streams();
+  for (size_t i = 0; i < 4; ++i) {
+    stalled.push_back(std::make_unique<StreamClient>(server_->addresses()[0]));
+    ASSERT_EQ(stalled[i]->open(open_flags::kProducer, std::to_string(i)), BinaryStatus::success);
+    ASSERT_EQ(stalled[i]->control("connection_buffer_size", "1"), BinaryStatus::success);
+    ASSERT_EQ(stalled[i]->request(0).status, BinaryStatus::success);
+    EXPECT_TRUE(text_of(stalled[i]->next()->message).starts_with("marker 0-"));
+    EXPECT_EQ(streams.readers().held(), i + 1);
+  }
+  StreamClient other(server_->addresses()[0]);
+  ASSERT_EQ(other.open(open_flags::kProducer, "other"), BinaryStatus::success);
+  for (uint16_t vbucket = 0; vbucket < StreamServer::kVBuckets; ++vbucket)
+    ASSERT_EQ(other.request(vbucket).status, BinaryStatus::success);
+  for (int mutations = 0; mutations < 100;) {
+    mutations += std::holds_alternative<wire::DcpMutation>(other.next()->message) ? 1 : 0;
+    EXPECT_LE(streams.readers().held(), 4U);
+  }
+  EXPECT_GE(streams.totals().too_slow.load(), 1U);
+  // What it had begun to be sent comes first.
+  std::string last;
+  while (!last.starts_with("end")) {
+    stalled[0]->acknowledge(100'000);
+    last = text_of(stalled[0]->next()->message);
+  }
+  EXPECT_EQ(last, "end 4");
+}
+
+// What is taken from the change log and not sent is an eighth of the quota, 8 MiB.
+TEST_F(DcpTest, ChangesThatStalledClientsHaveTakenAreBounded) {
+  server_.stop();
+  server_.stream_patience = std::chrono::milliseconds(0);
+  server_.start();
+  const auto& streams = server_->engine().bucket->streams();
+  std::vector<std::unique_ptr<StreamClient>> stalled;
+  for (size_t i = 0; i < 10; ++i) {
+    stalled.push_back(std::make_unique<StreamClient>(server_->addresses()[0]));
+    ASSERT_EQ(stalled[i]->open(open_flags::kProducer, std::to_string(i)), BinaryStatus::success);
+    ASSERT_EQ(stalled[i]->control("connection_buffer_size", "1"), BinaryStatus::success);
+    ASSERT_EQ(stalled[i]->request(0).status, BinaryStatus::success);
+  }
+  const auto caught_up = [&streams] {
+    size_t count = 0;
+    streams.visit([&count](const feed::Producer& producer) {
+      producer.visit([&count](const feed::Stream& stream) {
+        count += stream.status().phase.load() == feed::StreamPhase::caught_up ? 1 : 0;
+      });
+    });
+    return count;
+  };
+  while (caught_up() != stalled.size())
+    std::this_thread::yield();
+  server_.set(k_[0], std::string(1 << 20, 'v'));
+  // Each has its marker then, or waits for those that have theirs.
+  while (streams.totals().too_slow.load() == 0)
+    std::this_thread::yield();
+  StreamClient other(server_->addresses()[0]);
+  ASSERT_EQ(other.open(open_flags::kProducer, "other"), BinaryStatus::success);
+  ASSERT_EQ(other.request(0).status, BinaryStatus::success);
+  server_.set(k_[1], "v");
+  std::string last;
+  while (!last.starts_with("set " + k_[1])) {
+    last = text_of(other.next()->message);
+    EXPECT_LE(streams.changes().held(), streams.changes().limit() + 3 * (1 << 20));
+  }
+  stalled.clear();
+  while (streams.changes().held() != 0)
+    std::this_thread::yield();
 }
 
 TEST_F(DcpTest, WhoHasNothingIsNotToldToWaitForASnapshotThatIsNot) {

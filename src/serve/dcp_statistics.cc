@@ -88,6 +88,11 @@ bool report_streams(const ServedBucket& served, std::string_view group, const St
   lines("backfills", totals.backfills.load(std::memory_order_relaxed));
   lines("num_running_backfills", streams.backfills().running());
   lines("num_waiting_backfills", streams.backfills().waiting());
+  lines("num_open_readers", streams.readers().held());
+  lines("max_open_readers", streams.readers().limit());
+  lines("changes_held_bytes", streams.changes().held());
+  lines("changes_held_limit_bytes", streams.changes().limit());
+  lines("streams_too_slow", totals.too_slow.load(std::memory_order_relaxed));
   lines("cursors_dropped", totals.lost_cursors.load(std::memory_order_relaxed));
   lines("cursor_lag_bytes", served.bucket().cursor_lag_bytes());
   lines("noop_disconnects", totals.noop_kicks.load(std::memory_order_relaxed));

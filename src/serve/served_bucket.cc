@@ -26,7 +26,8 @@ ServedBucket::ServedBucket(ServedBucketOptions options, const base::Clock& clock
       observer_(options.observer),
       uploads_(bucket_.quota_bytes() / 2),
       collections_(bucket_, disk_.get(), clock, [this] { config_watchers_.changed(); }),
-      streams_(options.max_backfills),
+      streams_(
+          options.max_backfills, [this] { return bucket_.quota_bytes(); }, options.stream_patience),
       sweeper_(std::make_unique<store::Sweeper>(bucket_, clock)) {
   bucket_.set_eviction_observer(options.observer);
   for (uint32_t i = 0; disk_ != nullptr && i < bucket_.vbucket_count(); ++i) {

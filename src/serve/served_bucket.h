@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,6 +32,8 @@ struct ServedBucketOptions {
   bool durable_replies = false;  ///< replies to writes wait until these are on disk; with `disk`
   store::EvictionObserver* observer = nullptr;  ///< lives longer
   size_t max_backfills = 4;                     ///< change streams that read the disk at once
+  /// How long the client of a stream may take nothing while other streams need what that one holds.
+  std::chrono::milliseconds stream_patience{5000};
   /// Besides name, uuid and quota, which are those of above.
   BucketSettings settings = {};
 };

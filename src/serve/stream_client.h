@@ -51,6 +51,7 @@ class StreamServer {
     options.front_end.limits.spool_bytes = spool_bytes;
     options.bucket.disk = std::move(*disk);
     options.bucket.max_backfills = max_backfills;
+    options.bucket.stream_patience = stream_patience;
     auto server = Server::start(std::move(options));
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
@@ -102,6 +103,7 @@ class StreamServer {
   // Before start().
   size_t spool_bytes = 1 << 20;
   size_t max_backfills = 4;
+  std::chrono::milliseconds stream_patience{5000};
   uint64_t cursor_lag_bytes = 8 << 20;
 
  private:
