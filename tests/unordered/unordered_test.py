@@ -12,7 +12,7 @@ from lib.connection import Connection
 from lib.server import SANITIZED, Server
 
 SEED = int(os.environ.get("BOBBIN_UNORDERED_SEED") or random.SystemRandom().randrange(2**32))
-DOCUMENTS = 3_000 if SANITIZED else 12_000
+DOCUMENTS = 9_000 if SANITIZED else 12_000
 REQUESTS = 2_000 if SANITIZED else 12_000
 BATCH = 200
 VALUE_BYTES = 8_192
@@ -54,7 +54,7 @@ class Client(Connection):
         status, opaque = struct.unpack(">H", head[6:8])[0], struct.unpack(">I", head[12:16])[0]
         before = framing + head[4]
         return binary.Response(
-            head[0], head[1], head[5], status, opaque, 0, body[framing:before], b"", body[before + key_bytes :]
+            head[0], head[1], status, head[5], opaque, 0, body[framing:before], b"", body[before + key_bytes :]
         )
 
 
