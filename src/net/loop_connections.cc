@@ -8,6 +8,8 @@
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -39,17 +41,34 @@ std::string peer_text(const StreamSocket& socket) {
                             : "tcp:" + tcp.address().to_string() + ":" + port;
 }
 
+constexpr std::chrono::seconds kMaxTimePerAddress{3};
+
 /// A connection that is being made: a name may stand for several addresses.
 struct Dialling {
-  explicit Dialling(asio::io_context& context) : socket(context) {}
+  explicit Dialling(asio::io_context& context) : resolver(context), socket(context), timer(context) {}
 
   std::vector<asio::generic::stream_protocol::endpoint> endpoints;
   size_t next = 0;
+  asio::ip::tcp::resolver resolver;
   StreamSocket socket;
+  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                             Executor>
+      timer;
   // One of them is called, once.
   std::function<void(int descriptor)> connected;
   std::function<void(const ErrorCode&)> refused;
 };
+
+// The kernel waits two minutes for an address that does not answer. Behind it there may be one that does.
+void hurry(const std::shared_ptr<Dialling>& dialling) {
+  if (dialling->next == dialling->endpoints.size()) return;
+  dialling->timer.expires_after(kMaxTimePerAddress);
+  dialling->timer.async_wait([weak = std::weak_ptr(dialling), at = dialling->next](const ErrorCode& error) {
+    const auto late = weak.lock();
+    ErrorCode ignored;
+    if (!error && late != nullptr && late->next == at) late->socket.cancel(ignored);
+  });
+}
 
 // The first that answers is taken. `error` is what kept the one before from it.
 void try_next(std::shared_ptr<Dialling> dialling, ErrorCode error) {
@@ -59,7 +78,9 @@ void try_next(std::shared_ptr<Dialling> dialling, ErrorCode error) {
     dial.socket.close(error);
     dial.socket.open(endpoint.protocol(), error);
     if (error) continue;
+    hurry(dialling);
     dial.socket.async_connect(endpoint, [dialling = std::move(dialling)](const ErrorCode& result) mutable {
+      dialling->timer.cancel();
       if (result) return try_next(std::move(dialling), result);
       ErrorCode released;
       const int descriptor = dialling->socket.release(released);
@@ -69,6 +90,20 @@ void try_next(std::shared_ptr<Dialling> dialling, ErrorCode error) {
     return;
   }
   dial.refused(error);
+}
+
+// A name server may take half a minute to say nothing: asked by a thread of Asio's, so that the loop can end.
+void resolve(std::shared_ptr<Dialling> dialling, const Address& address) {
+  auto& resolver = dialling->resolver;
+  resolver.async_resolve(
+      address.host, std::to_string(address.port),
+      [dialling = std::move(dialling)](const ErrorCode& error,
+                                       const asio::ip::tcp::resolver::results_type& found) mutable {
+        if (error) return dialling->refused(error);
+        for (const auto& entry : found)
+          dialling->endpoints.emplace_back(entry.endpoint());
+        try_next(std::move(dialling), asio::error::host_not_found);
+      });
 }
 
 }  // namespace
@@ -144,15 +179,14 @@ void Loop::dial(const Address& address, std::unique_ptr<Receiver> receiver,
     connection->start_handshake(*tls, {host, tell}, std::move(*kept));
     end_if_ending(*connection);
   };
+  ErrorCode is_name;
+  const auto number = asio::ip::make_address(address.host, is_name);
   if (address.is_unix()) {
     dialling->endpoints.emplace_back(asio::local::stream_protocol::endpoint(address.unix_path));
+  } else if (!is_name) {
+    dialling->endpoints.emplace_back(asio::ip::tcp::endpoint(number, address.port));
   } else {
-    ErrorCode error;
-    asio::ip::tcp::resolver resolver(io_->context);
-    const auto found = resolver.resolve(address.host, std::to_string(address.port), error);
-    if (error) return dialling->refused(error);
-    for (const auto& entry : found)
-      dialling->endpoints.emplace_back(entry.endpoint());
+    return resolve(std::move(dialling), address);
   }
   try_next(std::move(dialling), asio::error::host_not_found);
 }
