@@ -24,13 +24,13 @@ namespace {
 constexpr rlim_t kOtherDescriptors = 64;
 
 /// The signals that end the server, and SIGUSR1, by which the draining thread tells that it is done. SIGHUP
-/// has a certificate read again; where there is none, it is left to end the process.
-sigset_t handled_signals(const ServeConfig& config) {
+/// has a certificate read again; where there is none, which may change while the server runs, it ends it,
+/// too.
+sigset_t handled_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1})
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGHUP})
     sigaddset(&set, signal);
-  if (!config.tls_cert.empty()) sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -41,29 +41,29 @@ void block_signals(const sigset_t& set) {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-/// The next signal that asks for the end; 0 if `done` was told instead.
+/// The next signal that asks for the end; 0 if `done` was told instead. `hung_up` says whether SIGHUP was for
+/// something else.
 int wait_for_signal(const sigset_t& set, const std::atomic<bool>& done,
-                    const std::function<void()>& hung_up) {
+                    const std::function<bool()>& hung_up) {
   for (;;) {
     int signal = 0;
     if (sigwait(&set, &signal) != 0) continue;
-    if (signal == SIGHUP) {
-      hung_up();
-    } else if (signal != SIGUSR1) {
-      return signal;
-    } else if (done.load()) {
-      return 0;
-    }
+    if (signal == SIGHUP && hung_up()) continue;
+    if (signal != SIGUSR1) return signal;
+    if (done.load()) return 0;
   }
 }
 
-void reload_tls(RunningServer& server, const ServeConfig& config) {
+/// False: there is no certificate.
+bool reload_tls(RunningServer& server) {
+  if (!server.has_tls()) return false;
   const auto reloaded = server.reload_tls();
   if (reloaded) {
-    base::log(base::LogLevel::info, "read again: " + config.tls_cert);
+    base::log(base::LogLevel::info, "the certificate was read again");
   } else {
     base::log(base::LogLevel::error, "the certificate in use stays: " + reloaded.error().message);
   }
+  return true;
 }
 
 /// Raises the soft limit of descriptors as far as it is needed and allowed.
@@ -138,17 +138,18 @@ void drain(RunningServer& server, const sigset_t& signals) {
     done.store(true);
     pthread_kill(waiting, SIGUSR1);
   });
-  if (const int signal = wait_for_signal(signals, done, [] {}); signal != 0) {
+  if (const int signal = wait_for_signal(signals, done, [] { return true; }); signal != 0) {
     std::fflush(stdout);
     _exit(128 + signal);
   }
   drainer.join();
 }
 
-std::string try_it(const net::Address& address, bool is_default) {
+std::string try_it(const net::Address& address, bool is_default, bool follows) {
   const std::string server = is_default          ? ""
                              : address.is_unix() ? " --server " + address.unix_path
                                                  : " --server " + address.text();
+  if (follows) return fmt::format("try it:\n  bobbin stat follow{}\n", server);
   const std::string target =
       address.is_unix() ? "-U " + address.unix_path : fmt::format("{} {}", address.host, address.port);
   return fmt::format(
@@ -178,13 +179,13 @@ std::string greeting(const ServeConfig& config, const std::vector<net::Address>&
     text += fmt::format("managed at https://{}\n", address.text());
   if (!addresses.empty()) {
     const net::Address& first = addresses.front();
-    text += try_it(first, first.text() == "127.0.0.1:11211");
+    text += try_it(first, first.text() == "127.0.0.1:11211", !config.follow.empty());
   }
   return text;
 }
 
 int run_server(ServeConfig config, const StartServer& start) {
-  const sigset_t signals = handled_signals(config);
+  const sigset_t signals = handled_signals();
   block_signals(signals);
   warn_of_unused_data(config);
   if (config.threads == 0) config.threads = std::max(1u, std::thread::hardware_concurrency());
@@ -204,8 +205,7 @@ int run_server(ServeConfig config, const StartServer& start) {
                             (*server)->tls_addresses(), (*server)->tls_http_addresses()));
   std::fflush(stdout);
   std::optional<WarmupDisplay> warmup(std::in_place, **server);
-  const int signal =
-      wait_for_signal(signals, std::atomic<bool>{false}, [&] { reload_tls(**server, config); });
+  const int signal = wait_for_signal(signals, std::atomic<bool>{false}, [&] { return reload_tls(**server); });
   base::log(base::LogLevel::info, fmt::format("{}: draining", strsignal(signal)));
   drain(**server, signals);
   warmup.reset();

@@ -37,6 +37,7 @@ class RunningServer {
   /// Reads certificates and keys again, for connections that come after this. With an error, which names the
   /// file, everything stays as it is.
   virtual base::Result<void, base::Error> reload_tls() { return {}; }
+  [[nodiscard]] virtual bool has_tls() const { return false; }
 
   /// Stops accepting, answers what has arrived, closes. Blocks until that is done, at most the configured
   /// drain_timeout. Called once.

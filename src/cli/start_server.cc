@@ -30,8 +30,11 @@ class ServingServer final : public RunningServer {
   [[nodiscard]] std::vector<net::Address> tls_http_addresses() const override {
     return http_ == nullptr ? std::vector<net::Address>() : http_->tls_addresses();
   }
+  // One may have come while the server ran (IFCONFIG).
+  [[nodiscard]] bool has_tls() const override { return server_->front_end().tls() != nullptr; }
   base::Result<void, base::Error> reload_tls() override {
-    return tls_ == nullptr ? base::Result<void, base::Error>() : tls_->reload();
+    const auto tls = server_->front_end().tls();
+    return tls == nullptr ? base::Result<void, base::Error>() : tls->reload();
   }
   // While data is drained, whoever asks is told that the server is not ready.
   void drain() override {
@@ -252,7 +255,7 @@ std::unique_ptr<cluster::Follower> make_follower(const ServeConfig& config, serv
   if (auto source = net::Address::parse(config.follow, kSourcePort)) options.source = std::move(*source);
   options.user = config.follow_user;
   options.password = config.follow_password;
-  options.name = "bobbin follower " + server.disk()->directory().uuid();
+  options.name = "bobbin-follower:" + server.disk()->directory().uuid();
   return std::make_unique<cluster::Follower>(*server.engine().bucket, *server.following(), server.clock(),
                                              std::move(options));
 }

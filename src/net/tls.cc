@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <utility>
 
 #include "net/tls_loaded.h"
@@ -15,6 +16,7 @@ namespace {
 
 // A chain of certificates that a client may show.
 constexpr long kMaxClientChainBytes = 32 << 10;
+constexpr uintmax_t kMaxFileBytes = 1 << 20;
 
 auto failed(const std::string& what, const std::string& file) {
   return base::fail(base::Error{what + " " + file + ": " + tls_reason()});
@@ -39,6 +41,20 @@ int64_t end_of(const X509* certificate) {
   std::tm end{};
   if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1) return 0;
   return timegm(&end);
+}
+
+// What OpenSSL would wait for, or read for ever.
+base::Result<void, base::Error> check_files(const TlsFiles& files) {
+  for (const std::string* const path : {&files.certificate, &files.key, &files.client_ca}) {
+    std::error_code error;
+    const auto status = std::filesystem::status(*path, error);
+    if (path->empty() || error || !std::filesystem::exists(status))
+      continue;  // OpenSSL has the words for that
+    if (!std::filesystem::is_regular_file(status) ||
+        std::filesystem::file_size(*path, error) > kMaxFileBytes || error)
+      return base::fail(base::Error{*path + ": is no file of at most 1 MiB"});
+  }
+  return {};
 }
 
 base::Result<void, base::Error> load_own(SSL_CTX* context, const TlsFiles& files) {
@@ -96,6 +112,7 @@ base::Result<std::shared_ptr<TlsContext::Loaded>, base::Error> TlsContext::read(
   SSL_CTX_set_default_passwd_cb(context, &give_password);
   std::string password = files.password;
   SSL_CTX_set_default_passwd_cb_userdata(context, &password);
+  if (auto sound = check_files(files); !sound) return base::fail(std::move(sound.error()));
   auto own = load_own(context, files);
   SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
   if (!own) return base::fail(std::move(own.error()));
@@ -111,10 +128,16 @@ base::Result<std::unique_ptr<TlsContext>, base::Error> TlsContext::load(TlsFiles
 }
 
 base::Result<void, base::Error> TlsContext::reload() {
-  return change(files());
+  const base::MutexLock one_at_a_time(changing_);
+  return change_now(files());
 }
 
 base::Result<void, base::Error> TlsContext::change(TlsFiles files) {
+  const base::MutexLock one_at_a_time(changing_);
+  return change_now(std::move(files));
+}
+
+base::Result<void, base::Error> TlsContext::change_now(TlsFiles files) {
   auto loaded = read(files);
   if (!loaded) return base::fail(std::move(loaded.error()));
   const base::MutexLock lock(mutex_);

@@ -54,9 +54,9 @@ class TlsContext {
 
   /// Reads the files again, for handshakes that begin after this: all of them, or, with an error, none.
   /// Reads from the disk: not for a loop's thread.
-  base::Result<void, base::Error> reload() EXCLUDES(mutex_);
+  base::Result<void, base::Error> reload() EXCLUDES(changing_, mutex_);
   /// As reload(), of other files from now on.
-  base::Result<void, base::Error> change(TlsFiles files) EXCLUDES(mutex_);
+  base::Result<void, base::Error> change(TlsFiles files) EXCLUDES(changing_, mutex_);
 
   [[nodiscard]] TlsFiles files() const EXCLUDES(mutex_);
   /// Until when the certificate in use is valid, in seconds since 1970.
@@ -69,6 +69,9 @@ class TlsContext {
   static base::Result<std::shared_ptr<Loaded>, base::Error> read(const TlsFiles& files);
   [[nodiscard]] std::shared_ptr<Loaded> loaded() const EXCLUDES(mutex_);
 
+  base::Result<void, base::Error> change_now(TlsFiles files) REQUIRES(changing_) EXCLUDES(mutex_);
+
+  base::Mutex changing_;  // while files are read: what one has changed, no other takes back. Before mutex_
   mutable base::Mutex mutex_;
   TlsFiles files_ GUARDED_BY(mutex_);
   std::shared_ptr<Loaded> loaded_ GUARDED_BY(mutex_);

@@ -4,7 +4,7 @@
 //   BOBBIN_FAULTS      faults from the start: "OPERATION:KIND:AFTER:PATH_PART" with read, write or sync; io
 //   or
 //                      no_space; how many go well first; what the file's path contains. Several: with commas.
-//   BOBBIN_FAULTS_ON_SIGNAL  the same, from SIGHUP on
+//   BOBBIN_FAULTS_ON_SIGNAL  the same, from SIGURG on
 //   BOBBIN_POWER_NOTE  a path: SIGUSR2 ends the process there and then, and what was never synced is taken
 //   away
 //                      when the next one starts with the same path
@@ -80,7 +80,7 @@ int main(int argc, char** argv) {
   sigset_t signals;
   sigset_t all;
   sigemptyset(&signals);
-  for (const int signal : {SIGUSR2, SIGHUP})
+  for (const int signal : {SIGUSR2, SIGURG})
     sigaddset(&signals, signal);
   all = signals;
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1})

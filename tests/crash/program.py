@@ -55,7 +55,7 @@ class Program:
         self._signal_faults("faults: healed")
 
     def _signal_faults(self, answer):
-        self.process.send_signal(signal.SIGHUP)
+        self.process.send_signal(signal.SIGURG)
         poll(lambda: answer in self.errors, answer)
 
     def end(self):
