@@ -154,11 +154,6 @@ bool Scan::begin_request() {
 Next Scan::step() {
   if (concludes_) return conclude();
   const Ending ending = take_ending();
-  if (ending == Ending::left && !is_open_) {
-    // Whoever made it is the only one who could have asked.
-    release();
-    return Next::done();
-  }
   if (ending != Ending::none) {
     scans_.cancelled_.fetch_add(1, std::memory_order_relaxed);
     return fail(BinaryStatus::range_scan_cancelled);

@@ -39,7 +39,12 @@ void Session::release_committed() {
 
 bool Session::waits_its_turn(const BinaryCommand* row) {
   if (row != nullptr && row->reorders) return false;
-  unordered_->awaits_turn = is_anything_under_way();
+  // Frames of a scan are the old user's, of the old bucket, in the old order.
+  const bool changes_session =
+      row != nullptr &&
+      (row->opcode == wire::BinaryOpcode::hello || row->opcode == wire::BinaryOpcode::sasl_auth ||
+       row->opcode == wire::BinaryOpcode::sasl_step || row->opcode == wire::BinaryOpcode::select_bucket);
+  unordered_->awaits_turn = is_anything_under_way() || (changes_session && has_scan_under_way());
   return unordered_->awaits_turn;
 }
 

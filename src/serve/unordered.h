@@ -80,7 +80,7 @@ class Unordered {
     return aside.size() + errands.size() < kMaxAside && aside_bytes_ + bytes <= kMaxAsideBytes;
   }
   [[nodiscard]] bool holds_too_much() const noexcept {
-    return held.size() >= kMaxHeld || held_bytes_ >= kMaxHeldBytes;
+    return held.size() >= kMaxHeld || held_bytes_ + batch.replies.size() >= kMaxHeldBytes;
   }
   /// A request for the same document was sent before and is not carried out yet, and one of both changes it.
   [[nodiscard]] bool conflicts(store::DocKey key, bool writes) const;
