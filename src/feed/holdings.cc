@@ -26,7 +26,7 @@ std::unique_ptr<Holdings::Hold> Holdings::take(uint64_t amount, std::shared_ptr<
     Progress::Time since = now - patience_;
     for (Entry& entry : entries_) {
       const Progress::Time moved = std::max(entry.taken, entry.progress->at());
-      if (entry.asked.load() || moved > since) continue;
+      if (entry.asked.load() || !entry.progress->is_stuck() || moved > since) continue;
       since = moved;
       slowest = &entry;
     }

@@ -18,8 +18,15 @@ class Progress {
   using Time = std::chrono::steady_clock::time_point;
   void made(Time now) noexcept { at_.store(now, std::memory_order_relaxed); }
   [[nodiscard]] Time at() const noexcept { return at_.load(std::memory_order_relaxed); }
+  /// It has more to take than it takes. Streams that wait for each other send nothing either.
+  void set_stuck(bool stuck, Time now) noexcept {
+    if (stuck && !stuck_.exchange(true, std::memory_order_relaxed)) made(now);
+    if (!stuck) stuck_.store(false, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool is_stuck() const noexcept { return stuck_.load(std::memory_order_relaxed); }
 
  private:
+  std::atomic<bool> stuck_{false};
   std::atomic<Time> at_{Time()};
 };
 

@@ -12,6 +12,7 @@ using std::chrono::milliseconds;
 
 std::shared_ptr<Progress> moved_at(Progress::Time time) {
   auto progress = std::make_shared<Progress>();
+  progress->set_stuck(true, time);
   progress->made(time);
   return progress;
 }

@@ -155,6 +155,7 @@ Next Producer::step() {
     progress_->made(now);
   }
   out_->flush();
+  progress_->set_stuck(!out_->has_room(), now);
   publish();
   if (out_->is_closed()) {
     let_go();
