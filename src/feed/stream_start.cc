@@ -9,9 +9,10 @@ namespace flags = wire::dcp_stream_flags;
 
 // Up to where the consumer's branch of history is ours; nothing where we never had it.
 std::optional<uint64_t> shared_until(uint64_t uuid, const store::StreamFacts& facts) {
-  for (size_t i = 0; i < facts.failover.size(); ++i) {
-    if (facts.failover[i].uuid != uuid) continue;
-    return i == 0 ? facts.high_seqno : facts.failover[i - 1].seqno;
+  uint64_t until = facts.high_seqno;
+  for (const store::FailoverEntry& branch : facts.failover) {
+    if (branch.uuid == uuid) return until;
+    until = std::min(until, branch.seqno);
   }
   return std::nullopt;
 }

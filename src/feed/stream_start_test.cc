@@ -55,6 +55,13 @@ TEST(StreamStartTest, WhoHasAnotherHistoryGoesBack) {
   EXPECT_EQ(judged(at(1, 100, 90, 100)), "from 100") << "all of which was";
 }
 
+TEST(StreamStartTest, ABranchReachesToTheLowestThatCameAfterIt) {
+  const store::StreamFacts where{
+      .high_seqno = 200, .persisted_seqno = 150, .flush_seqno = 0, .failover = {{3, 50}, {2, 100}, {1, 0}}};
+  EXPECT_EQ(judged(at(1, 80, 80, 80), 0, std::nullopt, where), "back to 50");
+  EXPECT_EQ(judged(at(1, 50, 50, 50), 0, std::nullopt, where), "from 50");
+}
+
 TEST(StreamStartTest, WhoMayHaveMissedTombstonesBeginsAnew) {
   EXPECT_EQ(judged(at(2, 150, 150, 150), 160), "back to 0");
   EXPECT_EQ(judged(at(2, 160, 160, 160), 160), "from 160");

@@ -100,7 +100,10 @@ struct PersistentState {
   }
 
   /// What has a higher seqno than this is of a new branch of history.
+  /// What the history had of branches beyond that is not ours: a copy has its source's, and may end behind
+  /// it.
   void begin_branch(uint64_t seqno, base::Now now) {
+    std::erase_if(failover, [&](const FailoverEntry& entry) { return entry.seqno > seqno; });
     failover.insert(failover.begin(), {shared.new_uuid(now), seqno});
     if (failover.size() > kFailoverEntries) failover.resize(kFailoverEntries);
   }
