@@ -216,6 +216,7 @@ Status Shard::Impl::add_states(std::span<const VBucketState> states) {
   for (const VBucketState& state : states) {
     value.clear();
     append_state(value, state);
+    filters->no_higher_than[state.vbucket].store(state.high_seqno + 1, std::memory_order_relaxed);
     Status status = batch.Put(rows, row_key(kStatePrefix, state.vbucket), value);
     for (const store::ScopeState& scope : state.scopes) {
       if (!status.ok()) break;
@@ -237,8 +238,13 @@ Status Shard::Impl::add_states(std::span<const VBucketState> states) {
 
 Status Shard::Impl::add_purge_seqnos(std::vector<std::pair<uint16_t, uint64_t>>& purged) {
   for (size_t vbucket = 0; vbucket < filters->wanted.size(); ++vbucket) {
-    const uint64_t seqno = filters->wanted[vbucket].load(std::memory_order_acquire);
+    uint64_t seqno = filters->wanted[vbucket].load(std::memory_order_acquire);
     if (seqno <= filters->persisted[vbucket].load(std::memory_order_relaxed)) continue;
+    const uint64_t next = filters->no_higher_than[vbucket].load(std::memory_order_relaxed);
+    if (next != 0 && seqno >= next) {
+      filters->wanted[vbucket].compare_exchange_strong(seqno, 0, std::memory_order_relaxed);
+      continue;
+    }
     const auto number = static_cast<uint16_t>(vbucket);
     value.clear();
     put_number(value, seqno, 8);

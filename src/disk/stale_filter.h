@@ -25,12 +25,16 @@ struct FilterState {
         clock(with_clock),
         tombstone_age_s(age_s),
         wanted(vbuckets),
+        no_higher_than(vbuckets),
         persisted(vbuckets) {}
 
   const AskFreshness freshness;
   const base::Clock* const clock;
   const uint32_t tombstone_age_s;
   std::vector<std::atomic<uint64_t>> wanted;
+  /// One more than each vbucket's high seqno was in the last commit with its state; 0 before one. What is
+  /// wanted from there on is of a time before the vbucket was cleared.
+  std::vector<std::atomic<uint64_t>> no_higher_than;
   std::vector<std::atomic<uint64_t>> persisted;
   std::atomic<bool> is_purge_wanted{false};
   // For what `freshness` does not know; null while the shard is opening and from its closing on.
