@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <filesystem>
 #include <future>
 #include <thread>
 #include <utility>
@@ -92,10 +93,11 @@ Result<void> Persistence::Impl::read_collections(store::Bucket& made) const {
   auto read = read_manifest(directory->path());
   if (!read) return base::fail(std::move(read.error()));
   // What is missing is never made anew: with it, collections would be dropped that are there.
-  const bool is_new = *read == store::Manifest();
-  made.restore_manifest(std::make_shared<const store::Manifest>(std::move(*read)));
-  if (!is_new || made.collection_statistics().size() == 1) return {};
   const std::string path = manifest_path(directory->path());
+  std::error_code unknown;
+  const bool is_missing = !std::filesystem::exists(path, unknown) && !unknown;
+  made.restore_manifest(std::make_shared<const store::Manifest>(std::move(*read)));
+  if (!is_missing || made.collection_statistics().size() == 1) return {};
   return base::fail(
       Error{ErrorKind::corrupt, path,
             path + ": missing, but there are documents in collections: restore it from a backup"});

@@ -135,7 +135,7 @@ TEST_F(ReplicaOnDisk, AClearedVBucketIsClearedAndFilledInOneStep) {
   ASSERT_EQ(begin(at_, 2000), ReplicaStatus::applied);
   ASSERT_EQ(put(key_, 1000), ReplicaStatus::applied);
   bring_to_disk();
-  bucket().clear(at_, now());
+  (void)bucket().clear(at_, now());
   ASSERT_EQ(begin(at_, 10), ReplicaStatus::applied);
   ASSERT_EQ(put(key_, 3, "again"), ReplicaStatus::applied);
   bring_to_disk();
@@ -146,7 +146,7 @@ TEST_F(ReplicaOnDisk, AClearedVBucketIsClearedAndFilledInOneStep) {
   EXPECT_EQ(bucket().high_seqno(at_), 3U);
   EXPECT_EQ(get(key_), "again");
   EXPECT_EQ(bucket().statistics().items, 1U);
-  bucket().clear(at_, now());
+  (void)bucket().clear(at_, now());
   bring_to_disk();
   crash();
   start_warm();
@@ -199,7 +199,7 @@ TEST_F(ReplicaOnDisk, NoCrashLeavesAGap) {
     }
     ASSERT_EQ(bucket().statistics().items, items);
     if (life == 6) {
-      bucket().clear(at_, now());
+      (void)bucket().clear(at_, now());
       history.clear();
       last = at = 0;
     }
@@ -237,6 +237,7 @@ TEST(ClearedShard, EverythingOfTheVBucketGoesBeforeWhatIsInTheCommit) {
   const std::string longest(store::kMaxStoredKeyBytes - 1, '\xff');
   VBucketState state;
   state.vbucket = 1;
+  state.high_seqno = 4;
   state.collections = {{9, 0, {}, 1, 2, 1, "c"}};
   shard.commit({document(1, "old", 1, "x"), document(1, longest, 2, "x"), document(1, {9, "k"}, 3, "x"),
                 deletion(1, "gone", 4, later.now().unix_s()), document(0, longest, 1, "stays"),

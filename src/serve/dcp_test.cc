@@ -146,7 +146,7 @@ TEST_F(DcpTest, AStreamOfAVBucketThatIsClearedEnds) {
   ASSERT_EQ(consumer.request(0).status, BinaryStatus::success);
   (void)next(consumer, 3);
   const uint64_t uuid = server_.bucket().vbucket_uuid(0);
-  server_.bucket().clear(0, server_.now());
+  (void)server_.bucket().clear(0, server_.now());
   EXPECT_EQ(next(consumer, 1), "end 6");
   const auto reply = consumer.request(0, from(uuid, 2));
   ASSERT_EQ(reply.status, BinaryStatus::rollback);

@@ -27,6 +27,13 @@ void set_state(const ServedBucket& served, uint16_t vbucket, VBucketStates::Stat
   if (served.disk() != nullptr) served.bucket().set_role(vbucket, static_cast<store::VBucketRole>(state));
 }
 
+// The states of a copy's vbuckets are its source's business.
+bool refuses_to_follower(Session& session, const BinaryRequest& request) {
+  if (session.engine().following == nullptr) return false;
+  reply_binary_error(session, request.header, BinaryStatus::not_supported, kFollowsContext);
+  return true;
+}
+
 // SET_VBUCKET: it is on disk with the vbucket's next commit. In front of a cache it holds until the server
 // ends.
 void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
@@ -36,8 +43,13 @@ void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
   if (bytes.size() == 4) state = wire::read_u32_extras(bytes);
   if (state < VBucketStates::kActive || state > VBucketStates::kDead)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
-  set_state(session.served(), request.header.vbucket_or_status, static_cast<VBucketStates::State>(state));
-  answer_success(session, request.header);
+  if (refuses_to_follower(session, request)) return;
+  const uint16_t vbucket = request.header.vbucket_or_status;
+  // One after the other with DEL_VBUCKET, which takes a while.
+  session.run_aside(request.header, [vbucket, state](const ServedBucket& served) {
+    set_state(served, vbucket, static_cast<VBucketStates::State>(state));
+    return BinaryStatus::success;
+  });
 }
 
 // GET_VBUCKET: the state of one.
@@ -58,6 +70,7 @@ void handle_del_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
     return reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
   if (state != VBucketStates::kDead)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  if (refuses_to_follower(session, request)) return;
   const bool waits = request.value == "async=0";
   const base::Now now = session.now();
   session.run_aside(request.header, [vbucket, waits, now](const ServedBucket& served) {
@@ -65,8 +78,9 @@ void handle_del_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
     if (served.vbuckets().of(vbucket) != VBucketStates::kDead) return BinaryStatus::not_my_vbucket;
     disk::Persistence* const disk = served.disk();
     if (disk != nullptr && !disk->writable(vbucket)) return BinaryStatus::temporary_failure;
+    // A crash in between leaves one that is dead and empty.
+    if (!served.bucket().clear(vbucket, now)) return BinaryStatus::temporary_failure;
     set_state(served, vbucket, VBucketStates::kDeleted);
-    served.bucket().clear(vbucket, now);
     if (!waits || disk == nullptr) return BinaryStatus::success;
     return disk->bring_to_disk() ? BinaryStatus::success : BinaryStatus::temporary_failure;
   });

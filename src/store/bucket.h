@@ -204,7 +204,8 @@ class Bucket {
   /// Everything of the vbucket is gone, at once in memory, and on disk with its next commit; what is changed
   /// until then goes into that, too. Its seqno is 0, its history begins. Of any vbucket, also in a cache,
   /// where seqnos go on; where it follows, waits as apply_event().
-  void clear(uint16_t vbucket, base::Now now);
+  /// False: its shard takes no changes any more, and nothing was done.
+  [[nodiscard]] bool clear(uint16_t vbucket, base::Now now);
   /// Kept with the vbucket's next state.
   void set_role(uint16_t vbucket, VBucketRole role) noexcept;
   [[nodiscard]] VBucketRole role(uint16_t vbucket) const noexcept;

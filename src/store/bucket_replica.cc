@@ -170,29 +170,33 @@ ReplicaStatus Bucket::apply_event(uint16_t vbucket, const CollectionEvent& event
   return ReplicaStatus::applied;
 }
 
-void Bucket::clear(uint16_t vbucket, base::Now now) {
+bool Bucket::clear(uint16_t vbucket, base::Now now) {
   if (persistence_ == nullptr) {
     keep_garbage(std::move(vbuckets_[vbucket].cut_off(now).table));
-    return wake_sweeper();
+    wake_sweeper();
+    return true;
   }
   SharedPersistence& shared = *persistence_;
   const base::MutexLock lock(shared.followed_mutex);
   VBucket& at = vbuckets_[vbucket];
-  keep_garbage(std::move(at.clear(now).table));
+  auto taken = at.clear(now);
+  if (!taken) return false;
+  keep_garbage(std::move(taken->table));
   wake_sweeper();
-  if (!at.follows()) return;
+  if (!at.follows()) return true;
   FollowedManifest& followed = shared.followed;
   begin_followed_manifest(followed);
   followed.set_told(vbucket, 0);
   const auto furthest = followed.furthest();
   const std::shared_ptr<const Manifest> present = manifest();
-  if ((furthest ? furthest->second : 0) >= present->uid()) return;
+  if ((furthest ? furthest->second : 0) >= present->uid()) return true;
   // Nobody tells of the manifest any more that was there: the source has another history.
   auto made = furthest ? followed.made_of(furthest->second,
                                           vbuckets_[furthest->first].announced_collections(), *present)
                        : Manifest::Changed(Manifest());
   std::shared_ptr<const Manifest> kept;
   if (made && keep_followed(std::move(*made), kept)) show_manifest(std::move(kept));
+  return true;
 }
 
 void Bucket::set_role(uint16_t vbucket, VBucketRole role) noexcept {

@@ -221,7 +221,7 @@ class Copy {
   }
   void follow(uint16_t vb, size_t messages) {
     if (at_[vb].life != source_.life(vb)) {
-      bucket().clear(vb, disk_.now());
+      ASSERT_TRUE(bucket().clear(vb, disk_.now()));
       at_[vb] = {source_.life(vb), 0};
       if (random_() % 3 == 0) return;
     }

@@ -57,7 +57,9 @@ class ReplicaStress : public testing::TestWithParam<EvictionPolicy> {
   void follow() {
     std::mt19937_64 random(seed_);
     for (int life = 0; life < 4 && !HasFatalFailure(); ++life) {
-      if (life != 0) bucket_.clear(0, clock_.now());
+      if (life != 0) {
+        EXPECT_TRUE(bucket_.clear(0, clock_.now()));
+      }
       documents_.clear();
       uint64_t seqno = 0;
       for (int snapshot = 0; snapshot < 20; ++snapshot) {

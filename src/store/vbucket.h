@@ -150,7 +150,7 @@ class alignas(64) VBucket {
   };
   [[nodiscard]] CutOff cut_off(base::Now now) noexcept;
   /// See Bucket::clear; vbucket_replica.cc.
-  [[nodiscard]] CutOff clear(base::Now now) noexcept;
+  [[nodiscard]] std::optional<CutOff> clear(base::Now now) noexcept;
   /// Whether there is nothing to take out, as a hint, or nothing may be.
   [[nodiscard]] bool is_left_out_of_flushes() const noexcept;
 

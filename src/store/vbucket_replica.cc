@@ -258,11 +258,11 @@ ReplicaStatus VBucket::apply_event(const CollectionEvent& event, DocumentRef doc
   return ReplicaStatus::applied;
 }
 
-VBucket::CutOff VBucket::clear(base::Now now) noexcept {
+std::optional<VBucket::CutOff> VBucket::clear(base::Now now) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
   PersistentState& mine = *persistent_;
-  if (mine.refuses) return {};
+  if (mine.refuses) return std::nullopt;
   mine.remove_dirty(mine.log.open_items(), mine.log.open_bytes());
   CutOff taken{take_table(), mine.log.start_over()};
   seqno_ = 0;

@@ -82,7 +82,7 @@ class Follower {
       : bucket_(world.disk().bucket()), consumer_(world.disk(), numbers_, {"fuzz"}) {
     for (uint16_t vbucket = 0; vbucket < kVbuckets; ++vbucket) {
       bucket_.follow(vbucket, kNow);
-      bucket_.clear(vbucket, kNow);
+      (void)bucket_.clear(vbucket, kNow);
     }
     consumer_.begin(steady_, out_);
     std::array<char, kVbuckets * wire::kDcpVbucketSeqnoBytes> seqnos{};
