@@ -110,7 +110,10 @@ class Follower::Connection final : public net::Receiver {
   }
 
   void tick(SteadyTime now) {
-    if (is_waiting_) return;
+    if (is_waiting_) {
+      if (consumer_) consumer_->tell_lag(now);
+      return;
+    }
     if (greeting_ != nullptr && now - owner_.began_ > kPatience) return give_up("the source does not answer");
     if (now - heard_ > kSilence) return give_up("the source has said nothing for too long");
     if (!consumer_) return;

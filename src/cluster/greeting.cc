@@ -27,9 +27,10 @@ std::string new_nonce() {
   return text;
 }
 
-// The strongest of those offered, which are separated by spaces.
+// The strongest of those offered, which are separated by spaces. Not PLAIN: nothing hides what is sent, and
+// who stands between could offer that alone.
 std::string_view choose_mechanism(std::string_view offered) {
-  constexpr std::array<std::string_view, 4> kBest{"SCRAM-SHA512", "SCRAM-SHA256", "SCRAM-SHA1", "PLAIN"};
+  constexpr std::array<std::string_view, 3> kBest{"SCRAM-SHA512", "SCRAM-SHA256", "SCRAM-SHA1"};
   const std::string padded = fmt::format(" {} ", offered);
   for (const std::string_view mechanism : kBest)
     if (padded.find(fmt::format(" {} ", mechanism)) != std::string::npos) return mechanism;
@@ -114,12 +115,6 @@ GreetingOutcome Greeting::take_mechanisms(const Reply& reply, net::Output& out) 
   mechanism_ = choose_mechanism(reply.value);
   if (reply.status != BinaryStatus::success || mechanism_.empty())
     return broken("the source offers no way to log in that is known here");
-  if (mechanism_ == "PLAIN") {
-    std::string message = '\0' + options_.user + '\0' + options_.password;
-    ask(BinaryOpcode::sasl_auth, mechanism_, message, out);
-    wire::wipe(message);
-    return GreetingOutcome::going_on;
-  }
   const auto hash = wire::scram_hash(mechanism_);
   if (!hash) return broken("the source offers no way to log in that is known here");
   scram_ = std::make_unique<wire::ScramClient>(*hash, options_.user, options_.password, new_nonce());

@@ -77,8 +77,8 @@ Consumer::~Consumer() {
   numbers_.streams.sub(open_);
 }
 
-FrameOutcome Consumer::broken(std::string why) {
-  trouble_ = std::move(why);
+FrameOutcome Consumer::broken(std::string_view why) {
+  trouble_ = why;
   return FrameOutcome::broken;
 }
 
@@ -170,6 +170,7 @@ void Consumer::settle_lag(SteadyTime steady) {
   is_settled_ = true;
   tell_lag(steady);
   numbers_.caught_up.store(true, std::memory_order_release);
+  numbers_.is_partial.store(false, std::memory_order_release);
 }
 
 void Consumer::tell_lag(SteadyTime steady) {
@@ -249,7 +250,7 @@ FrameOutcome Consumer::accepted(uint16_t vbucket, std::string_view value, base::
   Stream& stream = streams_[vbucket];
   bucket_.follow(vbucket, now);
   // Something had expired here between the question and the answer.
-  if (bucket_.high_seqno(vbucket) != stream.seqno) return broken("the vbucket has changed by itself");
+  if (bucket_.high_seqno(vbucket) != stream.seqno) return broken(kChangedByItself);
   if (const auto adopted = bucket_.adopt_failover(vbucket, failover);
       adopted != store::ReplicaStatus::applied)
     return outcome_of(adopted, vbucket, stream.seqno);
@@ -268,19 +269,30 @@ FrameOutcome Consumer::accepted(uint16_t vbucket, std::string_view value, base::
 // The source has another history behind `seqno`. There is no way back to a moment, so a vbucket that has more
 // is emptied.
 FrameOutcome Consumer::roll_back(uint16_t vbucket, uint64_t seqno, base::Now now, net::Output& out) {
-  if (bucket_.high_seqno(vbucket) <= seqno && !std::exchange(streams_[vbucket].went_nowhere, true))
+  const uint64_t high_seqno = bucket_.high_seqno(vbucket);
+  const bool went_nowhere = std::exchange(streams_[vbucket].went_nowhere, true);
+  if (high_seqno <= seqno && !went_nowhere) {
     request_stream(vbucket, out);
-  else
-    begin_anew(vbucket, now, out);
+    return FrameOutcome::taken;
+  }
+  if (high_seqno == 0) return broken("the source refuses a stream from the beginning");
+  if (!disk_.writable(vbucket)) return broken("changes cannot be written to disk here");
+  begin_anew(vbucket, now, out);
   return FrameOutcome::taken;
 }
 
-// What is here and was no copy before may be emptied only if it has some history in common with the source:
-// otherwise it is somebody's, and a wrong address would delete it. Found out before anything is changed.
+// What is here may be emptied only if it has some history in common with the source: otherwise it is
+// somebody's, and a wrong address, or a source that has lost its disk, would delete it. Found out before
+// anything is changed.
+constexpr std::string_view kStranger =
+    "this server has documents that the source never had, and would lose them: nothing was changed; give it "
+    "an "
+    "empty data directory";
+
 void Consumer::compare_histories(net::Output& out) {
   for (size_t i = 0; i < streams_.size(); ++i) {
     const auto vbucket = static_cast<uint16_t>(i);
-    if (bucket_.follows(vbucket) || bucket_.high_seqno(vbucket) == 0) continue;
+    if (bucket_.high_seqno(vbucket) == 0) continue;
     Stream& stream = streams_[i];
     stream.phase = Phase::comparing;
     stream.opaque = kFirstStream + requests_++;
@@ -301,12 +313,15 @@ FrameOutcome Consumer::take_history(const BinaryHeader& header, std::string_view
       static_cast<BinaryStatus>(header.vbucket_or_status) != BinaryStatus::success)
     return broken("the source's history cannot be read");
   const auto vbucket = static_cast<uint16_t>(asked - streams_.begin());
-  if (!has_branch_in_common(bucket_.failover_log(vbucket), failover_of(value, *count)))
-    return broken(
-        "this server has documents that the source never had, and would lose them: nothing was changed; give "
-        "it an empty data directory");
+  // A copy may have to begin some vbuckets anew, but not all of them: that is another source, or an empty
+  // one.
+  const bool is_known = has_branch_in_common(bucket_.failover_log(vbucket), failover_of(value, *count));
+  if (!is_known && !bucket_.follows(vbucket)) return broken(kStranger);
+  knows_source_ = knows_source_ || is_known;
   asked->phase = Phase::closed;
-  if (--comparing_ == 0) request_streams(out);
+  if (--comparing_ != 0) return FrameOutcome::taken;
+  if (!knows_source_) return broken(kStranger);
+  request_streams(out);
   return FrameOutcome::taken;
 }
 
@@ -319,8 +334,11 @@ void Consumer::request_streams(net::Output& out) {
 void Consumer::begin_anew(uint16_t vbucket, base::Now now, net::Output& out) {
   Stream& stream = streams_[vbucket];
   bucket_.follow(vbucket, now);
-  if (bucket_.high_seqno(vbucket) != 0) numbers_.cleared.add(1);
-  bucket_.clear(vbucket, now);
+  if (bucket_.high_seqno(vbucket) != 0) {
+    numbers_.cleared.add(1);
+    numbers_.is_partial.store(true, std::memory_order_release);
+  }
+  (void)bucket_.clear(vbucket, now);  // it was writable just now; where it is no more, no change is taken
   request_stream(vbucket, out);
   const bool was_behind = std::exchange(stream.is_behind, stream.seqno < stream.target);
   if (stream.is_behind && !was_behind) ++behind_;

@@ -59,7 +59,11 @@ class Consumer {
   /// The source has accepted every stream.
   [[nodiscard]] bool is_streaming() const noexcept { return open_ == streams_.size(); }
 
+  /// How old the copy is at most. For the time in which frames have to wait, and nothing else tells it.
+  void tell_lag(SteadyTime steady);
+
  private:
+  static constexpr std::string_view kChangedByItself = "the vbucket has changed by itself";
   enum class Phase : uint8_t {
     closed,
     requested,
@@ -111,8 +115,7 @@ class Consumer {
   void ask_seqnos(SteadyTime steady, net::Output& out);
   void acknowledge(uint32_t bytes, net::Output& out);
   void settle_lag(SteadyTime steady);
-  void tell_lag(SteadyTime steady);
-  FrameOutcome broken(std::string why);
+  FrameOutcome broken(std::string_view why);
 
   disk::Persistence& disk_;
   store::Bucket& bucket_;
@@ -124,6 +127,7 @@ class Consumer {
   uint16_t waits_for_ = 0;
   bool has_begun_ = false;     // streams were asked for
   size_t comparing_ = 0;       // vbuckets
+  bool knows_source_ = false;  // some vbucket has a branch of history in common with it
   size_t open_ = 0;            // streams
   uint32_t requests_ = 0;      // each has an opaque of its own
   uint32_t done_bytes_ = 0;    // not acknowledged yet

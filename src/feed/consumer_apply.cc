@@ -114,6 +114,7 @@ bool Consumer::has_sound_attributes(std::string_view value, bool with_body) {
 
 FrameOutcome Consumer::apply(uint16_t vbucket, const wire::DcpSnapshotMarker& marker, base::Now /*now*/) {
   if (marker.start_seqno > marker.end_seqno) return broken("the source's snapshot ends before it begins");
+  if (bucket_.high_seqno(vbucket) != streams_[vbucket].seqno) return broken(kChangedByItself);
   const bool from_disk = (marker.flags & wire::dcp_snapshot_flags::kDisk) != 0;
   const ReplicaStatus status =
       bucket_.begin_snapshot(vbucket, {marker.start_seqno, marker.end_seqno, from_disk});
@@ -164,7 +165,11 @@ FrameOutcome Consumer::apply(uint16_t vbucket, const wire::DcpRemoval& removal, 
   ReplicaStatus status = ReplicaStatus::applied;
   if (keeps) {
     auto draft = bucket_.replica_draft(key, 0, 0, static_cast<uint32_t>(removal.value.size()), now);
-    if (!draft) return wait(vbucket);
+    if (!draft) {
+      if (draft.error() == store::DraftError::too_large)
+        return outcome_of(ReplicaStatus::invalid, vbucket, removal.seqno);
+      return wait(vbucket);
+    }
     std::memcpy(draft->value().data(), removal.value.data(), removal.value.size());
     draft->set_datatype(removal.datatype);
     status = bucket_.apply_removal(*draft, change, now);

@@ -121,11 +121,23 @@ class ConsumerTest : public testing::Test {
     ASSERT_TRUE(disk_.bucket().store(std::move(*draft), store::StoreMode::set, disk_.now()).ok());
   }
 
+  // What is here already is compared first; the source has had it.
+  std::vector<Request> requests_for_streams() {
+    auto asked = requests();
+    bool compares = false;
+    for (const Request& request : asked) {
+      if (request.header.opcode != static_cast<uint8_t>(BinaryOpcode::dcp_failover_log)) continue;
+      compares = true;
+      EXPECT_EQ(tell_history(request.header.opaque, {{kUuid, 0}}), FrameOutcome::taken);
+    }
+    return compares ? requests() : asked;
+  }
+
   // Both streams are open, and the source has `seqnos`. Their requests.
   std::array<wire::DcpStreamRequest, 2> open_streams(const std::vector<uint64_t>& seqnos) {
     requests();
     EXPECT_EQ(tell_seqnos(seqnos), FrameOutcome::taken);
-    const auto asked = requests();
+    const auto asked = requests_for_streams();
     std::array<wire::DcpStreamRequest, 2> found;
     EXPECT_EQ(asked.size(), 2U);
     for (const Request& request : asked) {
@@ -230,7 +242,7 @@ TEST_F(ConsumerTest, empties_a_vbucket_that_has_more_than_the_source) {
   connect();
   requests();
   ASSERT_EQ(tell_seqnos({1, 0}), FrameOutcome::taken);
-  const auto asked = requests();
+  const auto asked = requests_for_streams();
   ASSERT_EQ(asked[0].header.vbucket_or_status, 0U);
   ASSERT_EQ(roll_back(asked[0].header.opaque, 1), FrameOutcome::taken);
   EXPECT_EQ(numbers_.cleared.get(), 1U);
@@ -253,6 +265,32 @@ TEST_F(ConsumerTest, keeps_what_nobody_has_beside_it) {
   EXPECT_TRUE(disk_.bucket().fetch(name_in(0), disk_.now()));
   EXPECT_FALSE(disk_.bucket().follows(0));
   EXPECT_FALSE(disk_.bucket().follows(1));
+}
+
+// A source that has lost its disk, or another one under its name.
+TEST_F(ConsumerTest, is_not_emptied_for_a_source_without_a_part_of_its_history) {
+  open_streams({9, 9});
+  ASSERT_EQ(take(marker(0, 1, 5)), FrameOutcome::taken);
+  ASSERT_EQ(take(mutation(0, 5, name_in(0), "v")), FrameOutcome::taken);
+  connect();
+  requests();
+  ASSERT_EQ(tell_seqnos({9, 9}), FrameOutcome::taken);
+  const auto history = requests();
+  ASSERT_EQ(history.size(), 1U);
+  EXPECT_EQ(tell_history(history[0].header.opaque, {{kUuid + 1, 0}}), FrameOutcome::broken);
+  EXPECT_NE(consumer_->trouble().find("would lose them"), std::string::npos);
+  EXPECT_TRUE(disk_.bucket().fetch(name_in(0), disk_.now()));
+}
+
+TEST_F(ConsumerTest, asks_for_the_beginning_once) {
+  requests();
+  ASSERT_EQ(tell_seqnos({9, 9}), FrameOutcome::taken);
+  const auto asked = requests();
+  ASSERT_EQ(roll_back(asked[0].header.opaque, 0), FrameOutcome::taken);
+  const auto again = requests();
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(roll_back(again[0].header.opaque, 0), FrameOutcome::broken);
+  EXPECT_EQ(numbers_.cleared.get(), 0U);
 }
 
 TEST_F(ConsumerTest, empties_its_own_where_the_source_has_a_part_of_its_history) {

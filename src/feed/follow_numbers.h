@@ -35,6 +35,8 @@ struct FollowNumbers {
   std::atomic<uint64_t> lag_ms{0};
   /// Everything that the source had at one moment since the start was here.
   std::atomic<bool> caught_up{false};
+  /// Vbuckets were emptied, and are not copied again yet.
+  std::atomic<bool> is_partial{false};
 };
 
 }  // namespace bobbin::feed

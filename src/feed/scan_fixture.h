@@ -153,7 +153,8 @@ class ScanTest : public testing::Test {
     EXPECT_EQ(last, expected);
     return text;
   }
-  /// Who goes on with it is told why it ended, unless it has come to know by itself, which it tries once a second.
+  /// Who goes on with it is told why it ended, unless it has come to know by itself, which it tries once a
+  /// second.
   void expect_ended(Client& client, Scan& scan, BinaryStatus expected) {
     if (go_on(client, scan) == Scan::Continued::started) {
       BinaryStatus last{};

@@ -197,6 +197,9 @@ Stream::Turn Stream::after_snapshot(Outlet& out) {
 void Stream::begin_snapshot(Outlet& out, uint64_t first_seqno, uint64_t end, uint32_t flags) {
   wire::DcpSnapshotMarker marker;
   marker.start_seqno = std::exchange(first_snapshot_, false) ? first_snapshot_start_ : first_seqno;
+  // A copy in the middle of its source's snapshot lacks what is superseded in the rest of it.
+  if (source_.bucket.follows(vbucket()))
+    end = std::max(end, source_.bucket.replica_facts(vbucket()).snapshot.end);
   marker.end_seqno = end;
   marker.flags = flags | wire::dcp_snapshot_flags::kCheckpoint;
   marker.purge_seqno = source_.disk.directory().shard_of(vbucket()).purge_seqno(vbucket());

@@ -36,7 +36,8 @@ class Following {
   [[nodiscard]] const std::string& source() const noexcept { return source_; }
   /// Reads are answered from a whole copy, though it may be an old one.
   [[nodiscard]] bool is_ready() const noexcept {
-    return was_copy_ || numbers.caught_up.load(std::memory_order_acquire);
+    return (was_copy_ || numbers.caught_up.load(std::memory_order_acquire)) &&
+           !numbers.is_partial.load(std::memory_order_acquire);
   }
 
   struct Link {

@@ -10,8 +10,8 @@
 #include "feed/scan.h"
 #include "net/connection.h"
 #include "net/receiver.h"
-#include "serve/buckets.h"
 #include "serve/aside_answer.h"
+#include "serve/buckets.h"
 #include "serve/client.h"
 #include "serve/disk_wait.h"
 #include "serve/engine.h"
@@ -195,8 +195,8 @@ class Session final : public net::Receiver {
   [[nodiscard]] std::shared_ptr<feed::Awaited> await_feed();
   /// It was answered here.
   void forget_feed() noexcept;
-  /// Has `work` done by the errands' thread; what it returns is the answer to `request`. Until that is there the
-  /// connection is suspended, unless replies may come in any order. Whatever it holds of this session's
+  /// Has `work` done by the errands' thread; what it returns is the answer to `request`. Until that is there
+  /// the connection is suspended, unless replies may come in any order. Whatever it holds of this session's
   /// bucket it is given.
   void run_aside(const wire::BinaryHeader& request, std::function<AsideAnswer(const ServedBucket&)> work);
   /// From now on this connection gets change streams of its bucket, which is on disk.
