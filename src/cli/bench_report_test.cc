@@ -33,7 +33,8 @@ BenchOptions options() {
 TEST(BenchReport, JsonHasEveryField) {
   EXPECT_EQ(
       bench_as_json(options(), outcome()),
-      "{\"protocol\":\"text\",\"tls\":false,\"connections\":50,\"in_flight\":1,\"threads\":1,\"value_bytes\":100,"
+      "{\"protocol\":\"text\",\"tls\":false,\"connections\":50,\"in_flight\":1,\"threads\":1,\"value_bytes\":"
+      "100,"
       "\"min_value_bytes\":100,\"max_value_bytes\":100,\"keys\":10000,\"key_bytes\":16,\"multi_get\":2,"
       "\"paths\":0,"
       "\"distribution\":\"uniform\",\"seed\":9,\"fill_seconds\":0.000,\"seconds\":2.000,"
