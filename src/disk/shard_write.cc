@@ -32,11 +32,14 @@ uint64_t head_of(const Change& change) noexcept {
 
 /// All keys that begin with a vbucket.
 struct VBucketRange {
-  explicit VBucketRange(uint16_t vbucket) {
-    put_sortable(from, vbucket, 2);
+  explicit VBucketRange(uint16_t vbucket) : from(prefix_of(vbucket)), to(from) {
     // Beyond the longest key; the next vbucket's prefix would not exist after the last.
-    to = from;
     to.append(store::kMaxStoredKeyBytes + 1, '\xff');
+  }
+  static std::string prefix_of(uint16_t vbucket) {
+    std::string prefix;
+    put_sortable(prefix, vbucket, 2);
+    return prefix;
   }
   std::string from;
   std::string to;

@@ -36,7 +36,7 @@ std::string_view name_of(StreamPhase phase) noexcept {
 
 Stream::Stream(StreamSource source, const wire::DcpRoute& route, const StreamOptions& options,
                StreamOrder order, std::string cursor_name, std::function<void()> ready)
-    : source_(source),
+    : source_(std::move(source)),
       writer_(route, options),
       cursor_name_(std::move(cursor_name)),
       ready_(std::move(ready)),

@@ -364,7 +364,6 @@ class Bucket {
   void show_manifest(std::shared_ptr<const Manifest> manifest);
   // With followed_mutex, which is SharedPersistence's.
   void begin_followed_manifest(FollowedManifest& followed) const;
-  [[nodiscard]] bool keep_followed(Manifest manifest, std::shared_ptr<const Manifest>& kept);
 
   const BucketOptions options_;
   MemoryAccount& account_;

@@ -14,6 +14,15 @@ namespace bobbin::store {
 
 namespace {
 
+// On disk before any vbucket follows it. False: it could not be written.
+bool keep_followed(SharedPersistence& shared, MemoryAccount& account, Manifest manifest,
+                   std::shared_ptr<const Manifest>& kept) REQUIRES(shared.followed_mutex) {
+  if (shared.keep_manifest && !shared.keep_manifest(manifest)) return false;
+  kept = std::make_shared<const Manifest>(std::move(manifest));
+  shared.followed.table = std::make_shared<const CollectionTable>(account, kept);
+  return true;
+}
+
 constexpr uint64_t kMax48Bits = (uint64_t{1} << 48) - 1;
 
 bool is_valid(const ReplicaChange& change) noexcept {
@@ -119,14 +128,6 @@ void Bucket::begin_followed_manifest(FollowedManifest& followed) const {
   }
 }
 
-bool Bucket::keep_followed(Manifest manifest, std::shared_ptr<const Manifest>& kept) {
-  SharedPersistence& shared = *persistence_;
-  if (shared.keep_manifest && !shared.keep_manifest(manifest)) return false;
-  kept = std::make_shared<const Manifest>(std::move(manifest));
-  shared.followed.table = std::make_shared<const CollectionTable>(account_, kept);
-  return true;
-}
-
 void Bucket::show_manifest(std::shared_ptr<const Manifest> manifest) {
   {
     const base::MutexLock lock(manifest_mutex_);
@@ -157,7 +158,7 @@ ReplicaStatus Bucket::apply_event(uint16_t vbucket, const CollectionEvent& event
       auto after = followed.after(*present, at.announced_collections(), event);
       if (!after) return ReplicaStatus::invalid;
       // On disk before any vbucket follows it.
-      if (!keep_followed(std::move(*after), kept)) return ReplicaStatus::not_following;
+      if (!keep_followed(shared, account_, std::move(*after), kept)) return ReplicaStatus::not_following;
     }
     const ReplicaStatus status =
         at.apply_event(event, std::move(document), followed.table, seqno, has_dropped);
@@ -195,7 +196,7 @@ bool Bucket::clear(uint16_t vbucket, base::Now now) {
                                           vbuckets_[furthest->first].announced_collections(), *present)
                        : Manifest::Changed(Manifest());
   std::shared_ptr<const Manifest> kept;
-  if (made && keep_followed(std::move(*made), kept)) show_manifest(std::move(kept));
+  if (made && keep_followed(shared, account_, std::move(*made), kept)) show_manifest(std::move(kept));
   return true;
 }
 
