@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/thread_name.h"
+
 namespace bobbin::base {
 
 bool Worker::post(std::function<void()> task) {
@@ -31,6 +33,7 @@ void Worker::end() {
 }
 
 void Worker::run() {
+  name_thread("worker");
   for (;;) {
     std::function<void()> task;
     {

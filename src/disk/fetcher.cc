@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "disk/conversions.h"
 
 namespace bobbin::disk {
@@ -130,6 +131,7 @@ FetcherStatistics Fetcher::statistics() const {
 }
 
 void Fetcher::run() {
+  base::name_thread("fetcher");
   for (auto keys = take(); !keys.empty(); keys = take())
     read(keys);
 }

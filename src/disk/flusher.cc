@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "disk/conversions.h"
 
 namespace bobbin::disk {
@@ -154,6 +155,7 @@ bool Flusher::linger() {
 }
 
 void Flusher::run() {
+  base::name_thread("flusher");
   while (wait_for_work()) {
     Passed passed = Passed::nothing;
     if (!failed()) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "disk/conversions.h"
 
 namespace bobbin::disk {
@@ -110,6 +111,7 @@ void Warmup::finish_until(uint32_t vbucket, bool complete) {
 }
 
 void Warmup::run() {
+  base::name_thread("warmup");
   // Who waits for an answer goes first. (On Linux this is of the thread; where it fails, so be it.)
   setpriority(PRIO_PROCESS, 0, kNiceness);
   if (plan_->warm.empty())

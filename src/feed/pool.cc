@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/thread_name.h"
+
 namespace bobbin::feed {
 
 /// What a pool's threads share, and what tasks know of their pool.
@@ -31,6 +33,7 @@ class RunQueue {
 
   /// A thread of the pool; returns when the queue is closed.
   void run() EXCLUDES(mutex_) {
+    base::name_thread("feed");
     while (const std::shared_ptr<Task> task = take()) {
       Task::give_way();
       const Next next = task->step();

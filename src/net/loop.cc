@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/thread_name.h"
 #include "net/asio_io.h"
 #include "net/socket_connection.h"
 
@@ -20,6 +21,7 @@ Loop::~Loop() = default;
 
 void Loop::run() {
   owner_ = std::this_thread::get_id();
+  base::name_thread("loop");
   io_->context.run();
 }
 

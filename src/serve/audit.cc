@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "wire/json_text.h"
 
 namespace bobbin::serve {
@@ -79,6 +80,7 @@ void AuditLog::enqueue(std::string_view line) {
 }
 
 void AuditLog::run() {
+  base::name_thread("audit");
   for (;;) {
     std::string lines;
     uint64_t count = 0;

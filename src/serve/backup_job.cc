@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 
 namespace bobbin::serve {
 
@@ -15,6 +16,7 @@ bool BackupJob::start(BackupRequest request, net::Spool spool) {
   // The one before has ended, or is about to.
   if (thread_.joinable()) thread_.join();
   thread_ = std::thread([this, request = std::move(request), spool = std::move(spool)]() mutable {
+    base::name_thread("backup");
     const std::string last = run(request, spool);
     // Before it is told: who has heard it may ask for the next one.
     running_.store(false);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/thread_name.h"
+
 namespace bobbin::store {
 
 namespace {
@@ -84,6 +86,7 @@ void Sweeper::wait_ms(uint64_t milliseconds) {
 }
 
 void Sweeper::run() {
+  base::name_thread("sweeper");
   while (true) {
     const uint64_t pause_ms = step();
     if (pause_ms != 0) wait_ms(pause_ms);
