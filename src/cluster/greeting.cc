@@ -86,7 +86,7 @@ GreetingOutcome Greeting::take(std::string_view frame, net::Output& out) {
     case BinaryOpcode::sasl_list_mechs:
       return take_mechanisms(reply, out);
     case BinaryOpcode::sasl_auth:
-      return scram_ == nullptr ? take_login(reply, out) : take_challenge(reply, out);
+      return take_challenge(reply, out);
     case BinaryOpcode::sasl_step:
       return take_login(reply, out);
     default:
@@ -112,9 +112,7 @@ GreetingOutcome Greeting::take_hello(const Reply& reply, net::Output& out) {
 }
 
 GreetingOutcome Greeting::take_mechanisms(const Reply& reply, net::Output& out) {
-  mechanism_ = choose_mechanism(reply.value);
-  if (reply.status != BinaryStatus::success || mechanism_.empty())
-    return broken("the source offers no way to log in that is known here");
+  if (reply.status == BinaryStatus::success) mechanism_ = choose_mechanism(reply.value);
   const auto hash = wire::scram_hash(mechanism_);
   if (!hash) return broken("the source offers no way to log in that is known here");
   scram_ = std::make_unique<wire::ScramClient>(*hash, options_.user, options_.password, new_nonce());
@@ -135,7 +133,7 @@ GreetingOutcome Greeting::take_login(const Reply& reply, net::Output& out) {
     return broken(fmt::format("cannot log in as {}: wrong user or password", options_.user));
   if (reply.status != BinaryStatus::success)
     return broken(fmt::format("cannot log in as {}: {}", options_.user, number_of(reply.status)));
-  if (scram_ != nullptr && (asked_ != BinaryOpcode::sasl_step || !scram_->is_right(reply.value)))
+  if (asked_ != BinaryOpcode::sasl_step || !scram_->is_right(reply.value))
     return broken(
         fmt::format("the source does not know the password of {}: it is not the server that it should be",
                     options_.user));
