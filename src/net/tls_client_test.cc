@@ -7,6 +7,7 @@
 #include <future>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "net/loop.h"
 #include "net/tls_test_fixture.h"
@@ -52,10 +53,17 @@ class TlsClientTest : public TlsTest {
   TlsClientTest() {
     Limits limits;
     limits.handshake_timeout = std::chrono::milliseconds(50);
+    call_with(limits);
+  }
+  ~TlsClientTest() override { hang_up(); }
+  /// From now on by a loop with these.
+  void call_with(const Limits& limits) {
+    hang_up();
     calling_ = std::make_unique<Loop>(limits);
     thread_ = std::thread([this] { calling_->run(); });
   }
-  ~TlsClientTest() override {
+  void hang_up() {
+    if (!thread_.joinable()) return;
     calling_->stop();
     thread_.join();
   }
@@ -126,21 +134,40 @@ TEST_F(TlsClientTest, TakesNoCertificateThatNamesAnother) {
   EXPECT_EQ(dial(address(), {{}, true}), "") << "insecure";
 }
 
-TEST_F(TlsClientTest, TellsOfServersThatSpeakNoTls) {
-  start();
-  EXPECT_NE(dial(front_->addresses()[0], trusting()).find("no TLS handshake"), std::string::npos);
-  opened_.get_future().wait();  // at the server's end too, perhaps later, before the next dial puts it back
-  const int silent = socket(AF_INET, SOCK_STREAM, 0);
+/// A socket of loopback, and its address.
+std::pair<int, Address> listening() {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in name{};
   name.sin_family = AF_INET;
   name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof name;
-  ASSERT_EQ(bind(silent, reinterpret_cast<sockaddr*>(&name), size), 0);
-  ASSERT_EQ(listen(silent, 1), 0);
-  getsockname(silent, reinterpret_cast<sockaddr*>(&name), &size);
-  const Address address{"127.0.0.1", ntohs(name.sin_port), {}};
+  EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&name), size), 0);
+  EXPECT_EQ(listen(listener, 1), 0);
+  getsockname(listener, reinterpret_cast<sockaddr*>(&name), &size);
+  return {listener, Address{"127.0.0.1", ntohs(name.sin_port), {}}};
+}
+
+TEST_F(TlsClientTest, TellsOfServersThatSpeakNoTls) {
+  start();
+  EXPECT_NE(dial(front_->addresses()[0], trusting()).find("no TLS handshake"), std::string::npos);
+  opened_.get_future().wait();  // at the server's end too, perhaps later, before the next dial puts it back
+  const auto [silent, address] = listening();
   EXPECT_NE(dial(address, trusting()).find("no TLS handshake"), std::string::npos) << "in time";
   close(silent);
+}
+
+TEST_F(TlsClientTest, TellsOfAnAnswerThatIsNoTls) {
+  call_with({});  // however long it takes
+  const auto [listener, address] = listening();
+  std::thread memcached([listener = listener] {
+    const int asked = accept(listener, nullptr, nullptr);
+    EXPECT_EQ(send(asked, "ERROR\r\n", 7, MSG_NOSIGNAL), 7);
+    close(asked);
+  });
+  EXPECT_NE(dial(address, trusting()).find("no TLS handshake: the server speaks no TLS there"),
+            std::string::npos);
+  memcached.join();
+  close(listener);
 }
 
 TEST_F(TlsClientTest, TellsWhichFileCannotBeUsed) {

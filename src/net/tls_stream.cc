@@ -167,8 +167,9 @@ void TlsStream::note_trouble(int result) {
     const long judged = SSL_get_verify_result(ssl_.get());
     if (judged != X509_V_OK)
       refusal_ = X509_verify_cert_error_string(judged);
-    else if (ERR_peek_error() != 0)
-      refusal_ = tls_reason();
+    else if (const unsigned long code = ERR_peek_error(); code != 0)
+      refusal_ = ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER ? "the server speaks no TLS there"
+                                                                    : tls_reason();
   }
   ERR_clear_error();
 }
