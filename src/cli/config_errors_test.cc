@@ -128,6 +128,25 @@ TEST(ConfigErrors, AServerThatFollowsAnotherHasASourceADiskAndNoSeed) {
       HasSubstr("/no/file cannot be read"));
 }
 
+TEST(ConfigErrors, ASourceThatIsTrustedIsSpokenToThroughTls) {
+  EXPECT_THAT(errors_of_file("follow_tls = true\n"), HasSubstr("(--follow)"));
+  EXPECT_THAT(errors_of_file("follow = \"host\"\nfollow_cafile = \"ca.pem\"\n"), HasSubstr("(--follow-tls)"));
+  EXPECT_THAT(errors_of_file("follow = \"host\"\nfollow_insecure = true\n"), HasSubstr("(--follow-tls)"));
+  EXPECT_THAT(errors_of_file("follow = \"unix:/socket\"\nfollow_tls = true\n"), HasSubstr("no name"));
+  EXPECT_THAT(errors_of_file("follow = \"host\"\nfollow_tls = true\nfollow_cafile = \"ca.pem\"\n"
+                             "follow_insecure = true\n"),
+              HasSubstr("nobody is asked"));
+}
+
+TEST(ConfigErrors, ASourcesPortIsThatOfTlsWhereTlsIsSpoken) {
+  const auto plain = ConfigCase{.words = {"--follow", "host"}}.load();
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(source_address(*plain)->port, 11210);
+  const auto through_tls = ConfigCase{.words = {"--follow", "host", "--follow-tls"}}.load();
+  ASSERT_TRUE(through_tls);
+  EXPECT_EQ(source_address(*through_tls)->port, 11207);
+}
+
 TEST(ConfigErrors, ThePasswordOfAFileIsItsFirstLine) {
   const TemporaryFile secret("se cret\r\nmore\n");
   const auto config = ConfigCase{.environment = {{"BOBBIN_FOLLOW", "host"}, {"BOBBIN_FOLLOW_USER", "ann"}},

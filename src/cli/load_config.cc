@@ -217,16 +217,26 @@ class Loader {
       errors_.push_back({where(key) + why});
     };
     if (config_.follow.empty()) {
-      for (const std::string_view key : {"follow_user", "follow_password", "follow_password_file"})
+      for (const std::string_view key : {"follow_user", "follow_password", "follow_password_file",
+                                         "follow_tls", "follow_cafile", "follow_insecure"})
         if (given(key)) refuse(key, "this is for a server that follows another (--follow)");
       return;
     }
-    const auto source = net::Address::parse(config_.follow, kSourcePort);
+    const auto source = source_address(config_);
     if (!source) return refuse("follow", source.error().message);
     if (!config_.persistent)
       refuse("follow", "a cache, which --memory without --data asks for, keeps no history that could go on");
     if (given("seed") || !config_.seed_tables.buckets.empty())
       refuse("follow", "what the server begins with (--seed) is its source's");
+    if (!config_.follow_tls) {
+      for (const std::string_view key : {"follow_cafile", "follow_insecure"})
+        if (given(key)) refuse(key, "this is for a source that is spoken to through TLS (--follow-tls)");
+    } else if (source->is_unix()) {
+      refuse("follow_tls", "not on a Unix socket, which has no name to be certified");
+    } else if (config_.follow_insecure && !config_.follow_cafile.empty()) {
+      refuse("follow_insecure",
+             "any certificate will do then, and nobody is asked who signed it (--follow-cafile)");
+    }
     if (given("follow_password") && given("follow_password_file"))
       refuse("follow_password_file", "the password is given already (--follow-password)");
     if ((given("follow_password") || given("follow_password_file")) && config_.follow_user.empty())

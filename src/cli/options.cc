@@ -167,6 +167,16 @@ constexpr std::array kOptions = {
   Option{"follow_password_file", OptionType::path, kFollow, 0, 0,
          "A file whose first line is that password",
          [](ServeConfig& c) -> Field { return &c.follow_password_file; }},
+  Option{"follow_tls", OptionType::boolean, kFollow, 0, 0,
+         "Speak TLS with the source: --follow then names a port that does (11207 where none is named), and the host that "
+         "its certificate is for",
+         [](ServeConfig& c) -> Field { return &c.follow_tls; }},
+  Option{"follow_cafile", OptionType::path, kFollow, 0, 0,
+         "Who may sign the source's certificate, in PEM; with --follow-tls. Without this: whom this machine trusts",
+         [](ServeConfig& c) -> Field { return &c.follow_cafile; }},
+  Option{"follow_insecure", OptionType::boolean, kFollow, 0, 0,
+         "Take any certificate of the source; with --follow-tls",
+         [](ServeConfig& c) -> Field { return &c.follow_insecure; }},
 
   Option{"seed", OptionType::path, kSeed, 0, 0,
          "A folder, or a file *.toml, with buckets, collections, users and documents that are made before the first "

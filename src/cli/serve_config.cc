@@ -61,6 +61,10 @@ base::Result<std::vector<net::Address>, base::Error> http_addresses(const ServeC
   return hosts_at(config, config.http_port);
 }
 
+base::Result<net::Address, base::Error> source_address(const ServeConfig& config) {
+  return net::Address::parse(config.follow, config.follow_tls ? kSourceTlsPort : kSourcePort);
+}
+
 base::Result<std::vector<net::Address>, base::Error> tls_addresses(const ServeConfig& config) {
   return hosts_at(config, config.tls_cert.empty() ? uint16_t{0} : config.tls_port);
 }

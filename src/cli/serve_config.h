@@ -74,6 +74,9 @@ struct ServeConfig {
   std::string follow_user;           ///< empty: nobody logs in there
   std::string follow_password;       ///< that of the file, where there is one (load_config)
   std::string follow_password_file;  ///< empty: none
+  bool follow_tls = false;           ///< the source is spoken to through TLS
+  std::string follow_cafile;         ///< who may sign its certificate; empty: whom this machine trusts
+  bool follow_insecure = false;      ///< any certificate will do
 
   std::string seed;        ///< a folder, or a file *.toml, with what the server begins with; empty: none
   SeedTables seed_tables;  ///< of that, of the configuration file and of the environment
@@ -93,6 +96,10 @@ struct ServeConfig {
 
 /// Where Couchbase's clients look: the port of a source that names none.
 inline constexpr uint16_t kSourcePort = 11210;
+inline constexpr uint16_t kSourceTlsPort = 11207;
+
+/// `follow` as an address, whose port is the usual one where it names none.
+[[nodiscard]] base::Result<net::Address, base::Error> source_address(const ServeConfig& config);
 
 /// `listen` with `port`, then with `mcbp_port`, then the Unix socket. Empty when there is nothing to listen
 /// on. An error names the entry that is no address.

@@ -248,11 +248,19 @@ base::Result<std::shared_ptr<net::TlsContext>, base::Error> load_tls(const Serve
 
 }  // namespace
 
+/// Null where the source is not spoken to through TLS.
+base::Result<std::unique_ptr<net::TlsClientContext>, base::Error> load_source_tls(const ServeConfig& config) {
+  if (!config.follow_tls) return nullptr;
+  return net::TlsClientContext::load({.ca_file = config.follow_cafile, .insecure = config.follow_insecure});
+}
+
 /// Not started. Null where the server follows nobody.
-std::unique_ptr<cluster::Follower> make_follower(const ServeConfig& config, serve::Server& server) {
+std::unique_ptr<cluster::Follower> make_follower(const ServeConfig& config, serve::Server& server,
+                                                 std::unique_ptr<net::TlsClientContext> tls) {
   if (server.following() == nullptr) return nullptr;
   cluster::FollowerOptions options;
-  if (auto source = net::Address::parse(config.follow, kSourcePort)) options.source = std::move(*source);
+  if (auto source = source_address(config)) options.source = std::move(*source);
+  options.tls = std::move(tls);
   options.user = config.follow_user;
   options.password = config.follow_password;
   options.name = "bobbin-follower:" + server.disk()->directory().uuid();
@@ -289,6 +297,8 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   if (!tls_listen) return base::fail(StartError{std::move(tls_listen.error().message)});
   auto tls = load_tls(config);
   if (!tls) return base::fail(StartError{std::move(tls.error().message), kExitConfiguration});
+  auto source_tls = load_source_tls(config);
+  if (!source_tls) return base::fail(StartError{std::move(source_tls.error().message), kExitConfiguration});
   serve::ServerOptions options;
   options.front_end.listen = std::move(*addresses);
   options.front_end.tls_listen = std::move(*tls_listen);
@@ -332,7 +342,7 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   if (!http) return base::fail(StartError{std::move(http.error().message)});
   if (auto begun = begin(**server, http->get(), *seed, config); !begun)
     return base::fail(std::move(begun.error()));
-  auto follower = make_follower(config, **server);
+  auto follower = make_follower(config, **server, std::move(*source_tls));
   if (follower != nullptr) follower->start();
   return std::make_unique<ServingServer>(std::move(*server), std::move(*http), std::move(*tls),
                                          std::move(follower));

@@ -225,7 +225,9 @@ void Follower::tick() {
   if (connection_ != nullptr) return connection_->tick(now);
   tell_lag(now);
   if (is_dialling_) {
-    if (now - began_ > kPatience) failed(options_.source.text() + ": no connection");
+    if (now - began_ > kPatience)
+      failed(options_.source.text() +
+             (options_.tls == nullptr ? ": no connection" : ": no connection with TLS"));
     return;
   }
   if (now >= next_try_) dial(now);
@@ -243,10 +245,12 @@ void Follower::dial(SteadyTime now) {
   is_dialling_ = true;
   began_ = now;
   state_.connecting();
-  loop_.dial(options_.source, std::make_unique<Connection>(*this, attempt),
-             [this, attempt](const base::Error& error) {
-               if (attempt == attempt_) failed(error.message);
-             });
+  loop_.dial(
+      options_.source, std::make_unique<Connection>(*this, attempt),
+      [this, attempt](const base::Error& error) {
+        if (attempt == attempt_) failed(error.message);
+      },
+      options_.tls.get());
 }
 
 void Follower::opened(Connection& connection) {

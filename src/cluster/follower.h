@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "net/address.h"
 #include "net/loop.h"
+#include "net/tls_client.h"
 #include "serve/following.h"
 #include "serve/served_bucket.h"
 
@@ -19,6 +20,7 @@ struct FollowerOptions {
   std::string user = {};  ///< empty: nobody logs in
   std::string password = {};
   std::string name;  ///< of the connection: the source closes an older one of this name
+  std::unique_ptr<net::TlsClientContext> tls = {};  ///< null: what is said is not encrypted
 };
 
 /// Every vbucket of the bucket is a copy, and none has only a part of a snapshot.
