@@ -18,19 +18,19 @@ TEST(GivingWayTest, IsDueWhileItIsCheap) {
 
 TEST(GivingWayTest, WhatTookLongIsPaidBack) {
   GivingWay giving_way;
-  const auto ended = kStart + 4ms;
+  const auto ended = kStart + 8ms;
   giving_way.took(kStart, ended);
   EXPECT_FALSE(giving_way.is_due(ended));
-  EXPECT_FALSE(giving_way.is_due(ended + 200ms - 1us));
-  EXPECT_TRUE(giving_way.is_due(ended + 200ms));
+  EXPECT_FALSE(giving_way.is_due(ended + 400ms - 1us));
+  EXPECT_TRUE(giving_way.is_due(ended + 400ms));
 }
 
 TEST(GivingWayTest, WhatAlwaysTakesLongIsAThousandthOfTheTime) {
   GivingWay giving_way;
   auto now = kStart;
-  for (const auto pause : {200ms, 800ms, 3200ms, 4000ms, 4000ms}) {
-    giving_way.took(now, now + 4ms);
-    now += 4ms + pause;
+  for (const auto pause : {400ms, 1600ms, 6400ms, 8000ms, 8000ms}) {
+    giving_way.took(now, now + 8ms);
+    now += 8ms + pause;
     EXPECT_FALSE(giving_way.is_due(now - 1us));
     EXPECT_TRUE(giving_way.is_due(now));
     giving_way.took(now, now + 1us);
@@ -39,11 +39,11 @@ TEST(GivingWayTest, WhatAlwaysTakesLongIsAThousandthOfTheTime) {
 
 TEST(GivingWayTest, OldDelaysAreForgotten) {
   GivingWay giving_way;
-  giving_way.took(kStart, kStart + 4ms);
-  giving_way.took(kStart + 204ms, kStart + 208ms);
-  const auto later = kStart + 208ms + 800ms + 800ms;
-  giving_way.took(later, later + 4ms);
-  EXPECT_TRUE(giving_way.is_due(later + 4ms + 200ms));
+  giving_way.took(kStart, kStart + 8ms);
+  giving_way.took(kStart + 408ms, kStart + 416ms);
+  const auto later = kStart + 416ms + 1600ms + 1600ms;
+  giving_way.took(later, later + 8ms);
+  EXPECT_TRUE(giving_way.is_due(later + 8ms + 400ms));
 }
 
 }  // namespace
