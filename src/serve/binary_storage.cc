@@ -83,8 +83,7 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
   const uint16_t vbucket = session.vbucket_of(draft.doc_key());
   const auto result = session.bucket().store(draft, mode, options, session.now());
-  // What meets trouble leaves the draft as it was.
-  const Trouble trouble = draft ? trouble_of(session, result.status, draft.doc_key()) : Trouble::none;
+  const Trouble trouble = trouble_of(session, result, draft, vbucket);
   if (trouble == Trouble::again) return;
   if (result.ok()) session.changed(vbucket, result.seqno);
   count_store(session, verb_of(mode), logged, header.cas != 0, result, value_bytes);

@@ -169,9 +169,10 @@ class Session final : public net::Receiver {
   }
   /// A command has changed nothing because of what is there, or is not: where replies promise the disk, so
   /// does this one, of the change that it goes by.
-  void refused(store::DocKey key) {
-    if (disk_ != nullptr) disk_->refused(vbucket_of(key), wants_on_disk());
+  void refused(uint16_t vbucket) {
+    if (disk_ != nullptr) disk_->refused(vbucket, wants_on_disk());
   }
+  void refused(store::DocKey key) { refused(vbucket_of(key)); }
   /// The reply leaves when the vbucket is on disk up to there; of a persistent bucket.
   void await_on_disk(uint16_t vbucket, uint64_t seqno) { disk_->changed(vbucket, seqno, true); }
   /// The request that is being handled says that its write has to be on disk when it is answered.

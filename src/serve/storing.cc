@@ -15,6 +15,15 @@ Trouble trouble_without_memory(Session& session, uint16_t vbucket) {
   return session.retry_when_there_is_room(vbucket) ? Trouble::again : Trouble::no_memory;
 }
 
+Trouble trouble_of(Session& session, const store::StoreResult& result, const store::Draft& draft,
+                   uint16_t vbucket) {
+  // What meets trouble leaves the draft as it was.
+  if (draft) [[unlikely]]
+    return trouble_of(session, result.status, draft.doc_key());
+  if (is_refusal(result.status)) session.refused(vbucket);
+  return Trouble::none;
+}
+
 Trouble trouble_of(Session& session, const store::Fetched& found, store::DocKey key) {
   if (found) [[likely]]
     return Trouble::none;

@@ -54,6 +54,9 @@ template <typename Status>
   if (is_refusal(status)) session.refused(key);
   return Trouble::none;
 }
+/// The same for a store, which may have taken the draft, and the key with it.
+[[nodiscard]] Trouble trouble_of(Session& session, const store::StoreResult& result,
+                                 const store::Draft& draft, uint16_t vbucket);
 /// The same for a fetch.
 [[nodiscard]] Trouble trouble_of(Session& session, const store::Fetched& found, store::DocKey key);
 

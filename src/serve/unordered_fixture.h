@@ -187,13 +187,14 @@ class UnorderedTest : public testing::Test {
       std::this_thread::yield();
   }
   /// Whether something is there to be read after the loop has done what is due.
-  bool is_silent(NumberedClient& client) {
+  bool is_silent(NumberedClient& client) { return is_silent(client.socket()); }
+  bool is_silent(const net::TestSocket& socket) {
     // A neighbour on the same loop is answered, and so was everything before.
     for (int i = 0; i < 2; ++i) {
       EXPECT_EQ(connect(kOrdered)->ask({.opcode = wire::BinaryOpcode::noop}), wire::BinaryStatus::success);
     }
     int readable = 0;
-    EXPECT_EQ(ioctl(client.socket().descriptor(), FIONREAD, &readable), 0);
+    EXPECT_EQ(ioctl(socket.descriptor(), FIONREAD, &readable), 0);
     return readable == 0;
   }
 

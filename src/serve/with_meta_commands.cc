@@ -109,7 +109,7 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
   const auto result = session.bucket().store_foreign(draft, change, session.now());
-  const Trouble trouble = draft ? trouble_of(session, result.status, draft.doc_key()) : Trouble::none;
+  const Trouble trouble = trouble_of(session, result, draft, vbucket);
   if (trouble == Trouble::again) return;
   if (result.ok()) session.changed(vbucket, result.seqno);
   count_store(session, row.name, logged, header.cas != 0, result, value_bytes);
