@@ -65,7 +65,8 @@ Fetcher::Fetcher(store::Bucket& bucket, Directory& directory, const base::Clock&
       directory_(directory),
       clock_(clock),
       readers_(std::max(readers, 1U)),
-      queues_(directory.shards()) {}
+      queues_(directory.shards()),
+      reads_(directory.shards()) {}
 
 Fetcher::~Fetcher() {
   stop();
@@ -173,13 +174,18 @@ void Fetcher::read(std::span<const store::DocKey> keys) {
     names.push_back({bucket_.vbucket_of(key), key});
     tickets.push_back(bucket_.begin_load(names.back().vbucket));
   }
-  Shard& shard = directory_.shard_of(names.front().vbucket);
+  const uint32_t number = directory_.shard_number(names.front().vbucket);
+  Shard& shard = directory_.shard(number);
   fetches_.fetch_add(keys.size(), std::memory_order_relaxed);
+  const auto begun = std::chrono::steady_clock::now();
   std::vector<Result<std::optional<StoredRecord>>> found;
   if (keys.size() == 1)
     found.push_back(shard.get(names.front().vbucket, keys.front()));
   else
     found = shard.get_many(names);
+  const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - begun;
+  reads_[number].times.add(static_cast<uint64_t>(took.count()));
+  reads_[number].documents.fetch_add(keys.size(), std::memory_order_relaxed);
   for (size_t i = 0; i < keys.size(); ++i) {
     Arrival& arrival = arrivals[i];
     arrival.loaded = load(keys[i], found[i], tickets[i], arrival.failed);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/durations.h"
 #include "base/mutex.h"
 #include "disk/directory.h"
 #include "disk/persistence.h"
@@ -47,6 +48,13 @@ class Fetcher {
   [[nodiscard]] std::shared_ptr<Fetching> fetch(std::span<const store::DocKey> keys,
                                                 std::function<void()> done);
   [[nodiscard]] FetcherStatistics statistics() const;
+  /// How long reads of one shard took, of a document or of several at once, and how many documents.
+  struct ShardReads {
+    base::Durations times;
+    std::atomic<uint64_t> documents{0};
+  };
+  [[nodiscard]] const ShardReads& reads_of(uint32_t shard) const noexcept { return reads_[shard]; }
+  [[nodiscard]] uint32_t readers() const noexcept { return readers_; }
 
  private:
   class Wait;
@@ -101,6 +109,7 @@ class Fetcher {
   std::atomic<uint64_t> fetches_{0};
   std::atomic<uint64_t> waiters_{0};
   std::atomic<uint64_t> failures_{0};
+  std::vector<ShardReads> reads_;  // by shard; as many as there are, from the beginning
   std::vector<std::thread> threads_;
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/durations.h"
 #include "base/mutex.h"
 #include "disk/error.h"
 #include "disk/shard.h"
@@ -33,6 +34,7 @@ struct FlusherStatistics {
   uint64_t last_commit_us = 0;
   uint64_t longest_commit_us = 0;
   uint64_t oldest_dirty_us = 0;
+  base::DurationCounts commit_times;
 };
 
 /// Brings the changes of one shard's vbuckets to disk, in synced commits, and tells who waits for that.

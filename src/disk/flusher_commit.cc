@@ -120,7 +120,9 @@ void Flusher::commit() {
     ++numbers_.commits;
     numbers_.flushed_items += group_.items;
     numbers_.flushed_bytes += group_.bytes;
-    numbers_.last_commit_us = microseconds(SteadyClock::now() - begun);
+    const auto took = SteadyClock::now() - begun;
+    numbers_.last_commit_us = microseconds(took);
+    numbers_.commit_times.add(static_cast<uint64_t>(std::chrono::nanoseconds(took).count()));
     numbers_.longest_commit_us = std::max(numbers_.longest_commit_us, numbers_.last_commit_us);
   }
   group_.clear();

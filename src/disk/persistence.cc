@@ -288,4 +288,27 @@ PersistenceStatistics Persistence::statistics() const {
   return numbers;
 }
 
+std::vector<ShardActivity> Persistence::shard_activity() const {
+  std::vector<ShardActivity> all;
+  if (impl_->closed.load()) return all;
+  for (uint32_t i = 0; i < impl_->directory->shards(); ++i) {
+    const FlusherStatistics written = impl_->flushers[i]->statistics();
+    const Fetcher::ShardReads& reads = impl_->fetcher->reads_of(i);
+    all.push_back({.files = impl_->directory->shard(i).statistics(),
+                   .commit_failures = written.commit_failures,
+                   .read_documents = reads.documents.load(std::memory_order_relaxed),
+                   .commit_times = written.commit_times,
+                   .read_times = reads.times.counts()});
+  }
+  return all;
+}
+
+size_t Persistence::writers() const noexcept {
+  return impl_->flushers.size();
+}
+
+size_t Persistence::readers() const noexcept {
+  return impl_->fetcher->readers();
+}
+
 }  // namespace bobbin::disk

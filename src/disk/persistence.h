@@ -9,8 +9,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
+#include "base/durations.h"
 #include "disk/directory.h"
 #include "disk/error.h"
 #include "store/bucket.h"
@@ -72,6 +74,15 @@ struct PersistenceStatistics {
   uint64_t fetch_waiters = 0;  ///< keys that somebody waited for: more than reads where a read served several
   uint64_t fetch_failures = 0;
   uint64_t fetches_pending = 0;
+};
+
+/// What one shard has done since the start.
+struct ShardActivity {
+  ShardStatistics files;
+  uint64_t commit_failures = 0;
+  uint64_t read_documents = 0;
+  base::DurationCounts commit_times;
+  base::DurationCounts read_times;  ///< of one document, or of several read at once
 };
 
 /// What keeps a bucket on disk: the directory, the bucket, and the threads between them: a flusher and a
@@ -136,6 +147,11 @@ class Persistence {
 
   [[nodiscard]] WarmupProgress warmup() const;
   [[nodiscard]] PersistenceStatistics statistics() const;
+  /// By number; none once it is closed.
+  [[nodiscard]] std::vector<ShardActivity> shard_activity() const;
+  /// Threads that bring changes to the disk, and that read it.
+  [[nodiscard]] size_t writers() const noexcept;
+  [[nodiscard]] size_t readers() const noexcept;
 
  private:
   explicit Persistence(std::unique_ptr<Impl> impl);

@@ -36,9 +36,10 @@ class RunQueue {
     base::name_thread("feed");
     while (const std::shared_ptr<Task> task = take()) {
       Task::give_way();
+      const Next::Time begun = std::chrono::steady_clock::now();
       const Next next = task->step();
       // What a task that is done holds is let go of here, outside of the lock.
-      const std::shared_ptr<Task> ended = settle(*task, next);
+      const std::shared_ptr<Task> ended = settle(*task, next, begun);
     }
   }
 
@@ -60,8 +61,18 @@ class RunQueue {
     base::MutexLock lock(mutex_);
     return tasks_.size();
   }
+  /// All but the number of threads.
+  [[nodiscard]] PoolNumbers numbers() const EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    return {.tasks = tasks_.size(), .runnable = runnable_.size(), .running = running_, .steps = steps_};
+  }
 
  private:
+  [[nodiscard]] static uint64_t between(Next::Time from, Next::Time to) noexcept {
+    const std::chrono::nanoseconds passed = to - from;
+    return passed.count() < 0 ? 0 : static_cast<uint64_t>(passed.count());
+  }
+
   // A task has one alarm at most: who is woken often would leave one behind each time.
   void arm(Task& task, Next::Time time) REQUIRES(mutex_) {
     task.alarm_ = time;
@@ -74,6 +85,7 @@ class RunQueue {
 
   void make_runnable(Task& task) REQUIRES(mutex_) {
     task.state_ = Task::State::queued;
+    task.queued_at_ = std::chrono::steady_clock::now();
     disarm(task);
     runnable_.push_back(&task);
     changed_.notify_one();
@@ -96,6 +108,8 @@ class RunQueue {
     Task* const task = runnable_.front();
     runnable_.pop_front();
     task->state_ = Task::State::running;
+    ++running_;
+    steps_[task->kind()].waited.add(between(task->queued_at_, std::chrono::steady_clock::now()));
     return tasks_.at(task);
   }
 
@@ -105,8 +119,11 @@ class RunQueue {
       make_runnable(*alarms_.begin()->second);
   }
 
-  [[nodiscard]] std::shared_ptr<Task> settle(Task& task, const Next& next) EXCLUDES(mutex_) {
+  [[nodiscard]] std::shared_ptr<Task> settle(Task& task, const Next& next, Next::Time begun)
+      EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
+    --running_;
+    steps_[task.kind()].ran.add(between(begun, std::chrono::steady_clock::now()));
     if (next.kind_ == Next::Kind::done) {
       task.state_ = Task::State::done;
       const auto found = tasks_.find(&task);
@@ -133,6 +150,8 @@ class RunQueue {
   std::unordered_map<Task*, std::shared_ptr<Task>> tasks_ GUARDED_BY(mutex_);
   std::deque<Task*> runnable_ GUARDED_BY(mutex_);
   std::set<std::pair<Next::Time, Task*>> alarms_ GUARDED_BY(mutex_);  // of tasks that are asleep
+  size_t running_ GUARDED_BY(mutex_) = 0;
+  std::map<std::string_view, StepTimes> steps_ GUARDED_BY(mutex_);  // by kind: there are a few
   bool closed_ GUARDED_BY(mutex_) = false;
 
   friend class Pool;
@@ -171,6 +190,12 @@ void Pool::spawn(const std::shared_ptr<Task>& task) {
 
 size_t Pool::tasks() const {
   return queue_->tasks();
+}
+
+PoolNumbers Pool::numbers() const {
+  PoolNumbers numbers = queue_->numbers();
+  numbers.threads = threads_.size();
+  return numbers;
 }
 
 }  // namespace bobbin::feed

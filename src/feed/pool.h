@@ -4,11 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "base/durations.h"
 #include "base/mutex.h"
 
 namespace bobbin::feed {
@@ -53,6 +56,9 @@ class Task : public std::enable_shared_from_this<Task> {
   /// happens before the task is spawned, when it is done, or when its pool has ended.
   void wake() noexcept;
 
+  /// What it is, for statistics: a literal, the same for all of its kind.
+  [[nodiscard]] virtual std::string_view kind() const noexcept = 0;
+
  protected:
   /// About a millisecond of work, on one of the pool's threads, never on two at once. It may read from the
   /// disk; it does not sleep, does not wait for a loop, and holds no lock that a loop takes while it does
@@ -77,10 +83,26 @@ class Task : public std::enable_shared_from_this<Task> {
   // Of the queue's lock.
   State state_ = State::asleep;
   std::optional<Next::Time> alarm_;  // in the queue's list
+  Next::Time queued_at_;
 };
 
 /// For Spool::append_or_wake: wakes the task if it is still there.
 [[nodiscard]] std::function<void()> waker_of(const std::shared_ptr<Task>& task);
+
+/// How the steps of one kind of tasks went.
+struct StepTimes {
+  base::DurationCounts waited;  ///< from when a step was due until a thread took it
+  base::DurationCounts ran;
+};
+
+/// What a pool does at one moment.
+struct PoolNumbers {
+  size_t threads = 0;
+  size_t tasks = 0;                                  ///< that are not done
+  size_t runnable = 0;                               ///< of these, those that wait for a thread
+  size_t running = 0;                                ///< of these, those in a step
+  std::map<std::string_view, StepTimes> steps = {};  ///< since the start, by Task::kind()
+};
 
 /// The threads that take tasks' steps: first come, first served, so all tasks get their share.
 ///
@@ -99,6 +121,7 @@ class Pool {
   void spawn(const std::shared_ptr<Task>& task);
   /// Tasks that are not done.
   [[nodiscard]] size_t tasks() const;
+  [[nodiscard]] PoolNumbers numbers() const;
 
  private:
   const std::shared_ptr<RunQueue> queue_;  // shared with tasks that outlive the pool

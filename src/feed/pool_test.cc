@@ -6,6 +6,7 @@
 #include <future>
 #include <mutex>
 #include <string>
+#include <thread>
 
 namespace bobbin::feed {
 namespace {
@@ -15,6 +16,7 @@ using namespace std::chrono_literals;
 // Runs what the test gives it.
 class Scripted : public Task {
  public:
+  [[nodiscard]] std::string_view kind() const noexcept override { return "scripted"; }
   explicit Scripted(std::function<Next(int)> script) : script_(std::move(script)) {}
   std::atomic<int> steps{0};
   bool was_abandoned = false;
@@ -40,6 +42,20 @@ TEST(PoolTest, StepsUntilDone) {
     return Next::done();
   }));
   ended.get_future().wait();
+}
+
+TEST(PoolTest, StepsAreTimedByTheirKind) {
+  Pool pool(1);
+  pool.spawn(scripted([](int step) { return step < 3 ? Next::again() : Next::done(); }));
+  while (pool.tasks() != 0)
+    std::this_thread::yield();
+  const PoolNumbers numbers = pool.numbers();
+  EXPECT_EQ(numbers.threads, 1U);
+  EXPECT_EQ(numbers.running, 0U);
+  EXPECT_EQ(numbers.runnable, 0U);
+  ASSERT_EQ(numbers.steps.size(), 1U);
+  EXPECT_EQ(numbers.steps.at("scripted").ran.count(), 3U);
+  EXPECT_EQ(numbers.steps.at("scripted").waited.count(), 3U);
 }
 
 TEST(PoolTest, WaitingTaskTakesOneStepForAllWakesBeforeIt) {

@@ -86,6 +86,7 @@ class Producer final : public Task {
   [[nodiscard]] bool wants_close() const noexcept { return wants_close_.load(); }
 
   [[nodiscard]] const std::string& name() const noexcept { return setup_.name; }
+  [[nodiscard]] std::string_view kind() const noexcept override { return "change_stream"; }
   struct Report {
     uint64_t sent_bytes = 0;
     uint64_t unacknowledged_bytes = 0;

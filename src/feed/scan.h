@@ -75,6 +75,7 @@ class Scan final : public Task {
   ~Scan() override;
 
   [[nodiscard]] const wire::ScanId& id() const noexcept { return id_; }
+  [[nodiscard]] std::string_view kind() const noexcept override { return "range_scan"; }
   [[nodiscard]] uint16_t vbucket() const noexcept { return options_.vbucket; }
   [[nodiscard]] const std::string& user() const noexcept { return options_.user; }
   [[nodiscard]] const wire::ScanCreate& what() const noexcept { return options_.what; }

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
 
+#include "base/durations.h"
 #include "net/counters.h"
 
 namespace bobbin::serve {
@@ -23,12 +23,19 @@ class CommandTimes {
   static constexpr uint16_t kMeta = 128;
   static constexpr uint16_t kBinary = 256;
   static constexpr size_t kCommands = 512;
-  /// Step i counts what took at most 2^i microseconds and more than half of that; the last one all the rest.
-  static constexpr size_t kSteps = 25;
+  static constexpr size_t kSteps = base::DurationCounts::kSteps;
 
   struct Histogram {
     std::array<net::OwnedCounter, kSteps> steps;
     net::OwnedCounter sum_ns;
+
+    [[nodiscard]] base::DurationCounts counts() const noexcept {
+      base::DurationCounts counts;
+      for (size_t i = 0; i < kSteps; ++i)
+        counts.steps[i] = steps[i].get();
+      counts.sum_ns = sum_ns.get();
+      return counts;
+    }
   };
 
   /// A request of this command has begun.
@@ -71,10 +78,7 @@ class CommandTimes {
 
   [[nodiscard]] const Histogram& of(size_t command) const noexcept { return histograms_[command]; }
 
-  [[nodiscard]] static size_t step_of(uint64_t ns) noexcept {
-    const auto step = ns == 0 ? size_t{0} : static_cast<size_t>(std::bit_width((ns - 1) / 1000));
-    return step < kSteps ? step : kSteps - 1;
-  }
+  [[nodiscard]] static size_t step_of(uint64_t ns) noexcept { return base::DurationCounts::step_of(ns); }
 
  private:
   static constexpr uint16_t kNone = kCommands;
