@@ -3,7 +3,7 @@
 #include <array>
 
 #include "serve/session.h"
-#include "serve/statistics.h"
+#include "serve/stat_command.h"
 #include "serve/storing.h"
 #include "store/expiry.h"
 
@@ -165,16 +165,6 @@ void handle_version(Session& session, const BinaryCommand&, const BinaryRequest&
   answer_value(session, request.header, kProtocolVersion);
 }
 
-void handle_stat(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  const auto send = [&](std::string_view name, std::string_view value) {
-    answer_value(session, request.header, value, {.key = name});
-  };
-  if (!report_statistics(session.engine(), session.served(), request.key, send)) {
-    return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
-  }
-  send({}, {});
-}
-
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
                             decltype(BinaryCommand::handle) handle) {
   return {opcode, name, shape, handle};
@@ -214,7 +204,7 @@ constexpr BinaryCommand anywhere(BinaryCommand row) {
   return row;
 }
 constexpr BinaryCommand statistics_row() {
-  BinaryCommand stat = row(BinaryOpcode::stat, "stat", shapes::kStat, handle_stat);
+  BinaryCommand stat = row(BinaryOpcode::stat, "stat", shapes::kStat, handle_binary_stat);
   stat.needs = kBucketStats;
   stat.key = KeyKind::name;
   return stat;

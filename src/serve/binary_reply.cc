@@ -35,7 +35,12 @@ class Trace {
   size_t size_ = 0;
 };
 
+void count_response(Session& session, BinaryStatus status) {
+  session.counters().responses[static_cast<size_t>(status) % CommandCounters::kStatuses].add(1);
+}
+
 void write_head(Session& session, const BinaryHeader& request, BinaryReply reply) {
+  count_response(session, reply.status);
   const Trace trace(session);
   reply.framing = trace.view();
   const size_t most =
@@ -129,6 +134,7 @@ void reply_binary_error(Session& session, const BinaryHeader& request, wire::Bin
     const uint8_t datatype = !context.empty() && session.has(Feature::json) ? wire::kDatatypeJson : 0;
     return answer_value(session, request, context, {.status = status, .datatype = datatype});
   }
+  count_response(session, status);
   char* out = session.out().reserve(wire::kMaxBinaryErrorBytes);
   session.out().commit(wire::write_binary_error(out, request, status));
 }

@@ -1,20 +1,18 @@
-#include "serve/collection_statistics.h"
-
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <optional>
 #include <string>
 
+#include "serve/served_bucket.h"
+#include "serve/stat_groups.h"
+
 namespace bobbin::serve {
 namespace {
 
 using Counts = std::map<store::CollectionId, store::CollectionStatistics>;
-
-void number(const StatSink& sink, std::string_view name, uint64_t value) {
-  sink(name, fmt::format_int(value).c_str());
-}
 
 template <typename Number>
 std::optional<Number> number_in(std::string_view digits, int base) {
@@ -36,12 +34,12 @@ void describe(const Report& report, const store::Collection& collection) {
   const std::string name = fmt::format("{:#x}:{:#x}:", collection.scope, collection.id);
   report.sink(name + "name", collection.name);
   report.sink(name + "scope_name", report.manifest.scope(collection.scope)->name);
-  number(report.sink, name + "maxTTL", collection.max_ttl_s.value_or(0));
+  tell(report.sink, name + "maxTTL", collection.max_ttl_s.value_or(0));
 }
 
 void count(const Report& report, const std::string& name, const store::CollectionStatistics& numbers) {
-  number(report.sink, name + "items", numbers.items);
-  number(report.sink, name + "collections_mem_used", numbers.bytes);
+  tell(report.sink, name + "items", numbers.items);
+  tell(report.sink, name + "collections_mem_used", numbers.bytes);
 }
 
 // The last word, taken as a path or as "id NUMBER". Empty where there is none such.
@@ -97,7 +95,7 @@ bool report_each_scope(const Report& report, std::string_view wanted) {
     }
     const std::string name = fmt::format("{:#x}:", scope.id);
     report.sink(name + "name", scope.name);
-    number(report.sink, name + "collections", collections);
+    tell(report.sink, name + "collections", collections);
     count(report, name, sum);
   }
   return true;
@@ -134,8 +132,8 @@ bool report_collection_details(const Report& report, std::string_view wanted) {
       const std::string name = fmt::format("{}{:#x}:", of, id);
       report.sink(name + "name", collection->name);
       report.sink(name + "scope", fmt::format("{:#x}", collection->scope));
-      number(report.sink, name + "items", numbers.items);
-      number(report.sink, name + "high_seqno", numbers.high_seqno);
+      tell(report.sink, name + "items", numbers.items);
+      tell(report.sink, name + "high_seqno", numbers.high_seqno);
     }
   });
   if (!told || !wanted.empty()) return told;
@@ -152,28 +150,55 @@ bool report_scope_details(const Report& report, std::string_view wanted) {
     for (const store::Collection& collection : report.manifest.collections()) {
       const std::string name = fmt::format("vb_{}:{:#x}:{:#x}:", vbucket, collection.scope, collection.id);
       report.sink(name + "name", collection.name);
-      number(report.sink, name + "items", counts[collection.id].items);
+      tell(report.sink, name + "items", counts[collection.id].items);
     }
   });
 }
 
-constexpr std::pair<std::string_view, bool (*)(const Report&, std::string_view)> kGroups[] = {
-    {"collections", report_each_collection},
-    {"collections-details", report_collection_details},
-    {"scopes", report_each_scope},
-    {"scopes-details", report_scope_details},
+template <bool (*report)(const Report&, std::string_view)>
+StatAnswer told_by(const StatQuery& query, const StatSink& sink) {
+  const auto manifest = query.bucket.collections().manifest();
+  return report({query.bucket, *manifest, sink}, query.argument) ? StatAnswer::told : StatAnswer::unknown;
+}
+
+template <bool (*report)(const Report&, std::string_view)>
+StatAnswer told_by_id(const StatQuery& query, const StatSink& sink) {
+  const auto manifest = query.bucket.collections().manifest();
+  const std::string wanted = fmt::format("id {}", query.argument);
+  return report({query.bucket, *manifest, sink}, wanted) ? StatAnswer::told : StatAnswer::unknown;
+}
+
+constexpr StatGroup kGroups[] = {
+    {.name = "collections",
+     .report = told_by<report_each_collection>,
+     .about = "collections",
+     .argument = "[scope.collection or `id` number]"},
+    {.name = "collections-byid",
+     .report = told_by_id<report_each_collection>,
+     .about = "a collection",
+     .argument = "number"},
+    {.name = "collections-details",
+     .report = told_by<report_collection_details>,
+     .about = "collections in each vbucket",
+     .argument = "[vbucket]"},
+    {.name = "scopes",
+     .report = told_by<report_each_scope>,
+     .about = "scopes",
+     .argument = "[scope or `id` number]"},
+    {.name = "scopes-byid",
+     .report = told_by_id<report_each_scope>,
+     .about = "a scope",
+     .argument = "number"},
+    {.name = "scopes-details",
+     .report = told_by<report_scope_details>,
+     .about = "scopes in each vbucket",
+     .argument = "[vbucket]"},
 };
 
 }  // namespace
 
-bool report_collections(const ServedBucket& bucket, std::string_view group, const StatSink& sink) {
-  const size_t end = std::min(group.find(' '), group.size());
-  const std::string_view wanted = group.substr(std::min(end + 1, group.size()));
-  const auto manifest = bucket.collections().manifest();
-  for (const auto& [name, report] : kGroups) {
-    if (name == group.substr(0, end)) return report({bucket, *manifest, sink}, wanted);
-  }
-  return false;
+std::span<const StatGroup> collection_groups() {
+  return kGroups;
 }
 
 }  // namespace bobbin::serve

@@ -12,6 +12,7 @@
 
 #include "serve/binary_commands.h"
 #include "serve/mcbp_fixture.h"
+#include "serve/stat_groups.h"
 
 namespace bobbin::serve {
 namespace {
@@ -182,6 +183,60 @@ constexpr Known kKnown[] = {
     {0xfe, "get_error_map"},
 };
 
+struct Missing {
+  std::string_view name;
+  std::string_view why;
+};
+
+constexpr std::string_view kNotTimed = "not measured";
+constexpr std::string_view kPrepares = "nothing is ever prepared: one node is a majority";
+constexpr std::string_view kDumps = "of upstream's own structures";
+
+// Groups of kv_engine include/memcached/stat_group.h that are in no table.
+constexpr Missing kMissing[] = {
+    {"aggregate", "each bucket tells of itself"},
+    {"client_connection_details", "agents are not counted"},
+    {"clocks", "`time` and `uptime` are among the general ones"},
+    {"disk-failures", "`kvstore` and the general ones count failures"},
+    {"disk-slowness", kNotTimed},
+    {"dispatcher", "no threads that take any task: see `threads`, `runtimes`"},
+    {"durability-monitor", kPrepares},
+    {"encryption-key-ids", "nothing is encrypted on disk"},
+    {"eviction", "the general ones count evictions"},
+    {"external-auth-timings", "there are no users from elsewhere"},
+    {"info", "see `config`"},
+    {"json_validate", kNotTimed},
+    {"prev-vbucket", "states are those of before a restart: see `vbucket`"},
+    {"scrub", kOld},
+    {"snappy_decompress", kNotTimed},
+    {"stat-timings", "`timings` has `get_stats_cmd`"},
+    {"subdoc_execute", kNotTimed},
+    {"tasks", "no list of tasks: see `workload`, `runtimes`"},
+    {"tasks-all", "no list of tasks: see `workload`, `runtimes`"},
+    {"topkeys", kOld},
+    {"tracing", "nothing is traced"},
+    {"vbucket-durability-state", kPrepares},
+    {"vkey", "a document is checked when it is read"},
+    {"vkey-byid", "a document is checked when it is read"},
+    {"worker_thread_info", kNotTimed},
+    {"_checkpoint-dump", kDumps},
+    {"_durability-dump", kDumps},
+    {"_hash-dump", kDumps},
+    {"_vbucket-dump", kDumps},
+};
+
+constexpr std::string_view kGroupsHead =
+    R"(
+## Groups of statistics
+
+STAT's key is a group's name, and where it takes one, a space and an argument; the text protocol's `stats` takes the
+same. All need the privilege to see the bucket's statistics; *server*: those of the server, too; *read*: the bucket's
+documents, too. A group that is not there, as these of upstream's, is answered with "key not found".
+
+| group | argument | needs | |
+| --- | --- | --- | --- |
+)";
+
 constexpr std::string_view kHead =
     R"(# Commands of Couchbase's protocol
 
@@ -196,6 +251,26 @@ upstream's list marks as unsupported are left out. What [couchbase.md](couchbase
 
 class CompatibilityTest : public McbpTest {
  protected:
+  std::string group_lines() {
+    std::string lines(kGroupsHead);
+    size_t count = 0;
+    for_each_stat_group([&](const StatGroup& group) {
+      const std::string_view more = (group.needs & kServerStats) != 0 ? "server"
+                                    : (group.needs & kRead) != 0      ? "read"
+                                                                      : "";
+      lines += fmt::format("| {} | {} | {} | {} |\n", group.name.empty() ? "(none)" : group.name,
+                           group.argument, more, group.about);
+      ++count;
+    });
+    lines += "\n| not there | |\n| --- | --- |\n";
+    for (const Missing& missing : kMissing) {
+      EXPECT_EQ(find_stat_group(missing.name).group, nullptr) << missing.name;
+      EXPECT_EQ(status({.opcode = wire::BinaryOpcode::stat, .key = std::string(missing.name)}),
+                BinaryStatus::key_not_found);
+      lines += fmt::format("| {} | {} |\n", missing.name, missing.why);
+    }
+    return lines + fmt::format("\n{} of {} are there.\n", count, count + std::size(kMissing));
+  }
   // The answer to a request of the row's shape. Quiet ones and what ends the connection say nothing.
   std::string_view answer(const Known& known, const BinaryCommand* row) {
     connect_again();
@@ -245,6 +320,9 @@ TEST_F(CompatibilityTest, ThePageIsTrue) {
   }
   EXPECT_TRUE(rows.empty()) << "not in the list: " << rows.begin()->second->name;
   page += fmt::format("\n{} of {} work.\n", works, std::size(kKnown));
+
+  connect_again();
+  page += group_lines();
 
   const std::string path = BOBBIN_SOURCE_FOLDER "/docs/compatibility.md";
   if (std::getenv("BOBBIN_WRITE_PAGES") != nullptr) std::ofstream(path) << page;

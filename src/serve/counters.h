@@ -38,6 +38,9 @@ struct CommandCounters {
   net::OwnedCounter unordered_waiting;   ///< now: of those aside
   net::OwnedCounter unordered_bytes;     ///< now: of those, and replies that wait for commits
   CommandTimes times;                    ///< with the counts of all commands
+  /// Replies of the binary protocol that were written here, by status: all there are have 8 bits.
+  static constexpr size_t kStatuses = 256;
+  std::array<net::OwnedCounter, kStatuses> responses;
 };
 
 struct NamedCounter {

@@ -1,5 +1,3 @@
-#include "serve/scan_statistics.h"
-
 #include <fmt/format.h>
 
 #include <charconv>
@@ -8,11 +6,10 @@
 
 #include "feed/scan.h"
 #include "serve/engine.h"
+#include "serve/stat_groups.h"
 
 namespace bobbin::serve {
 namespace {
-
-constexpr std::string_view kGroup = "range-scans";
 
 std::string hex(const wire::ScanId& id) {
   std::string text;
@@ -35,10 +32,6 @@ std::string_view name_of(feed::Scan::State state) {
   return "over";
 }
 
-void number(const StatSink& sink, std::string_view name, uint64_t value) {
-  sink(name, fmt::format_int(value).c_str());
-}
-
 void report_scan(const feed::Scan& scan, const StatSink& sink) {
   const std::string name = fmt::format("vb_{}:{}:", scan.vbucket(), hex(scan.id()));
   const feed::Scan::Facts facts = scan.facts();
@@ -47,39 +40,49 @@ void report_scan(const feed::Scan& scan, const StatSink& sink) {
   sink(name + "collection", fmt::format("{:#x}", scan.what().collection));
   sink(name + "key_value", scan.what().key_only ? "key" : "value");
   sink(name + "sampling", scan.what().sampling ? "true" : "false");
-  number(sink, name + "items", facts.items);
-  number(sink, name + "bytes", facts.bytes);
-  number(sink, name + "age_ms", facts.age_ms);
+  tell(sink, name + "items", facts.items);
+  tell(sink, name + "bytes", facts.bytes);
+  tell(sink, name + "age_ms", facts.age_ms);
 }
+
+StatAnswer report_scans(const StatQuery& query, const StatSink& sink) {
+  std::optional<uint16_t> vbucket;
+  if (!query.argument.empty()) {
+    const char* const last = query.argument.data() + query.argument.size();
+    uint16_t wanted = 0;
+    const auto [end, error] = std::from_chars(query.argument.data(), last, wanted);
+    if (error != std::errc() || end != last || wanted >= query.bucket.bucket().vbucket_count())
+      return StatAnswer::unknown;
+    vbucket = wanted;
+  }
+  const feed::ScanStatistics numbers = query.engine.scans.statistics();
+  tell(sink, "range_scans_open", numbers.open);
+  tell(sink, "range_scans_limit", query.engine.scans.limits().scans);
+  tell(sink, "range_scans_created", numbers.created);
+  tell(sink, "range_scans_completed", numbers.completed);
+  tell(sink, "range_scans_cancelled", numbers.cancelled);
+  tell(sink, "range_scans_expired", numbers.expired);
+  tell(sink, "range_scans_refused", numbers.refused);
+  tell(sink, "range_scans_items", numbers.items);
+  tell(sink, "range_scans_bytes", numbers.bytes);
+  for (const auto& scan : query.engine.scans.all()) {
+    if (scan->is_of(query.bucket.bucket()) && (!vbucket || scan->vbucket() == *vbucket))
+      report_scan(*scan, sink);
+  }
+  return StatAnswer::told;
+}
+
+constexpr StatGroup kGroups[] = {
+    {.name = "range-scans",
+     .report = report_scans,
+     .about = "range scans, each one and in all",
+     .argument = "[vbucket]"},
+};
 
 }  // namespace
 
-bool report_range_scans(const Engine& engine, const ServedBucket& bucket, std::string_view group,
-                        const StatSink& sink) {
-  if (!group.starts_with(kGroup)) return false;
-  std::string_view rest = group.substr(kGroup.size());
-  std::optional<uint16_t> vbucket;
-  if (!rest.empty()) {
-    uint16_t wanted = 0;
-    const auto [end, error] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), wanted);
-    if (rest.front() != ' ' || error != std::errc() || end != rest.data() + rest.size()) return false;
-    if (wanted >= bucket.bucket().vbucket_count()) return false;
-    vbucket = wanted;
-  }
-  const feed::ScanStatistics numbers = engine.scans.statistics();
-  number(sink, "range_scans_open", numbers.open);
-  number(sink, "range_scans_limit", engine.scans.limits().scans);
-  number(sink, "range_scans_created", numbers.created);
-  number(sink, "range_scans_completed", numbers.completed);
-  number(sink, "range_scans_cancelled", numbers.cancelled);
-  number(sink, "range_scans_expired", numbers.expired);
-  number(sink, "range_scans_refused", numbers.refused);
-  number(sink, "range_scans_items", numbers.items);
-  number(sink, "range_scans_bytes", numbers.bytes);
-  for (const auto& scan : engine.scans.all()) {
-    if (scan->is_of(bucket.bucket()) && (!vbucket || scan->vbucket() == *vbucket)) report_scan(*scan, sink);
-  }
-  return true;
+std::span<const StatGroup> scan_groups() {
+  return kGroups;
 }
 
 }  // namespace bobbin::serve

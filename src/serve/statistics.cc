@@ -7,13 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "serve/collection_statistics.h"
-#include "serve/dcp_statistics.h"
 #include "serve/disk_statistics.h"
 #include "serve/engine.h"
-#include "serve/engine_statistics.h"
-#include "serve/follow_statistics.h"
-#include "serve/scan_statistics.h"
+#include "serve/stat_groups.h"
 #include "serve/storing.h"
 
 namespace bobbin::serve {
@@ -169,10 +165,6 @@ void report_general(const Engine& engine, const ServedBucket& bucket, const Repo
   report_disk(bucket, stat.sink());
 }
 
-void report_warming(const Engine&, const ServedBucket& bucket, const Report& stat) {
-  report_warmup(bucket, stat.sink());
-}
-
 std::string_view state_name(net::ConnectionState state) {
   switch (state) {
     case net::ConnectionState::idle:
@@ -243,20 +235,36 @@ void report_settings(const Engine& engine, const ServedBucket&, const Report& st
   stat("auth_enabled_sasl", engine.allow_anonymous || engine.users.empty() ? "no" : "yes");
 }
 
-void reset(const Engine& engine, const ServedBucket& bucket, const Report&) {
-  engine.baseline.set(count_events(engine));
-  bucket.bucket().reset_statistics();
+// Told as text and numbers by functions that know nothing of arguments.
+template <void (*report)(const Engine&, const ServedBucket&, const Report&)>
+StatAnswer told_by(const StatQuery& query, const StatSink& sink) {
+  report(query.engine, query.bucket, Report(sink));
+  return StatAnswer::told;
 }
 
-constexpr std::pair<std::string_view, void (*)(const Engine&, const ServedBucket&, const Report&)> kGroups[] =
-    {
-        {"", report_general},          {"items", report_items},
-        {"slabs", report_slabs},       {"sizes", report_sizes},
-        {"settings", report_settings}, {"conns", report_conns},
-        {"warmup", report_warming},    {"reset", reset},
+StatAnswer reset(const StatQuery& query, const StatSink&) {
+  query.engine.baseline.set(count_events(query.engine));
+  query.bucket.bucket().reset_statistics();
+  return StatAnswer::told;
+}
+
+constexpr StatGroup kGroups[] = {
+    {.name = "",
+     .report = told_by<report_general>,
+     .about = "the general ones: of the server, then of the bucket"},
+    {.name = "items", .report = told_by<report_items>, .about = "documents by size class of the allocator"},
+    {.name = "slabs", .report = told_by<report_slabs>, .about = "memory by size class of the allocator"},
+    {.name = "sizes", .report = told_by<report_sizes>, .about = "documents by size"},
+    {.name = "settings", .report = told_by<report_settings>, .about = "what the server was started with"},
+    {.name = "conns", .report = told_by<report_conns>, .about = "connections, as memcached tells of them"},
+    {.name = "reset", .report = reset, .about = "tells nothing: counts begin anew"},
 };
 
 }  // namespace
+
+std::span<const StatGroup> general_groups() {
+  return kGroups;
+}
 
 EventCounts count_events(const Engine& engine) {
   EventCounts counts;
@@ -306,19 +314,6 @@ EventCounts StatBaseline::since(const EventCounts& now) const {
 void StatBaseline::set(const EventCounts& now) {
   const base::MutexLock lock(mutex_);
   at_reset_ = now;
-}
-
-bool report_statistics(const Engine& engine, const ServedBucket& bucket, std::string_view group,
-                       const StatSink& sink) {
-  for (const auto& [name, report] : kGroups) {
-    if (name == group) {
-      report(engine, bucket, Report(sink));
-      return true;
-    }
-  }
-  return report_collections(bucket, group, sink) || report_range_scans(engine, bucket, group, sink) ||
-         report_engine_statistics(bucket, group, sink) || report_streams(bucket, group, sink) ||
-         report_follow(engine, bucket, group, sink);
 }
 
 }  // namespace bobbin::serve

@@ -17,10 +17,10 @@ class ServedBucket;
 /// Receives one statistic. The views are valid during the call.
 using StatSink = std::function<void(std::string_view name, std::string_view value)>;
 
-/// Calls `sink` for each statistic of `group` ("" for the general ones); false if there is no such group.
-/// What is about documents tells of `bucket`. "reset" resets the counts of events, and reports nothing. Any
-/// thread.
-bool report_statistics(const Engine& engine, const ServedBucket& bucket, std::string_view group,
+/// Calls `sink` for each statistic of a group (serve/stat_groups.h; "" for the general ones, "hash 0" with an
+/// argument) as somebody is told who may see everything; false if there is no such thing. What is about
+/// documents tells of `bucket`. Any thread.
+bool report_statistics(const Engine& engine, const ServedBucket& bucket, std::string_view request,
                        const StatSink& sink);
 
 /// Counts of events, added up over the loops.

@@ -5,7 +5,7 @@
 #include <cassert>
 
 #include "serve/session.h"
-#include "serve/statistics.h"
+#include "serve/stat_command.h"
 #include "serve/storing.h"
 #include "store/expiry.h"
 
@@ -144,18 +144,6 @@ void handle_verbosity(Session& session, const TextRequest& request) {
   reply_unless(request.noreply, session, wire::kOk);
 }
 
-void handle_stats(Session& session, const TextRequest& request) {
-  wire::Words words(request.words);
-  const std::string_view group = words.next();
-  const bool known = report_statistics(
-      session.engine(), session.served(), group, [&](std::string_view name, std::string_view value) {
-        char* line = session.out().reserve(wire::stat_line_bytes(name, value));
-        session.out().commit(wire::write_stat_line(line, name, value));
-      });
-  if (!known) return session.reply(wire::kError);
-  session.reply(group == "reset" ? wire::kReset : wire::kEnd);
-}
-
 void handle_watch(Session& session, const TextRequest& request) {
   uint32_t kinds = 0;
   wire::Words words(request.words);
@@ -190,7 +178,7 @@ constexpr TextCommand kCommands[] = {
     {"flush_all", Shape::flush, handle_flush_all, true, "remove everything, now or after a delay"},
     {"version", Shape::nothing, handle_version, false, "Bobbin's version"},
     {"verbosity", Shape::verbosity, handle_verbosity, false, "accepted and ignored"},
-    {"stats", Shape::words, handle_stats, false, "statistics: general, or of a group"},
+    {"stats", Shape::words, handle_text_stats, false, "statistics: general, or of a group"},
     {"watch", Shape::words, handle_watch, false, "the live log, until the connection closes"},
     {"quit", Shape::nothing, handle_quit, false, "close the connection"},
 };

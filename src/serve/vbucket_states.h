@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 namespace bobbin::serve {
 
@@ -36,5 +37,10 @@ class VBucketStates {
   std::atomic<bool> all_active_{true};
   std::array<std::atomic<uint8_t>, 1024> states_{};
 };
+
+[[nodiscard]] constexpr std::string_view name_of(VBucketStates::State state) noexcept {
+  constexpr std::string_view kNames[] = {"deleted", "active", "replica", "pending", "dead"};
+  return kNames[state];
+}
 
 }  // namespace bobbin::serve

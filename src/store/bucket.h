@@ -117,6 +117,8 @@ class Bucket {
   /// it: `removed`; otherwise `exists`. Of persistent buckets.
   [[nodiscard]] RemoveStatus evict(DocKey key, base::Now now);
   [[nodiscard]] VBucketFacts facts(uint16_t vbucket) const noexcept;
+  /// Nothing of a cache, which has none.
+  [[nodiscard]] ChangeLogFacts log_facts(uint16_t vbucket) const;
 
   // -- The whole bucket ---------------------------------------------------------------------------------
 

@@ -92,4 +92,8 @@ VBucketFacts Bucket::facts(uint16_t vbucket) const noexcept {
   return vbuckets_[vbucket].facts();
 }
 
+ChangeLogFacts Bucket::log_facts(uint16_t vbucket) const {
+  return vbuckets_[vbucket].log_facts();
+}
+
 }  // namespace bobbin::store

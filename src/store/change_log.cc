@@ -207,6 +207,17 @@ uint64_t ChangeLog::lowest_position() const noexcept {
   return lowest;
 }
 
+ChangeLogFacts ChangeLog::facts() const {
+  ChangeLogFacts facts{.items = entries_ - emptied_,
+                       .open_items = open_items_,
+                       .bytes = bytes(),
+                       .persistence_seqno = position_};
+  for (const Cursor& cursor : cursors_) {
+    if (!cursor.lost) facts.readers.push_back({cursor.name, cursor.position});
+  }
+  return facts;
+}
+
 ChangeLog::CursorId ChangeLog::open_cursor(std::string_view name, uint64_t seqno) {
   cursors_.push_back({next_cursor_, std::string(name), seqno, false});
   return next_cursor_++;

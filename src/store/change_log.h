@@ -150,6 +150,19 @@ class CursorLag {
   std::atomic<uint64_t> bytes_{0};
 };
 
+/// A change log as statistics describe it.
+struct ChangeLogFacts {
+  struct Reader {
+    std::string name;
+    uint64_t seqno = 0;  ///< it was given all up to here
+  };
+  uint64_t items = 0;       ///< changes that are kept
+  uint64_t open_items = 0;  ///< of these, what is not on its way to the disk
+  uint64_t bytes = 0;       ///< with all documents that are pinned
+  uint64_t persistence_seqno = 0;
+  std::vector<Reader> readers = {};  ///< besides the disk's
+};
+
 /// The changes of one vbucket that somebody still has to read, in the order of their seqnos.
 ///
 /// A cursor is a reader's position. The persistence cursor is there from the beginning and is never dropped.
@@ -218,6 +231,7 @@ class ChangeLog {
   /// Chunks, and all documents that are pinned.
   [[nodiscard]] uint64_t bytes() const noexcept;
   [[nodiscard]] uint64_t lost_cursors() const noexcept { return lost_cursors_; }
+  [[nodiscard]] ChangeLogFacts facts() const;
   /// What an entry counts for.
   [[nodiscard]] static uint64_t bytes_of(const Document* document) noexcept {
     return sizeof(Entry) + (document != nullptr ? document->size() : 0);

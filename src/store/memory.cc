@@ -51,6 +51,37 @@ const char* allocator_name() noexcept {
   return "jemalloc";
 }
 
+AllocatorStatistics allocator_statistics() noexcept {
+  // jemalloc's numbers are those of the last epoch.
+  uint64_t epoch = 1;
+  size_t bytes = sizeof epoch;
+  (void)mallctl("epoch", &epoch, &bytes, &epoch, sizeof epoch);
+  const auto read = [](const char* name) {
+    size_t value = 0;
+    size_t size = sizeof value;
+    return mallctl(name, &value, &size, nullptr, 0) == 0 ? uint64_t{value} : 0;
+  };
+  return {.allocated_bytes = read("stats.allocated"),
+          .active_bytes = read("stats.active"),
+          .metadata_bytes = read("stats.metadata"),
+          .resident_bytes = read("stats.resident"),
+          .mapped_bytes = read("stats.mapped"),
+          .retained_bytes = read("stats.retained")};
+}
+
+std::string allocator_report() {
+  std::string report;
+  const auto append = [](void* to, const char* text) { static_cast<std::string*>(to)->append(text); };
+  // Without arenas one by one, and without size classes.
+  malloc_stats_print(append, &report, "abl");
+  return report;
+}
+
+bool release_free_memory() noexcept {
+  static_assert(MALLCTL_ARENAS_ALL == 4096, "the arena below is all of them");
+  return mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0) == 0;
+}
+
 #else
 
 // The C allocator rather than operator new: it can fail without an exception and tell what it really gave.
@@ -71,6 +102,20 @@ size_t allocated_size(const void* memory, size_t /*bytes*/) noexcept {
 }
 const char* allocator_name() noexcept {
   return "system";
+}
+
+AllocatorStatistics allocator_statistics() noexcept {
+  const struct mallinfo2 all = mallinfo2();
+  return {.allocated_bytes = all.uordblks + all.hblkhd, .mapped_bytes = all.arena + all.hblkhd};
+}
+
+std::string allocator_report() {
+  return {};
+}
+
+bool release_free_memory() noexcept {
+  (void)malloc_trim(0);
+  return true;
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace bobbin::store {
 
@@ -18,6 +19,23 @@ void free_cache_lines(void* memory, size_t bytes) noexcept;
 [[nodiscard]] size_t allocated_size(const void* memory, size_t bytes) noexcept;
 /// The name for statistics and the log: "jemalloc" or "system".
 [[nodiscard]] const char* allocator_name() noexcept;
+
+/// Of the whole process, as the allocator counts; 0 what it does not. A few microseconds.
+struct AllocatorStatistics {
+  uint64_t allocated_bytes = 0;  ///< to whoever asked
+  uint64_t active_bytes = 0;     ///< pages that hold something of these
+  uint64_t metadata_bytes = 0;   ///< its own
+  uint64_t resident_bytes = 0;   ///< pages that are in memory, at most
+  uint64_t mapped_bytes = 0;
+  uint64_t retained_bytes = 0;  ///< given back to the kernel, their addresses kept
+};
+[[nodiscard]] AllocatorStatistics allocator_statistics() noexcept;
+/// What the allocator tells of itself, for people: a few thousand bytes, or nothing. Takes its locks one
+/// after the other, for about a millisecond.
+[[nodiscard]] std::string allocator_report();
+/// Gives the pages that hold nothing back to the kernel. False where the allocator cannot. As long as that
+/// takes, with its locks: not for a loop.
+[[nodiscard]] bool release_free_memory() noexcept;
 
 /// Counts the bytes of one bucket against its quota. Any thread.
 ///

@@ -198,6 +198,7 @@ class alignas(64) VBucket {
   [[nodiscard]] uint64_t high_seqno() const noexcept;
   [[nodiscard]] uint64_t persisted_seqno() const noexcept;
   [[nodiscard]] StreamFacts stream_facts() const;
+  [[nodiscard]] ChangeLogFacts log_facts() const;
   /// Of what it has announced; only `scopes` and `collections` are filled in.
   [[nodiscard]] VBucketState announced_collections() const;
   /// The newest first, one at least; empty in a cache.

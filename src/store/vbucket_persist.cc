@@ -346,6 +346,11 @@ StreamFacts VBucket::stream_facts() const {
   return {seqno_, mine.persisted_seqno, mine.flush_seqno, mine.failover, mine.generation};
 }
 
+ChangeLogFacts VBucket::log_facts() const {
+  const base::MutexLock lock(mutex_);
+  return persistent_ == nullptr ? ChangeLogFacts() : persistent_->log.facts();
+}
+
 VBucketState VBucket::announced_collections() const {
   VBucketState state;
   const base::MutexLock lock(mutex_);
