@@ -72,7 +72,10 @@ constexpr Known kKnown[] = {
     {0x21, "sasl_auth"},
     {0x22, "sasl_step"},
     {0x23, "ioctl_get", "`trace.status`"},
-    {0x24, "ioctl_set", "there is nothing to be set: invalid arguments"},
+    {0x24, "ioctl_set",
+     "`release_free_memory`; nothing is traced, and the allocator has no profiler (`jemalloc.prof.*`): "
+     "invalid "
+     "arguments"},
     {0x25, "config_validate", kFiles},
     {0x26, "config_reload", kFiles},
     {0x27, "audit_put", kManager},
@@ -171,7 +174,7 @@ constexpr Known kKnown[] = {
     {0xf0, "scrub", kOld},
     {0xf1, "isasl_refresh", kFiles},
     {0xf2, "ssl_certs_refresh", kFiles},
-    {0xf3, "get_cmd_timer", "there are no such statistics yet"},
+    {0xf3, "get_cmd_timer", "of the whole server, whichever bucket is named; in steps of powers of two"},
     {0xf4, "set_ctrl_token", kManager},
     {0xf5, "get_ctrl_token", kManager},
     {0xf6, "update_external_user_permissions", kManager},

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "serve/mcbp_fixture.h"
+#include "wire/datatype.h"
 
 namespace bobbin::serve {
 namespace {
@@ -182,10 +183,58 @@ TEST_F(DocumentCommandsTest, WhoMayImpersonateIsJudgedByBoth) {
   EXPECT_EQ(read(as("reader")), BinaryStatus::no_access) << "that takes a privilege";
 }
 
-TEST_F(DocumentCommandsTest, IoctlKnowsOneThing) {
+TEST_F(DocumentCommandsTest, IoctlKnowsWhatThereIs) {
   EXPECT_EQ(ask({.opcode = BinaryOpcode::ioctl_get, .key = "trace.status"}).value, "disabled");
   EXPECT_EQ(status({.opcode = BinaryOpcode::ioctl_get, .key = "other"}), BinaryStatus::invalid_arguments);
   EXPECT_EQ(status({.opcode = BinaryOpcode::ioctl_set, .key = "other"}), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::ioctl_set, .key = "release_free_memory"}), BinaryStatus::success);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::ioctl_set, .key = "release_free_memory", .value = "x"}),
+            BinaryStatus::invalid_arguments);
+}
+
+TEST_F(DocumentCommandsTest, CommandsAreTimed) {
+  set("k", "v");
+  hello({Feature::xerror, Feature::select_bucket, Feature::json});
+  select();
+  const auto timer = [&](BinaryOpcode opcode, const std::string& bucket) {
+    return ask({.opcode = BinaryOpcode::get_cmd_timer,
+                .key = bucket,
+                .extras = std::string(1, static_cast<char>(opcode))});
+  };
+  // What came with the last read is counted with the next one that is timed.
+  for (int i = 0; i < 3; ++i) {
+    server_.clock().advance_s(1);
+    (void)get("k");
+  }
+  server_.clock().advance_s(1);
+  const Reply told = timer(BinaryOpcode::get, "");
+  EXPECT_EQ(told.value,
+            R"({"total":3,"bucketsLow":0,"data":[[1,3,100]],"overflowed":0,"max_trackable":8388608})");
+  EXPECT_EQ(told.datatype, wire::kDatatypeJson);
+  EXPECT_EQ(timer(BinaryOpcode::get, "default").value, told.value);
+  EXPECT_EQ(timer(BinaryOpcode::get, "/all/").value, told.value);
+  EXPECT_EQ(timer(BinaryOpcode::get, "other").status, BinaryStatus::key_not_found);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_cmd_timer}), BinaryStatus::invalid_arguments);
+}
+
+TEST_F(DocumentCommandsTest, ATimerOfOtherBucketsTakesThePrivilegeToSeeTheServer) {
+  UserChange change;
+  change.name = "monitor";
+  change.password = "secret";
+  change.roles = parse_roles("data_monitoring[default]").value();
+  ASSERT_TRUE(server_.users().add(change));
+  connect_again();
+  hello({Feature::xerror, Feature::select_bucket});
+  const auto timer = [&](const std::string& bucket) {
+    return status({.opcode = BinaryOpcode::get_cmd_timer, .key = bucket, .extras = "\0"s});
+  };
+  EXPECT_EQ(timer(""), BinaryStatus::no_access);
+  ASSERT_EQ(status({.opcode = BinaryOpcode::sasl_auth, .key = "PLAIN", .value = "\0monitor\0secret"s}),
+            BinaryStatus::success);
+  select();
+  EXPECT_EQ(timer(""), BinaryStatus::success);
+  EXPECT_EQ(timer("/all/"), BinaryStatus::no_access);
+  EXPECT_EQ(timer("other"), BinaryStatus::no_access);
 }
 
 TEST_F(DocumentCommandsTest, StatisticsHaveTheEnginesNames) {

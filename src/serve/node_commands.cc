@@ -7,7 +7,10 @@
 #include "base/log.h"
 #include "serve/binary_commands.h"
 #include "serve/cluster_config.h"
+#include "serve/durations_json.h"
 #include "serve/session.h"
+#include "store/memory.h"
+#include "wire/datatype.h"
 
 namespace bobbin::serve {
 namespace {
@@ -101,14 +104,44 @@ void handle_compact(Session& session, const BinaryCommand&, const BinaryRequest&
   });
 }
 
-// IOCTL_GET: there is one thing to be asked.
+// IOCTL_GET: what there is to be asked.
 void handle_ioctl_get(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   if (request.key != "trace.status")
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   answer_value(session, request.header, "disabled");
 }
+
+// IOCTL_SET: the allocator gives back what it keeps, which may take a while. It has no profiler, and there is
+// nothing that traces.
 void handle_ioctl_set(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  if (request.key != "release_free_memory" || !request.value.empty())
+    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
+  session.run_aside(request.header, [](const ServedBucket&) {
+    return store::release_free_memory() ? BinaryStatus::success : BinaryStatus::not_supported;
+  });
+}
+
+bool is_bucket(const Engine& engine, std::string_view name) {
+  bool found = false;
+  engine.buckets.visit([&](const ServedBucket& bucket) { found = found || bucket.name() == name; });
+  return found;
+}
+
+// GET_CMD_TIMER: how long a command took, as a histogram. The key is a bucket's name, empty for the one that
+// is selected, or "/all/"; but all are told of the whole server. Who may see the server's statistics may name
+// another.
+void handle_cmd_timer(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  const auto refuse = [&](BinaryStatus status) { reply_binary_error(session, request.header, status); };
+  const bool is_own = session.has_bucket() && (request.key.empty() || request.key == session.served().name());
+  if (!session.may(is_own ? kBucketStats : kServerStats)) return refuse(BinaryStatus::no_access);
+  if (!is_own && request.key != "/all/" && !is_bucket(session.engine(), request.key))
+    return refuse(BinaryStatus::key_not_found);
+  const size_t command = CommandTimes::kBinary + static_cast<uint8_t>(request.extras[0]);
+  base::DurationCounts counts;
+  for (const auto& loop : session.engine().counters)
+    counts.add(loop->times.of(command).counts());
+  answer_value(session, request.header, durations_json(counts),
+               {.datatype = session.has(wire::Feature::json) ? wire::kDatatypeJson : uint8_t{0}});
 }
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
@@ -130,6 +163,8 @@ constexpr wire::BinaryShape kCompact{ExtrasLengths(24), Presence::forbidden, Pre
 constexpr wire::BinaryShape kNamed{ExtrasLengths(0), Presence::required, Presence::optional};
 constexpr wire::BinaryShape kParameter{ExtrasLengths(4), Presence::required, Presence::required};
 
+constexpr wire::BinaryShape kTimer{ExtrasLengths(1), Presence::optional, Presence::forbidden};
+
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
     row(set_vbucket, "set_vbucket", kSetVbucket, handle_set_vbucket, kManageBucket),
@@ -141,6 +176,7 @@ constexpr BinaryCommand kCommands[] = {
     row(set_param, "set_param", kParameter, handle_refused, kManageBucket),
     of_node(row(ioctl_get, "ioctl_get", kNamed, handle_ioctl_get, kManageServer)),
     of_node(row(ioctl_set, "ioctl_set", kNamed, handle_ioctl_set, kManageServer)),
+    of_node(row(get_cmd_timer, "get_cmd_timer", kTimer, handle_cmd_timer, 0)),
 };
 
 }  // namespace

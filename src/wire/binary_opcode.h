@@ -124,6 +124,7 @@ enum class BinaryOpcode : uint8_t {
   range_scan_create = 0xda,
   range_scan_continue = 0xdb,
   range_scan_cancel = 0xdc,
+  get_cmd_timer = 0xf3,
   get_error_map = 0xfe,
 };
 
