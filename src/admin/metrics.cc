@@ -1,44 +1,20 @@
 // GET /metrics, for Prometheus: names and units follow its rules (prometheus.io, "Metric and label naming").
 
 #include <array>
-#include <optional>
-#include <vector>
 
 #include "admin/bucket_text.h"
 #include "admin/health.h"
 #include "admin/http_session.h"
+#include "admin/metrics_buckets.h"
 #include "admin/metrics_text.h"
-#include "serve/binary_commands.h"
+#include "serve/command_names.h"
 #include "serve/follow_statistics.h"
-#include "serve/text_commands.h"
 
 namespace bobbin::admin {
 namespace {
 
 using Kind = MetricsText::Kind;
 using serve::CommandTimes;
-
-struct CommandName {
-  std::string_view protocol;
-  std::string_view name;
-};
-
-/// By CommandTimes' numbers. An opcode that means something else to each of two audiences has the first's
-/// name.
-std::array<CommandName, CommandTimes::kCommands> command_names() {
-  std::array<CommandName, CommandTimes::kCommands> names{};
-  size_t place = 0;
-  for (const serve::TextCommand& row : serve::text_commands())
-    names.at(place++) = {"text", row.verb};
-  place = CommandTimes::kMeta;
-  for (const serve::MetaCommandRow& row : serve::meta_commands())
-    names.at(place++) = {"meta", row.verb};
-  serve::for_each_binary_command([&](const serve::BinaryCommand& row) {
-    CommandName& name = names.at(CommandTimes::kBinary + static_cast<size_t>(row.opcode));
-    if (name.name.empty()) name = {"binary", row.name};
-  });
-  return names;
-}
 
 void write_histogram(MetricsText& text, const std::string& labels, const serve::Engine& engine,
                      size_t command) {
@@ -66,13 +42,13 @@ void write_histogram(MetricsText& text, const std::string& labels, const serve::
 }
 
 void write_commands(MetricsText& text, const serve::Engine& engine) {
-  static const std::array<CommandName, CommandTimes::kCommands> kNames = command_names();
+  const auto& names = serve::command_names();
   text.family("bobbin_command_duration_seconds", Kind::histogram,
               "Time from a read of the socket until what it brought was answered, for each request in it.");
-  for (size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i].name.empty()) continue;
-    const std::string labels = MetricsText::label("protocol", kNames[i].protocol) + "," +
-                               MetricsText::label("command", kNames[i].name);
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].name.empty()) continue;
+    const std::string labels = MetricsText::label("protocol", names[i].protocol) + "," +
+                               MetricsText::label("command", names[i].name);
     write_histogram(text, labels, engine, i);
   }
 }
@@ -102,6 +78,23 @@ constexpr OutcomeRow kOutcomes[] = {
     {"store", "no_memory", &serve::CommandCounters::store_no_memory},
 };
 
+/// Sums over the loops, of what no other family tells.
+struct LoopRow {
+  std::string_view name;
+  Kind kind;
+  std::string_view help;
+  net::OwnedCounter serve::CommandCounters::*counter;
+};
+constexpr LoopRow kLoopRows[] = {
+    {"bobbin_get_expired_total", Kind::counter, "Gets that found a document whose time had come.",
+     &serve::CommandCounters::get_expired},
+    {"bobbin_unordered_aside_total", Kind::counter,
+     "Requests that were put aside, so that those behind need not wait for them.",
+     &serve::CommandCounters::unordered_aside},
+    {"bobbin_unordered_in_order_total", Kind::counter, "Requests that might have been, and were not.",
+     &serve::CommandCounters::unordered_in_order},
+};
+
 void write_outcomes(MetricsText& text, const serve::Engine& engine) {
   text.family("bobbin_operations_total", Kind::counter, "Operations on documents, by how they came out.");
   for (const OutcomeRow& row : kOutcomes) {
@@ -110,6 +103,12 @@ void write_outcomes(MetricsText& text, const serve::Engine& engine) {
       sum += ((*loop).*row.counter).get();
     text.sample(
         MetricsText::label("operation", row.operation) + "," + MetricsText::label("result", row.result), sum);
+  }
+  for (const LoopRow& row : kLoopRows) {
+    uint64_t sum = 0;
+    for (const auto& loop : engine.counters)
+      sum += ((*loop).*row.counter).get();
+    text.one(row.name, row.kind, row.help, sum);
   }
 }
 
@@ -132,12 +131,18 @@ void write_connections(MetricsText& text, const serve::Engine& engine, const ser
            events.handshake_failures);
   text.one("bobbin_accept_pauses_total", Kind::counter,
            "Times that no further connection was accepted for a while.", events.listener_pauses);
+  text.one("bobbin_accept_pauses_no_descriptors_total", Kind::counter,
+           "Of these, those for lack of file descriptors.", events.listener_no_descriptors);
+  text.one("bobbin_accept_paused_seconds_total", Kind::counter, "Time spent so.",
+           static_cast<double>(events.listener_paused_us) / 1e6);
   text.one("bobbin_received_bytes_total", Kind::counter, "Bytes from data clients.", events.bytes_read);
   text.one("bobbin_sent_bytes_total", Kind::counter, "Bytes to data clients.", events.bytes_written);
   text.one("bobbin_socket_writes_total", Kind::counter, "Gathered writes, each one system call.",
            events.writes);
   text.one("bobbin_unsent_pauses_total", Kind::counter,
            "Times that a client's untaken replies stopped its requests.", events.unsent_pauses);
+  text.one("bobbin_write_yields_total", Kind::counter,
+           "Times that a connection had more to write than its turn allows.", events.write_yields);
 }
 
 void write_scans(MetricsText& text, const serve::Engine& engine) {
@@ -171,166 +176,13 @@ void write_spools(MetricsText& text, const serve::Engine& engine, const serve::E
   text.one("bobbin_spool_wakes_total", Kind::counter, "Times that a loop was woken to drain spools.",
            events.spool_wakes);
   text.one("bobbin_spool_drains_total", Kind::counter, "Spools that were drained.", events.spool_drains);
-}
-
-/// A number of each bucket.
-struct BucketRow {
-  std::string_view name;
-  Kind kind;
-  std::string_view help;
-  uint64_t store::Statistics::*field;
-};
-constexpr BucketRow kBucketRows[] = {
-    {"bobbin_bucket_items", Kind::gauge, "Documents.", &store::Statistics::items},
-    {"bobbin_bucket_items_with_expiry", Kind::gauge, "Documents that expire.",
-     &store::Statistics::items_with_expiry},
-    {"bobbin_bucket_items_without_value", Kind::gauge, "Documents whose value is only on disk.",
-     &store::Statistics::non_resident_items},
-    {"bobbin_bucket_items_on_disk_only", Kind::gauge, "Documents that are not in memory at all.",
-     &store::Statistics::items_on_disk_only},
-    {"bobbin_bucket_item_bytes", Kind::gauge, "Memory of documents.", &store::Statistics::item_bytes},
-    {"bobbin_bucket_table_bytes", Kind::gauge, "Memory of hash tables.", &store::Statistics::table_bytes},
-    {"bobbin_bucket_used_bytes", Kind::gauge, "Memory that counts for the quota.",
-     &store::Statistics::used_bytes},
-    {"bobbin_bucket_quota_bytes", Kind::gauge, "Memory that the bucket may use.",
-     &store::Statistics::quota_bytes},
-    {"bobbin_bucket_stored_items_total", Kind::counter, "Documents stored.", &store::Statistics::total_items},
-    {"bobbin_bucket_evictions_total", Kind::counter, "Documents, or their values, evicted.",
-     &store::Statistics::evictions},
-    {"bobbin_bucket_expirations_total", Kind::counter, "Expired documents removed.",
-     &store::Statistics::expired},
-    {"bobbin_bucket_refusals_total", Kind::counter, "Writes refused for lack of memory.",
-     &store::Statistics::no_memory},
-    {"bobbin_bucket_disk_waits_total", Kind::counter, "Operations that had to wait for the disk.",
-     &store::Statistics::would_block},
-    {"bobbin_disk_queue_items", Kind::gauge, "Changes that are not on disk.",
-     &store::Statistics::dirty_items},
-    {"bobbin_disk_queue_bytes", Kind::gauge, "Bytes of changes that are not on disk.",
-     &store::Statistics::dirty_bytes},
-};
-
-/// The same of its disk.
-struct DiskRow {
-  std::string_view name;
-  Kind kind;
-  std::string_view help;
-  uint64_t disk::PersistenceStatistics::*field;
-  double unit = 1;  ///< the number is told in so many of it
-};
-constexpr double kMicroseconds = 1e6;
-constexpr DiskRow kDiskRows[] = {
-    {"bobbin_disk_queue_age_seconds", Kind::gauge, "Age of the oldest change that is not on disk.",
-     &disk::PersistenceStatistics::oldest_dirty_us, kMicroseconds},
-    {"bobbin_disk_commits_total", Kind::counter, "Commits.", &disk::PersistenceStatistics::commits},
-    {"bobbin_disk_commit_failures_total", Kind::counter, "Commits that failed.",
-     &disk::PersistenceStatistics::commit_failures},
-    {"bobbin_disk_written_items_total", Kind::counter, "Changes brought to disk.",
-     &disk::PersistenceStatistics::flushed_items},
-    {"bobbin_disk_written_bytes_total", Kind::counter, "Bytes of these.",
-     &disk::PersistenceStatistics::flushed_bytes},
-    {"bobbin_disk_last_commit_seconds", Kind::gauge, "What the last commit took.",
-     &disk::PersistenceStatistics::last_commit_us, kMicroseconds},
-    {"bobbin_disk_longest_commit_seconds", Kind::gauge, "What the longest commit took.",
-     &disk::PersistenceStatistics::longest_commit_us, kMicroseconds},
-    {"bobbin_disk_reads_total", Kind::counter, "Reads of documents that were not in memory.",
-     &disk::PersistenceStatistics::fetches},
-    {"bobbin_disk_read_failures_total", Kind::counter, "Reads that failed.",
-     &disk::PersistenceStatistics::fetch_failures},
-    {"bobbin_disk_reads_pending", Kind::gauge, "Keys on their way from the disk.",
-     &disk::PersistenceStatistics::fetches_pending},
-};
-
-/// The numbers of all buckets at one moment: those of a family stand together.
-struct BucketNumbers {
-  std::string label;
-  store::Statistics store;
-  uint64_t upload_bytes = 0;
-  std::optional<disk::PersistenceStatistics> disk = std::nullopt;
-  bool writable = true;
-  std::array<uint64_t, 10> streams{};  ///< by kStreamRows
-};
-
-/// Change streams: gauges from the bucket's list, counters from its totals.
-struct StreamRow {
-  const char* name;
-  Kind kind;
-  const char* help;
-};
-constexpr StreamRow kStreamRows[] = {
-    {"bobbin_stream_producers", Kind::gauge, "Connections that get change streams."},
-    {"bobbin_stream_backfills_running", Kind::gauge, "Streams that read the disk."},
-    {"bobbin_stream_backfills_waiting", Kind::gauge, "Streams that wait for a turn to read the disk."},
-    {"bobbin_stream_cursor_lag_bytes", Kind::gauge, "Memory that streams pin in change logs."},
-    {"bobbin_streams_granted_total", Kind::counter, "Streams that were asked for and granted."},
-    {"bobbin_stream_rollbacks_total", Kind::counter, "Streams that were refused with a rollback."},
-    {"bobbin_stream_items_total", Kind::counter, "Changes of documents sent by streams."},
-    {"bobbin_stream_bytes_total", Kind::counter, "Bytes sent by streams."},
-    {"bobbin_stream_cursors_dropped_total", Kind::counter, "Streams sent back to the disk for lagging."},
-    {"bobbin_stream_noop_disconnects_total", Kind::counter, "Consumers that gave no sign of life."},
-};
-
-std::array<uint64_t, 10> stream_numbers(const feed::BucketStreams& streams, const store::Bucket& bucket) {
-  const feed::StreamTotals& totals = streams.totals();
-  return {streams.producers(),       streams.backfills().running(), streams.backfills().waiting(),
-          bucket.cursor_lag_bytes(), totals.streams.load(),         totals.rollbacks.load(),
-          totals.items.load(),       totals.bytes.load(),           totals.lost_cursors.load(),
-          totals.noop_kicks.load()};
-}
-
-std::vector<BucketNumbers> bucket_numbers(const serve::Engine& engine) {
-  std::vector<BucketNumbers> all;
-  for (const auto& bucket : engine.buckets.all()) {
-    BucketNumbers numbers{MetricsText::label("bucket", bucket->name()), bucket->bucket().statistics(),
-                          bucket->uploads().used_bytes()};
-    if (bucket->disk() != nullptr) {
-      numbers.disk = bucket->disk()->statistics();
-      numbers.writable = !bucket->disk()->failure();
-      numbers.streams = stream_numbers(bucket->streams(), bucket->bucket());
-    }
-    all.push_back(std::move(numbers));
-  }
-  return all;
-}
-
-void write_disk_rows(MetricsText& text, const std::vector<BucketNumbers>& buckets) {
-  const auto each = [&](const auto& tell) {
-    for (const BucketNumbers& bucket : buckets)
-      if (bucket.disk) tell(bucket);
-  };
-  for (const DiskRow& row : kDiskRows) {
-    text.family(row.name, row.kind, row.help);
-    each([&](const BucketNumbers& bucket) {
-      const uint64_t number = (*bucket.disk).*row.field;
-      if (row.unit == 1)
-        text.sample(bucket.label, number);
-      else
-        text.sample(bucket.label, static_cast<double>(number) / row.unit);
-    });
-  }
-  text.family("bobbin_disk_file_bytes", Kind::gauge, "Bytes of its files.");
-  each([&](const BucketNumbers& bucket) { text.sample(bucket.label, bucket.disk->shards.file_bytes); });
-  text.family("bobbin_disk_writable", Kind::gauge, "1, or 0 after a write that failed.");
-  each([&](const BucketNumbers& bucket) { text.sample(bucket.label, bucket.writable ? 1 : 0); });
-  text.family("bobbin_warmup_complete", Kind::gauge, "1 when all documents have been brought to memory.");
-  each([&](const BucketNumbers& bucket) { text.sample(bucket.label, bucket.disk->warmup.finished ? 1 : 0); });
-  for (size_t i = 0; i < std::size(kStreamRows); ++i) {
-    text.family(kStreamRows[i].name, kStreamRows[i].kind, kStreamRows[i].help);
-    each([&](const BucketNumbers& bucket) { text.sample(bucket.label, bucket.streams[i]); });
-  }
-}
-
-void write_buckets(MetricsText& text, const serve::Engine& engine) {
-  const std::vector<BucketNumbers> buckets = bucket_numbers(engine);
-  for (const BucketRow& row : kBucketRows) {
-    text.family(row.name, row.kind, row.help);
-    for (const BucketNumbers& bucket : buckets)
-      text.sample(bucket.label, bucket.store.*row.field);
-  }
-  text.family("bobbin_bucket_upload_bytes", Kind::gauge,
-              "Memory of values that have not arrived as a whole.");
-  for (const BucketNumbers& bucket : buckets)
-    text.sample(bucket.label, bucket.upload_bytes);
-  write_disk_rows(text, buckets);
+  text.one("bobbin_unordered_waiting", Kind::gauge, "Requests that are aside.", now.unordered_waiting);
+  text.one("bobbin_unordered_bytes", Kind::gauge,
+           "Bytes of these, and of replies in any order that wait for commits.", now.unordered_bytes);
+  text.one("bobbin_log_watcher_sent_total", Kind::counter, "Lines of the live log that were sent.",
+           events.log_sent);
+  text.one("bobbin_log_watcher_skipped_total", Kind::counter,
+           "Lines of the live log that a watcher had no room for.", events.log_skipped);
 }
 
 void write_follow(MetricsText& text, const serve::Engine& engine) {
@@ -348,6 +200,13 @@ void write_follow(MetricsText& text, const serve::Engine& engine) {
            link.connections);
   text.one("bobbin_follow_failures_total", Kind::counter, "Connections that failed, or were not made.",
            link.failures);
+  text.one("bobbin_follow_ready", Kind::gauge, "1 when reads are answered from a whole copy.",
+           engine.following->is_ready() ? 1 : 0);
+  text.one("bobbin_follow_caught_up", Kind::gauge,
+           "1 once all was here that the source had when it was asked.", numbers.caught_up.load() ? 1 : 0);
+  text.one("bobbin_follow_streams", Kind::gauge, "Streams of vbuckets that are open.", numbers.streams.get());
+  text.one("bobbin_follow_snapshots_total", Kind::counter, "Snapshots that the source began.",
+           numbers.snapshots.get());
   text.family("bobbin_follow_streams_total", Kind::counter, "Streams of vbuckets, by where they began.");
   text.sample("from=\"position\"", numbers.resumed.get());
   text.sample("from=\"beginning\"", numbers.began_new.get());
