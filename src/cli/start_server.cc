@@ -136,6 +136,13 @@ DiskPlan plan_of_default(const ServeConfig& config) {
   return plan;
 }
 
+// Of each bucket another one: the names of vbuckets' histories come from it, and of two buckets that are made
+// one after the other under one name nobody may go on in the second where he was in the first.
+uint64_t random_seed() {
+  std::random_device random;
+  return (uint64_t{random()} << 32) | random();
+}
+
 /// The buckets besides the default one: of those that are on disk each has little of it for itself.
 serve::BucketsOptions buckets_of(const ServeConfig& config, const store::BucketOptions& cache,
                                  const std::shared_ptr<disk::Files>& files) {
@@ -152,6 +159,7 @@ serve::BucketsOptions buckets_of(const ServeConfig& config, const store::BucketO
     plan.durable_replies = settings.persists_replies();
     store::BucketOptions bucket = cache;
     bucket.conflicts = serve::conflicts_of(settings);
+    bucket.hash_seed = random_seed();
     return open_disk(config, plan, bucket, files);
   };
   return options;
@@ -312,8 +320,7 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   options.bucket.cache.quota_bytes = config.memory_bytes;
   options.bucket.cache.max_value_bytes = static_cast<uint32_t>(config.max_item_bytes);
   options.bucket.cache.evict = !config.disable_evictions;
-  std::random_device random;
-  options.bucket.cache.hash_seed = (uint64_t{random()} << 32) | random();
+  options.bucket.cache.hash_seed = random_seed();
   options.settings = settings_of(config);
   options.buckets = buckets_of(config, options.bucket.cache, files);
   options.buckets.max_backfills = config.max_backfills;

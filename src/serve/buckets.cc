@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <filesystem>
+#include <random>
 #include <utility>
 
 #include "base/log.h"
@@ -74,6 +75,9 @@ base::Result<std::shared_ptr<ServedBucket>, disk::Error> Buckets::make(const Buc
   options.cache.quota_bytes = settings.quota_bytes;
   options.cache.evict = settings.evicts();
   options.cache.conflicts = conflicts_of(settings);
+  // The names of its vbuckets' histories come from it: of two buckets of one name they have to differ.
+  std::random_device random;
+  options.cache.hash_seed = (uint64_t{random()} << 32) | random();
   if (settings.on_disk()) {
     auto disk = options_.open_disk(folder_of(settings), settings);
     if (!disk) return base::fail(std::move(disk.error()));

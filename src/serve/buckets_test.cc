@@ -117,6 +117,16 @@ TEST_F(BucketsTest, what_is_removed_is_gone_with_its_folder) {
   EXPECT_EQ(make()->all().size(), 2U);
 }
 
+TEST_F(BucketsTest, one_of_a_name_that_was_there_has_another_history) {
+  const auto buckets = make();
+  ASSERT_TRUE(buckets->create(in_memory("b")));
+  const uint64_t first = buckets->find("b")->bucket().vbucket_uuid(0);
+  EXPECT_NE(buckets->find("default")->bucket().vbucket_uuid(0), first);
+  ASSERT_TRUE(buckets->remove("b"));
+  ASSERT_TRUE(buckets->create(in_memory("b")));
+  EXPECT_NE(buckets->find("b")->bucket().vbucket_uuid(0), first);
+}
+
 TEST_F(BucketsTest, memory_is_shared) {
   const auto buckets = make();
   const auto quota = [&](std::string_view name) {
