@@ -34,11 +34,12 @@ struct BinaryCommand {
   std::string_view name;
   wire::BinaryShape shape;
   void (*handle)(Session& session, const BinaryCommand& row, const wire::BinaryRequest& request);
-  bool quiet = false;             ///< get forms: a miss is not answered; others: a success is not
-  bool with_key = false;          ///< get and gat: the answer holds the key
-  bool uploads = false;           ///< the handler is called before the value has arrived
-  bool writes = false;            ///< changes what is stored
-  bool keeps_expiry = false;      ///< knows what to do when it is asked to keep the document's expiry
+  bool quiet = false;         ///< get forms: a miss is not answered; others: a success is not
+  bool with_key = false;      ///< get and gat: the answer holds the key
+  bool uploads = false;       ///< the handler is called before the value has arrived
+  bool writes = false;        ///< changes what is stored
+  bool sets_states = false;   ///< changes the states of vbuckets: those of a copy are its source's business
+  bool keeps_expiry = false;  ///< knows what to do when it is asked to keep the document's expiry
   bool takes_compressed = false;  ///< the value may come compressed by Snappy
   bool needs_bucket = true;
   /// Where the client takes replies in any order, those to the requests behind need not wait for its own, nor

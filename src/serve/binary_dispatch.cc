@@ -107,7 +107,7 @@ void refuse(Session& session, const BinaryRequest& request, BinaryStatus status)
 /// be asked nothing else is a change of what is stored: users, logs and connections are its own.
 bool changes_something(const BinaryCommand& row) {
   constexpr Privileges kChanges = kWrite | kMetaWrite | kFlush | kManageCollections;
-  return row.writes || (row.needs & kChanges) != 0;
+  return row.writes || row.sets_states || (row.needs & kChanges) != 0;
 }
 
 /// A client's answer to what the server has sent of its own accord. Nobody waits for one; it is told by its

@@ -30,13 +30,6 @@ void set_state(const ServedBucket& served, uint16_t vbucket, VBucketStates::Stat
   if (served.disk() != nullptr) served.bucket().set_role(vbucket, static_cast<store::VBucketRole>(state));
 }
 
-// The states of a copy's vbuckets are its source's business.
-bool refuses_to_follower(Session& session, const BinaryRequest& request) {
-  if (session.engine().following == nullptr) return false;
-  reply_binary_error(session, request.header, BinaryStatus::not_supported, kFollowsContext);
-  return true;
-}
-
 // SET_VBUCKET: it is on disk with the vbucket's next commit. In front of a cache it holds until the server
 // ends.
 void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
@@ -46,7 +39,6 @@ void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
   if (bytes.size() == 4) state = wire::read_u32_extras(bytes);
   if (state < VBucketStates::kActive || state > VBucketStates::kDead)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
-  if (refuses_to_follower(session, request)) return;
   const uint16_t vbucket = request.header.vbucket_or_status;
   // One after the other with DEL_VBUCKET, which takes a while.
   session.run_aside(request.header, [vbucket, state](const ServedBucket& served) {
@@ -73,7 +65,6 @@ void handle_del_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
     return reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
   if (state != VBucketStates::kDead)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
-  if (refuses_to_follower(session, request)) return;
   const bool waits = request.value == "async=0";
   const base::Now now = session.now();
   session.run_aside(request.header, [vbucket, waits, now](const ServedBucket& served) {
@@ -152,6 +143,10 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::Bi
   row.audience = Audience::couchbase;
   return row;
 }
+constexpr BinaryCommand of_states(BinaryCommand row) {
+  row.sets_states = true;
+  return row;
+}
 constexpr BinaryCommand of_node(BinaryCommand row) {
   row.needs_bucket = false;
   return row;
@@ -167,9 +162,9 @@ constexpr wire::BinaryShape kTimer{ExtrasLengths(1), Presence::optional, Presenc
 
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
-    row(set_vbucket, "set_vbucket", kSetVbucket, handle_set_vbucket, kManageBucket),
+    of_states(row(set_vbucket, "set_vbucket", kSetVbucket, handle_set_vbucket, kManageBucket)),
     row(get_vbucket, "get_vbucket", wire::binary_shapes::kNothing, handle_get_vbucket, 0),
-    row(del_vbucket, "del_vbucket", kDelVbucket, handle_del_vbucket, kManageBucket),
+    of_states(row(del_vbucket, "del_vbucket", kDelVbucket, handle_del_vbucket, kManageBucket)),
     reorders(row(compact_db, "compact_db", kCompact, handle_compact, kManageBucket)),
     row(stop_persistence, "stop_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
     row(start_persistence, "start_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
