@@ -156,6 +156,7 @@ class Stream {
   // stream_memory.cc
   [[nodiscard]] Turn send_changes(Outlet& out);
   [[nodiscard]] std::optional<Turn> take_changes(Outlet& out);
+  [[nodiscard]] Turn pass_over(Outlet& out, uint64_t to);
   void find_superseded(const store::TakenChanges& taken);
   [[nodiscard]] uint64_t last_shown(const store::TakenChanges& taken) const;
   [[nodiscard]] Turn finish_changes(Outlet& out);

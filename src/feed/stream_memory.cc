@@ -45,6 +45,17 @@ void Stream::find_superseded(const store::TakenChanges& taken) {
   });
 }
 
+// A copy goes on where its source does, though nothing is left of what was there. Who copies it in turn has
+// to know; of Bobbin's own consumers that is agreed on, and others need no more than what there is.
+Stream::Turn Stream::pass_over(Outlet& out, uint64_t to) {
+  if (is_aware() && writer_.options().collection_changes) {
+    begin_snapshot(out, position_ + 1, to, wire::dcp_snapshot_flags::kMemory);
+    close_gap(out, to);
+  }
+  reach(to);
+  return position_ >= end_seqno_ ? after_snapshot(out) : Turn::idle;
+}
+
 // Nothing: there are changes to be sent.
 std::optional<Stream::Turn> Stream::take_changes(Outlet& out) {
   auto hold = source_.streams.changes().take(0, source_.progress, ready_);
@@ -67,10 +78,7 @@ std::optional<Stream::Turn> Stream::take_changes(Outlet& out) {
   auto first = taken.changes.next(place);
   for (; first && first->seqno <= position_; first = taken.changes.next(place))
     place_ = place;
-  if (!first) {
-    reach(taken.to);
-    return position_ >= end_seqno_ ? after_snapshot(out) : Turn::idle;
-  }
+  if (!first) return pass_over(out, taken.to);
   // A flush has superseded all before it, so nothing else comes first.
   if (first->kind == store::ChangeKind::flush && position_ != 0) {
     end(out, wire::DcpEnd::rollback);
