@@ -72,6 +72,7 @@ VBucketState state_of(uint16_t vbucket, const store::VBucketState& state) {
   written.follows = state.follows;
   written.snapshot = state.snapshot;
   written.role = state.role;
+  written.removals = state.removals;
   written.failover.reserve(state.failover.size());
   for (const store::FailoverEntry& entry : state.failover)
     written.failover.push_back({entry.uuid, entry.seqno});
@@ -93,6 +94,7 @@ store::VBucketState state_of(const VBucketState& state) {
   restored.follows = state.follows;
   restored.snapshot = state.snapshot;
   restored.role = state.role;
+  restored.removals = state.removals;
   restored.failover.reserve(state.failover.size());
   for (const FailoverEntry& entry : state.failover)
     restored.failover.push_back({entry.uuid, entry.seqno});

@@ -213,7 +213,7 @@ store::Loaded Fetcher::load(store::DocKey key, const Result<std::optional<Stored
   }
   if (*found) last_value_bytes_.store((*found)->record().value.size(), std::memory_order_relaxed);
   std::optional<store::LoadedRecord> record;
-  if (*found && is_loadable((*found)->record())) record = loaded_of((*found)->record(), true);
+  if (*found) record = loaded_of((*found)->record(), true);
   store::Loaded loaded;
   for (int tries = 0; tries < kMemoryTries; ++tries) {
     if (tries != 0) std::this_thread::sleep_for(kMemoryPause);

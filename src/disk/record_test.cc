@@ -232,6 +232,34 @@ TEST(Record, StatesOfCopiesAndOfOthersThanActiveComeBack) {
   }
 }
 
+TEST(Record, StatesWithTheHighestRemovalComeBack) {
+  for (const bool complete : {true, false}) {
+    VBucketState state;
+    state.failover = {{1, 2}};
+    state.follows = complete;
+    if (complete) state.snapshot = {3, 4, false};
+    state.removals = {kMaxSeqno, UINT64_MAX, complete};
+    std::string bytes;
+    append_state(bytes, state);
+    EXPECT_EQ(bytes[0], 4);
+    EXPECT_EQ(decode_state(0, bytes), state);
+    for (size_t length = 0; length < bytes.size() - 16; ++length)
+      EXPECT_FALSE(decode_state(0, bytes.substr(0, length))) << length;
+    bytes[0] = 5;
+    EXPECT_FALSE(decode_state(0, bytes));
+  }
+}
+
+// Who wrote these counted no removals.
+TEST(Record, StatesOfOlderProgramsHaveUnknownRemovals) {
+  std::string bytes;
+  append_state(bytes, VBucketState());
+  EXPECT_TRUE(decode_state(0, bytes)->removals.complete);
+  constexpr size_t kMarksAt = 1 + 5 * 8 + 4 + 8;
+  bytes[kMarksAt] = 0;
+  EXPECT_FALSE(decode_state(0, bytes)->removals.complete);
+}
+
 TEST(Record, StatesOfTheFirstFormatAreRead) {
   VBucketState state;
   state.high_seqno = 10;
@@ -242,6 +270,7 @@ TEST(Record, StatesOfTheFirstFormatAreRead) {
   constexpr size_t kOfTheSecond = 16;
   bytes.erase(41, kOfTheSecond);
   bytes.front() = 1;
+  state.removals.complete = false;
   EXPECT_EQ(decode_state(0, bytes), state);
   bytes.front() = 3;
   EXPECT_FALSE(decode_state(0, bytes));

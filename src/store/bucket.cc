@@ -166,7 +166,7 @@ Fetched Bucket::fetch(DocKey key, const FetchOptions& options, base::Now now) {
     // Somebody else was faster: then there is a document to fetch, or there was one just now.
     found = created ? std::move(*created) : at.vbucket.fetch(key, at.hash, options, now.unix_s());
   }
-  if (found) note_expiry(found.expiry);
+  if (found && !found.deleted) note_expiry(found.expiry);
   return found;
 }
 

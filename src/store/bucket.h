@@ -74,7 +74,8 @@ class Bucket {
   /// Publishes a document that was changed elsewhere, with the metadata that it has there. The draft is as
   /// after store().
   StoreResult store_foreign(Draft& draft, const ForeignChange& change, base::Now now);
-  /// The same for a deletion. Where no document is there is nothing to be done, which is `removed`.
+  /// The same for a deletion. Where no document is, a persistent bucket keeps it all the same; in a cache
+  /// there is nothing to be done, which is `removed`.
   RemoveResult remove_foreign(DocKey key, const ForeignChange& change, base::Now now);
   /// incr and decr. The number is decimal text, as memcached keeps it.
   ArithmeticResult arithmetic(DocKey key, const ArithmeticOptions& options, base::Now now);

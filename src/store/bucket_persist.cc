@@ -87,7 +87,8 @@ Loaded Bucket::load(DocKey key, const LoadedRecord* record, LoadTicket ticket, L
   flush_if_due(now.unix_s());
   uint64_t shell = 0;
   uint32_t value_len = 0;
-  if (record == nullptr) {
+  const bool leaves_nothing = record != nullptr && record->deleted && record->value && record->value->empty();
+  if (record == nullptr || leaves_nothing) {
     shell = Document::kAbsent;
   } else if (record->value) {
     value_len = static_cast<uint32_t>(record->value->size());
@@ -112,7 +113,7 @@ Loaded Bucket::load(DocKey key, const LoadedRecord* record, LoadTicket ticket, L
     document.expiry_ = record->expiry;
     document.datatype_ = record->datatype;
     if (record->deleted) {
-      document.revision_and_account_ |= Document::kDeleted;
+      if (!leaves_nothing) document.revision_and_account_ |= Document::kDeleted;
       document.expiry_ = tombstone_end(record->expiry);
     }
     document.last_access_ = now.unix_s();

@@ -76,7 +76,8 @@ struct StoreOptions {
   bool whole = false;
   /// Of set, add, replace and cas, with `whole`.
   Stamp stamp = {};
-  /// Of add and cas: a tombstone with attributes is in the way, or is compared with, as a document is.
+  /// Of add and cas: a deleted document is in the way, or is compared with, as one that is there. In a cache
+  /// only those count that have attributes.
   bool finds_deleted = false;
   /// With `whole`: what is published is a tombstone, whose value are its attributes. Without any, whatever is
   /// there is removed as remove() does; that is for cas only.
@@ -103,8 +104,8 @@ struct ForeignChange {
   bool expired = false;
   /// Only where no document is.
   bool add = false;
-  /// Only if it wins over what is there, by the bucket's rule; otherwise the answer is `exists`. The metadata
-  /// of deleted documents count as long as they are in memory.
+  /// Only if it wins over what is there, by the bucket's rule; otherwise the answer is `exists`. Deleted
+  /// documents count, in a cache only those that have attributes.
   bool resolve = true;
   /// The document gets a CAS of this bucket's clock.
   bool new_cas = false;
@@ -194,7 +195,7 @@ struct RemoveOptions {
   bool drop_value = false;
   /// With either of these: the new absolute expiry.
   std::optional<uint32_t> expiry = std::nullopt;
-  /// With none of these: nothing stays, and a tombstone with attributes can be removed, too. Otherwise the
+  /// With none of these: no attributes stay, and what is deleted can be removed once more. Otherwise the
   /// attributes of the system stay in a tombstone.
   bool drop_attributes = false;
 };
@@ -248,7 +249,8 @@ struct FetchOptions {
   bool no_bump = false;
   /// The CAS of a vivified document (meta E).
   std::optional<uint64_t> explicit_cas = std::nullopt;
-  /// A tombstone with attributes is found, too. Not with `touch` and `vivify_expiry`.
+  /// A deleted document is found, too; in a cache only one with attributes. Not with `touch` and
+  /// `vivify_expiry`.
   bool finds_deleted = false;
   /// False: a document that is not resident will do. (`touch` with a new expiry needs the value all the
   /// same.)
@@ -287,7 +289,7 @@ struct Fetched {
   bool published = false;
   /// Somebody has it locked. Without `doc`: it was to be changed.
   bool locked = false;
-  /// `doc` is a tombstone.
+  /// `doc` is a tombstone, or tells of a removal: it has metadata and no value.
   bool deleted = false;
 
   /// What a reader may see of it.

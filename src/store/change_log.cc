@@ -4,6 +4,7 @@
 #include <cassert>
 #include <new>
 
+#include "store/expiry.h"
 #include "store/memory.h"
 
 namespace bobbin::store {
@@ -67,10 +68,10 @@ Change ChangeChunks::show(const Entry& entry) noexcept {
   change.prior_unknown = (entry.marks & ChangeLog::kPriorUnknown) != 0;
   change.doc = entry.document;
   if (entry.document == nullptr) return change;
-  if (change.kind == ChangeKind::mutation || entry.document->is_gone())
-    change.expiry = entry.document->expiry_;
-  // An end is one more change of its key than the document that went; what stays of it has it counted.
   const bool is_of_document = change.kind != ChangeKind::mutation && !entry.document->is_gone();
+  // A document that went was last accessed then, and is accessed no more.
+  change.expiry = is_of_document ? tombstone_end(entry.document->last_access_) : entry.document->expiry_;
+  // An end is one more change of its key than the document that went; what stays of it has it counted.
   change.revision = entry.document->revision() + (is_of_document ? 1 : 0);
   return change;
 }

@@ -32,8 +32,7 @@ struct Change {
   uint64_t cas = 0;
   /// Of the document, or of the tombstone.
   uint64_t revision = 0;
-  /// A mutation's; absolute, 0 is never. Of a tombstone with attributes, when it may be forgotten, and so of
-  /// another end where somebody has told when it came; otherwise 0.
+  /// A mutation's; absolute, 0 is never. Of an end, when it may be forgotten (tombstone_end).
   uint32_t expiry = 0;
   /// Marks of the meta commands, which a restart keeps.
   bool stale = false;

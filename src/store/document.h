@@ -27,7 +27,8 @@ class VBucket;
 /// The memory goes back, and its account is credited, when the last reference goes, on whichever thread.
 ///
 /// Persistent buckets have two kinds of shells, which are a header and a key: of a document whose value is
-/// only on disk (not resident), and of a key that is known not to be on disk (a placeholder).
+/// only on disk (not resident), and of a key that is known not to be there (a placeholder), which tells of
+/// its removal where it has a seqno.
 ///
 /// A tombstone is what a deleted document leaves behind where attributes outlive it: its value are these, and
 /// no body. Only who asks for deleted documents finds it. Its expiry is when it may be forgotten.
@@ -82,6 +83,7 @@ class Document {
   friend class HashTable;
   friend class VBucket;
   friend class DocumentTestPeer;
+  friend class Removals;
   friend class EventDocuments;
 
   // Marks in state_, guarded by the vbucket's lock.
@@ -120,6 +122,12 @@ class Document {
   /// A placeholder or a tombstone.
   [[nodiscard]] bool is_gone() const noexcept { return (revision_and_account_ & (kAbsent | kDeleted)) != 0; }
   [[nodiscard]] bool is_absent() const noexcept { return (revision_and_account_ & kAbsent) != 0; }
+  /// Of a placeholder: it tells of no removal.
+  void say_nothing() noexcept {
+    cas_ = seqno_ = 0;
+    expiry_ = 0;
+    set_revision(0);
+  }
   void set_revision(uint64_t revision) noexcept {
     // One that somebody else gave it may be the highest: it must not begin anew, and lose to what is older.
     revision_and_account_ = (revision_and_account_ & ~kRevisionMask) | std::min(revision, kRevisionMask);

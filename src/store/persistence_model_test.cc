@@ -318,7 +318,7 @@ class Model {
     read.key = some_key();
     const uint16_t vb = disk_.bucket().vbucket_of(read.key);
     read.ticket = disk_.bucket().begin_load(vb);
-    read.record = disk_.disk().read(vb, read.key);
+    read.record = disk_.disk().read_any(vb, read.key);
     reads_.push_back(std::move(read));
   }
   void deliver_read() {

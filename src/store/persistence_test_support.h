@@ -101,12 +101,24 @@ class FakeDisk {
       flush(bucket, static_cast<uint16_t>(i), now);
   }
 
+  /// A document, or a tombstone with attributes.
   [[nodiscard]] std::optional<Record> read(uint16_t vbucket, DocKey key) const {
+    auto found = read_any(vbucket, key);
+    if (found && !found->live && !found->deleted) found.reset();
+    return found;
+  }
+  /// Removals, too.
+  [[nodiscard]] std::optional<Record> read_any(uint16_t vbucket, DocKey key) const {
     const base::MutexLock lock(mutex_);
     const Documents& documents = vbuckets_[vbucket].documents;
     const auto at = documents.find(key.stored());
-    if (at == documents.end() || !(at->second.live || at->second.deleted)) return std::nullopt;
+    if (at == documents.end()) return std::nullopt;
     return at->second;
+  }
+  /// As a compaction forgets a tombstone.
+  void purge(uint16_t vbucket, DocKey key) {
+    const base::MutexLock lock(mutex_);
+    vbuckets_[vbucket].documents.erase(key.stored());
   }
   [[nodiscard]] Documents snapshot(uint16_t vbucket) const {
     const base::MutexLock lock(mutex_);
@@ -114,7 +126,7 @@ class FakeDisk {
   }
   static Loaded deliver(Bucket& bucket, DocKey key, const std::optional<Record>& record, LoadTicket ticket,
                         LoadPurpose purpose, base::Now now, bool metadata_only = false) {
-    if (!record || !(record->live || record->deleted)) return bucket.load(key, nullptr, ticket, purpose, now);
+    if (!record) return bucket.load(key, nullptr, ticket, purpose, now);
     LoadedRecord loaded;
     loaded.seqno = record->seqno;
     loaded.cas = record->cas;
@@ -124,7 +136,7 @@ class FakeDisk {
     loaded.datatype = record->datatype;
     loaded.stale = record->stale;
     loaded.token_sent = record->token_sent;
-    loaded.deleted = record->deleted;
+    loaded.deleted = !record->live;
     loaded.value_size = static_cast<uint32_t>(record->value.size());
     if (!metadata_only) loaded.value = record->value;
     return bucket.load(key, &loaded, ticket, purpose, now);
@@ -134,7 +146,7 @@ class FakeDisk {
     const uint16_t vbucket = bucket.vbucket_of(key);
     while (true) {
       const LoadTicket ticket = bucket.begin_load(vbucket);
-      Loaded loaded = deliver(bucket, key, read(vbucket, key), ticket, purpose, now);
+      Loaded loaded = deliver(bucket, key, read_any(vbucket, key), ticket, purpose, now);
       if (loaded.status != LoadStatus::read_again) return loaded;
     }
   }

@@ -10,6 +10,7 @@
 #include "store/change_log.h"
 #include "store/document.h"
 #include "store/manifest.h"
+#include "store/removals.h"
 
 namespace bobbin::store {
 
@@ -103,6 +104,7 @@ struct VBucketState {
   /// Of one that follows.
   ReplicaSnapshot snapshot = {};
   VBucketRole role = VBucketRole::active;
+  HighestRemoval removals = {};
   /// The newest first.
   std::vector<FailoverEntry> failover;
   // In the order of their ids. What is to be written has those that have changed since the last state: the
@@ -167,7 +169,7 @@ struct LoadTicket {
   uint32_t generation = 0;
 };
 
-/// A live document as it is on disk, or a tombstone with attributes.
+/// A live document as it is on disk, or a tombstone: one without attributes has a value that is empty.
 struct LoadedRecord {
   uint64_t seqno = 0;
   uint64_t cas = 0;

@@ -56,7 +56,7 @@ class TombstoneTest : public testing::TestWithParam<Kind>, protected BucketOnDis
   // Of the tombstone, or "<none>".
   std::string attributes() {
     const Fetched found = find();
-    return found && found.deleted ? std::string(found.doc->attributes()) : "<none>";
+    return found.deleted && found.doc->has_attributes() ? std::string(found.doc->attributes()) : "<none>";
   }
   void leave() {
     put_block(kBoth, "body");

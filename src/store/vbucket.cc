@@ -141,6 +141,7 @@ Fetched VBucket::fetch(DocKey key, uint64_t hash, const FetchOptions& options, u
   if (!slot) {
     found.expired = after.expired;
     found.would_block = after.unknown;
+    if (options.finds_deleted && !after.unknown) fetch_gone(key, hash, now_s, found);
     return found;
   }
   Document& document = *slot.document();

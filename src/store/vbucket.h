@@ -285,6 +285,8 @@ class alignas(64) VBucket {
   /// any, goes to `after`. False when there is no memory: then nothing has changed.
   bool link(Draft& draft, uint64_t hash, HashTable::Slot old, std::optional<uint64_t> explicit_cas,
             base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  /// Of what a new document replaces, or may have to be told from.
+  [[nodiscard]] uint64_t revision_before(HashTable::Slot old) const noexcept REQUIRES(mutex_);
   void count(const Document& document, int by) noexcept REQUIRES(mutex_);
   void count_linked(const Document& document) noexcept REQUIRES(mutex_);
   void count_unlinked(const Document& document) noexcept REQUIRES(mutex_);
@@ -339,8 +341,36 @@ class alignas(64) VBucket {
   /// Of a cache. False when there is no memory.
   [[nodiscard]] bool drop_from_cache(HashTable::Slot slot, bool keep_attributes, std::optional<uint64_t> cas,
                                      base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  /// What is known of a key whose slot, or the lack of one, shows that it has no document, nor a tombstone
+  /// that is_there.
+  [[nodiscard]] Gone find_gone(HashTable::Slot slot, DocKey key, uint32_t now_s) noexcept REQUIRES(mutex_);
+  /// The same, for who fetches deleted documents.
+  void fetch_gone(DocKey key, uint64_t hash, uint32_t now_s, Fetched& found) noexcept REQUIRES(mutex_);
+  /// Removes what is removed already, with the next revision.
+  [[nodiscard]] RemoveResult remove_gone(DocKey key, uint64_t hash, const RemoveOptions& options,
+                                         base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  /// Keeps what a load found of a key of which the table, which has all keys, has nothing.
+  [[nodiscard]] Loaded recall(Draft& found, LoadTicket ticket) noexcept REQUIRES(mutex_);
   /// It may leave the table without a trace when its time has come.
   [[nodiscard]] bool may_forget(const Document& tombstone) const noexcept REQUIRES(mutex_);
+
+  // Changes from elsewhere; vbucket_foreign.cc.
+
+  /// One that meets what is there.
+  struct Conflict {
+    const ForeignChange& change;
+    /// Of a deletion: when it was made.
+    uint32_t expiry;
+    uint32_t flags;
+    ConflictResolution rule;
+  };
+  /// Whether a change is newer than what the slot, or the lack of one, stands for.
+  [[nodiscard]] Resolved resolve(HashTable::Slot slot, DocKey key, const Conflict& conflict,
+                                 uint32_t now_s) noexcept REQUIRES(mutex_);
+  /// A deletion of what is not there: who is asked for it later has it.
+  [[nodiscard]] RemoveResult remove_nothing(DocKey key, uint64_t hash, const ForeignChange& change,
+                                            ConflictResolution rule, base::Now now, Aftermath& after) noexcept
+      REQUIRES(mutex_);
 
   // Of persistent buckets; vbucket_persist.cc.
 
@@ -366,13 +396,20 @@ class alignas(64) VBucket {
     /// With a revision: when it was; else that is told by the clock.
     uint32_t time_s = 0;
   };
+  [[nodiscard]] static uint32_t moment_of_end(const End& end, base::Now now) noexcept {
+    return end.time_s != 0 ? end.time_s : now.unix_s();
+  }
   /// Why a change with this seqno is not one of the source's that comes next; `applied` if it is.
   [[nodiscard]] ReplicaStatus refusal_of(uint64_t seqno) const noexcept REQUIRES(mutex_);
   /// Links a draft with the source's seqno, CAS and revision.
   [[nodiscard]] ReplicaStatus link_replica(Draft& draft, uint64_t hash, const ReplicaChange& change,
                                            base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
-  /// Writes the end of a key into the log of which the table has nothing.
-  [[nodiscard]] bool bury_unknown(DocKey key, uint64_t hash, const ReplicaChange& change, base::Now now,
+  /// Writes the end of a key into the log, of which the table has nothing, or a placeholder. `end` has
+  /// everything. False when there is no memory, or nothing may be changed.
+  [[nodiscard]] bool bury_nothing(HashTable::Slot slot, DocKey key, uint64_t hash, const End& end,
+                                  base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  /// The same where the table has nothing, with a seqno that may be given out.
+  [[nodiscard]] bool bury_unknown(DocKey key, uint64_t hash, const End& end, uint64_t seqno, base::Now now,
                                   Aftermath& after) noexcept REQUIRES(mutex_);
   /// Empties the table and what is counted of it.
   [[nodiscard]] HashTable take_table() noexcept REQUIRES(mutex_);

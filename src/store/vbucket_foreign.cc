@@ -18,10 +18,6 @@ struct Metadata {
   uint32_t flags;
 };
 
-uint32_t time_of(const Document& document, uint32_t expiry) noexcept {
-  return document.is_tombstone() ? deletion_time(expiry) : expiry;
-}
-
 // What is the same in everything is no news.
 bool wins(const Metadata& change, const Metadata& there, ConflictResolution rule) {
   const auto order = [rule](const Metadata& of) {
@@ -32,7 +28,34 @@ bool wins(const Metadata& change, const Metadata& there, ConflictResolution rule
   return order(change) > order(there);
 }
 
+// No removal in the vbucket's history can stand against it, so that none has to be looked up.
+bool beats_all(const ForeignChange& change, const HighestRemoval& highest, ConflictResolution rule) {
+  if (!highest.complete) return false;
+  return rule == ConflictResolution::time ? change.cas > highest.cas : change.revision > highest.revision;
+}
+
 }  // namespace
+
+Resolved VBucket::resolve(HashTable::Slot slot, DocKey key, const Conflict& conflict,
+                          uint32_t now_s) noexcept {
+  const ForeignChange& change = conflict.change;
+  if (!change.resolve) return Resolved::wins;
+  const Metadata coming{change.cas, change.revision, conflict.expiry, conflict.flags};
+  Metadata there{};
+  if (slot && !slot.document()->is_gone()) {
+    const Document& document = *slot.document();
+    there = {cas_of(document), document.revision(), document.expiry_, document.flags_};
+  } else {
+    if (!slot && persistent_ != nullptr && beats_all(change, persistent_->highest_removal, conflict.rule))
+      return Resolved::wins;
+    const Gone gone = find_gone(slot, key, now_s);
+    if (gone.unknown) return Resolved::unknown;
+    if (!gone.removed) return Resolved::wins;
+    there = {gone.removal.cas, gone.removal.revision, gone.removal.time_s,
+             slot ? slot.document()->flags_ : 0};
+  }
+  return wins(coming, there, conflict.rule) ? Resolved::wins : Resolved::loses;
+}
 
 StoreResult VBucket::publish_foreign(Draft& draft, uint64_t hash, const ForeignChange& change,
                                      ConflictResolution rule, base::Now now) noexcept {
@@ -54,17 +77,16 @@ StoreResult VBucket::publish_foreign(Draft& draft, uint64_t hash, const ForeignC
     if (!same && is_locked(there, now.unix_s())) return {StoreStatus::locked};
     if (!same && change.cas_compare) return {StoreStatus::exists};
   }
-  if (change.resolve && old) {
-    const Document& there = *old.document();
-    if (!wins({change.cas, change.revision, document.expiry_, document.flags_},
-              {cas_of(there), there.revision(), time_of(there, there.expiry_), there.flags_}, rule)) {
-      return {StoreStatus::exists};
-    }
-  }
+  const Resolved resolved =
+      resolve(old, document.doc_key(), {change, document.expiry_, document.flags_, rule}, now.unix_s());
+  if (resolved == Resolved::unknown) return {StoreStatus::would_block};
+  if (resolved == Resolved::loses) return {StoreStatus::exists};
   const auto cas = change.new_cas ? std::nullopt : std::optional(change.cas);
   if (change.as_tombstone) document.revision_and_account_ |= Document::kDeleted;
   if (!link(draft, hash, old, cas, now, after)) return {StoreStatus::no_memory};
   document.set_revision(change.revision);
+  if (change.as_tombstone && persistent_ != nullptr)
+    persistent_->highest_removal.take(change.revision, document.cas_);
   if (!change.as_tombstone) ++events_.total_items;
   return stored(document);
 }
@@ -78,17 +100,15 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
   if (!slot) {
     if (after.unknown) return {RemoveStatus::would_block};
     if (change.cas_compare) return {RemoveStatus::not_found};
-    return {RemoveStatus::removed, change.cas, seqno_, change.revision};
+    return remove_nothing(key, hash, change, rule, now, after);
   }
   Document& there = *slot.document();
   const bool same = change.cas_compare == cas_of(there);
   if (!same && is_locked(there, now.unix_s())) return {RemoveStatus::locked};
   if (!same && change.cas_compare) return {RemoveStatus::exists};
-  if (change.resolve &&
-      !wins({change.cas, change.revision, change.expiry, change.flags},
-            {cas_of(there), there.revision(), time_of(there, there.expiry_), there.flags_}, rule)) {
+  // Of what is in the table the disk knows no more.
+  if (resolve(slot, key, {change, change.expiry, change.flags, rule}, now.unix_s()) != Resolved::wins)
     return {RemoveStatus::exists};
-  }
   const uint32_t value_len = there.value_len_;
   const auto cas = change.new_cas ? std::nullopt : std::optional(change.cas);
   // What the tombstone has elsewhere is all that this one has.
@@ -99,6 +119,20 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
   const ChangeKind kind = change.expired ? ChangeKind::expiration : ChangeKind::deletion;
   if (!bury_at(slot, {kind, false, cas, change.revision}, now, after)) return {RemoveStatus::no_memory};
   return {RemoveStatus::removed, cas.value_or(cas_clock_), seqno_, change.revision, value_len};
+}
+
+RemoveResult VBucket::remove_nothing(DocKey key, uint64_t hash, const ForeignChange& change,
+                                     ConflictResolution rule, base::Now now, Aftermath& after) noexcept {
+  const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
+  const Resolved resolved = resolve(slot, key, {change, change.expiry, change.flags, rule}, now.unix_s());
+  if (resolved == Resolved::unknown) return {RemoveStatus::would_block};
+  if (resolved == Resolved::loses) return {RemoveStatus::exists};
+  // A cache keeps nothing of what it has not.
+  if (persistent_ == nullptr) return {RemoveStatus::removed, change.cas, seqno_, change.revision};
+  const End end{change.expired ? ChangeKind::expiration : ChangeKind::deletion, false,
+                change.new_cas ? std::nullopt : std::optional(change.cas), change.revision};
+  if (!bury_nothing(slot, key, hash, end, now, after)) return {RemoveStatus::no_memory};
+  return {RemoveStatus::removed, end.explicit_cas.value_or(cas_clock_), seqno_, change.revision};
 }
 
 RemoveStatus VBucket::evict_key(DocKey key, uint64_t hash, uint32_t now_s) noexcept {

@@ -47,7 +47,8 @@ Loaded VBucket::load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now n
     if (!record.resident()) return pinned(LoadStatus::present, slot);
     return install(found, hash, slot, after);
   }
-  if (mine.knows_all_keys) return {LoadStatus::absent, {}};
+  if (record.is_absent() && record.seqno_ <= mine.flush_seqno) record.say_nothing();
+  if (mine.knows_all_keys) return recall(found, ticket);
   if (mine.unlinked_seqno > ticket.persisted_seqno) return {LoadStatus::read_again, {}};
   if (record.is_absent()) {
     Loaded placed = install(found, hash, {}, after);
@@ -98,6 +99,8 @@ Loaded VBucket::load_dead(const Document& record, uint64_t hash, base::Now now, 
   placeholder->set_revision(record.revision() + 1);
   placeholder->cas_ = next_cas(std::nullopt, now);
   placeholder->seqno_ = ++seqno_;
+  placeholder->expiry_ = tombstone_end(now.unix_s());
+  mine.highest_removal.take(placeholder->revision(), placeholder->cas_);
   count_on_disk_only(record.collection(), -1);
   if (record.collection() != kDefaultCollection) note_change_of(record.collection());
   ++events_.expired;
@@ -128,6 +131,14 @@ bool VBucket::drop_placeholders(uint32_t& cursor, Victims& victims) noexcept {
   const uint32_t next = table_.visit_bucket(
       cursor, [&](Document* document) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
         if (!document->is_absent() || victims.full()) return false;
+        // What shows its removal afterwards, as long as the disk does not.
+        if (document->seqno_ > persistent_->persisted_seqno) {
+          if (!persistent_->removals.reserve(persistent_->persisted_seqno)) return false;
+          persistent_->removals.note(
+              document->doc_key(),
+              {document->seqno_, document->cas_, document->revision(), deletion_time(document->expiry_)});
+        }
+        persistent_->removals.note_unlinked(document->seqno_);
         count_unlinked(*document);
         victims.expired[victims.expired_count++] = DocumentRef(document);
         return true;
@@ -165,6 +176,8 @@ Document* VBucket::evict(Document* document, Victims& victims) noexcept {
   } else {
     if (!document->is_tombstone()) count_on_disk_only(document->collection(), 1);
     mine.knows_all_keys = false;
+    // One that is stored in its place unseen must not seem older.
+    mine.highest_removal.take(document->revision(), 0);
     mine.unlinked_seqno = std::max(mine.unlinked_seqno, document->seqno_);
   }
   if (document->is_tombstone()) {
@@ -216,6 +229,7 @@ uint32_t VBucket::reclaim_persistent(Reclaim mode, uint32_t documents, uint32_t 
       // While values warm up, what was deleted must not come back from a read that is older.
       if (mine.warming && document->seqno_ != 0) return document;
       mine.unlinked_seqno = std::max(mine.unlinked_seqno, document->seqno_);
+      mine.removals.forget_recalled(document->doc_key());
       count_unlinked(*document);
       victims.expired[victims.expired_count++] = DocumentRef(document);
       return nullptr;

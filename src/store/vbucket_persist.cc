@@ -20,6 +20,7 @@ namespace {
 // hour.
 constexpr uint64_t kReservedSeqnos = uint64_t{1} << 30;
 constexpr uint64_t kReservedCasNs = uint64_t{60} * 1'000'000'000;
+
 }  // namespace
 
 void Aftermath::settle() noexcept {
@@ -56,6 +57,7 @@ void VBucket::restore(const VBucketState& state, base::Now now) {
   }
   mine.flush_at_s = state.flush_at_s;
   mine.may_have_attributes = state.may_have_attributes;
+  mine.highest_removal = state.removals;
   mine.on_disk_only = static_cast<int64_t>(state.items);
   mine.knows_all_keys = state.high_seqno == 0;
   mine.warming = !mine.knows_all_keys;
@@ -83,6 +85,7 @@ VBucketState VBucket::state(base::Now now) const {
   state.follows = persistent_->follows;
   state.snapshot = persistent_->snapshot;
   state.role = persistent_->role;
+  state.removals = persistent_->highest_removal;
   if (state.follows) state.close();
   state.flush_seqno = persistent_->flush_seqno;
   state.flush_at_s = persistent_->flush_at_s;
@@ -117,6 +120,7 @@ void VBucket::persisted(const FlushBatch& batch, const PriorsFound& priors) noex
   if (batch.changes.no_memory || batch.generation != mine.generation) return;
   if (batch.clears) mine.note_clear_saved();
   mine.persisted_seqno = std::max(mine.persisted_seqno, batch.changes.to);
+  mine.removals.persisted(mine.persisted_seqno);
   // While it follows there is none, and what one that follows has not reserved is none.
   if (!mine.follows && !batch.state.follows) mine.reserved_seqno = batch.state.reserved_seqno;
   if (batch.state.flush_at_s == mine.flush_at_s) mine.note_flush_moment_saved();
@@ -226,6 +230,7 @@ Document* VBucket::bury(Document* document, const End& end, base::Now now, After
   if (!tombstone) return document;
   Document* left = *tombstone;
   const bool stays = left != nullptr || mine.leaves_placeholders();
+  if (!stays && !mine.removals.reserve(mine.persisted_seqno)) return document;
   // The log must not show the attributes of a tombstone that goes itself, and counts on from a document's
   // revision.
   const bool logs_document = left == nullptr && !document->is_tombstone() && !end.revision;
@@ -244,13 +249,18 @@ Document* VBucket::bury(Document* document, const End& end, base::Now now, After
   if (left != nullptr) {
     date_end(*left, *document, cas, now);
     if (end.revision) left->set_revision(*end.revision);
-    if (end.time_s != 0) left->expiry_ = tombstone_end(end.time_s);
+    left->expiry_ = tombstone_end(moment_of_end(end, now));
     mine.may_have_attributes |= left->has_attributes();
     if (stays) count_linked(*left);
   }
   if (document->collection() != kDefaultCollection) note_change_of(document->collection());
+  const uint64_t revision = left != nullptr ? left->revision() : document->revision() + 1;
+  mine.highest_removal.take(revision, cas);
+  if (!stays) mine.removals.note(document->doc_key(), {seqno_, cas, revision, moment_of_end(end, now)});
   const uint8_t marks = unknown ? ChangeLog::kPriorUnknown : 0;
   if (logs_document) {
+    // For the log, which shows it as when the document went.
+    document->last_access_ = now.unix_s();
     append_change(end.kind, document, seqno_, cas, marks, after);
   } else {
     if (stays) left->reference();
@@ -281,6 +291,9 @@ ChangeChunks VBucket::log_flush(base::Now now, Aftermath& after) noexcept {
   // The state that is written with the flush says so.
   mine.flush_at_s = 0;
   mine.may_have_attributes = false;
+  mine.removals.forget_all();
+  // What was removed before counts no more, but for revisions, which go on.
+  mine.highest_removal.complete = true;
   mine.note_flush_moment_saved();
   mine.begin_branch(seqno_, now);
   mine.on_disk_only = 0;

@@ -13,6 +13,7 @@
 #include "store/followed_manifest.h"
 #include "store/news.h"
 #include "store/persistence_types.h"
+#include "store/removals.h"
 #include "store/vbucket.h"
 
 namespace bobbin::store {
@@ -27,6 +28,7 @@ struct SharedPersistence {
         account(memory),
         lag(memory, options.cursor_lag_bytes),
         dirty(options.vbuckets, options.flush_shards),
+        key_seed(options.hash_seed),
         uuid_state(options.hash_seed) {}
 
   /// Never 0, and not the same twice.
@@ -44,6 +46,7 @@ struct SharedPersistence {
   CursorLag lag;
   DirtySet dirty;
   NewsBoard news;
+  const uint64_t key_seed;
   std::atomic<uint64_t> uuid_state;
   /// Not on disk yet: in the logs and with the flushers.
   alignas(64) std::atomic<uint64_t> dirty_bytes{0};
@@ -66,7 +69,7 @@ struct PersistentState {
   static constexpr uint64_t kUnlimited = UINT64_MAX;
 
   PersistentState(SharedPersistence& all, uint32_t number)
-      : shared(all), vbucket(number), log(all.account, all.lag) {}
+      : shared(all), vbucket(number), log(all.account, all.lag), removals(all.account, all.key_seed) {}
 
   /// Whether a change with the next seqno may be made.
   [[nodiscard]] bool admits(uint64_t high_seqno) noexcept {
@@ -112,6 +115,8 @@ struct PersistentState {
   const uint32_t vbucket;
 
   ChangeLog log;
+  Removals removals;
+  HighestRemoval highest_removal;
   uint64_t persisted_seqno = 0;
   /// No seqno above it is given out.
   uint64_t reserved_seqno = kUnlimited;

@@ -21,13 +21,19 @@ StoreResult VBucket::stored(const Document& document) noexcept {
           document.revision(), document.value_len_, document.expiry_};
 }
 
+uint64_t VBucket::revision_before(HashTable::Slot old) const noexcept {
+  const uint64_t known = old ? old.document()->revision() : 0;
+  if (persistent_ == nullptr || (old && old.document()->seqno_ != 0)) return known;
+  // It may have been removed, and who has seen that must not take this for older.
+  return std::max(known, persistent_->highest_removal.revision);
+}
+
 bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::optional<uint64_t> explicit_cas,
                    base::Now now, Aftermath& after) noexcept {
   if (persistent_ != nullptr && !persistent_->admits(seqno_)) return false;
   Document& document = *draft.document_;
   const Document* const replaced = old ? old.document() : nullptr;
-  const uint64_t old_revision = old ? old.document()->revision() : 0;
-  document.set_revision(old_revision + 1);
+  document.set_revision(revision_before(old) + 1);
   document.last_access_ = now.unix_s();
   if (old) {
     // A write is a use, too, but not one that a reader made.
@@ -65,7 +71,13 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
     return {StoreStatus::unknown_collection};
   const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
   const bool live = old && is_there(*old.document(), options.finds_deleted, now.unix_s());
-  if (!live) {
+  Gone gone;
+  if (!live && options.finds_deleted) gone = find_gone(old, document.doc_key(), now.unix_s());
+  if (gone.removed) {
+    if (mode == StoreMode::add) return {StoreStatus::not_stored};
+    if (compares && options.cas_compare != gone.removal.cas) return {StoreStatus::exists};
+  } else if (!live) {
+    if (gone.unknown) return {StoreStatus::would_block};
     if (is_unknown(old) &&
         (compares || mode != StoreMode::set || (persistent_->may_have_attributes && !options.whole))) {
       count_blocked();
@@ -102,6 +114,8 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
   }
   if (options.as_tombstone) document.revision_and_account_ |= Document::kDeleted;
   if (!link(draft, hash, old, options.explicit_cas, now, after)) return {StoreStatus::no_memory};
+  if (options.as_tombstone && persistent_ != nullptr)
+    persistent_->highest_removal.take(document.revision(), document.cas_);
   if (options.stamp.write != nullptr) {
     options.stamp.write(options.stamp.context, {document.bytes() + document.key_len_, document.value_len_},
                         document.cas_, document.seqno_);
@@ -180,6 +194,7 @@ RemoveResult VBucket::remove(DocKey key, uint64_t hash, const RemoveOptions& opt
   const base::MutexLock lock(mutex_);
   if (!knows(key.collection())) return {RemoveStatus::unknown_collection};
   const HashTable::Slot slot = find_there(key, hash, options.drop_attributes, now.unix_s(), after);
+  if (!slot && options.drop_attributes && !after.unknown) return remove_gone(key, hash, options, now, after);
   if (!slot) return {after.unknown ? RemoveStatus::would_block : RemoveStatus::not_found};
   Document* const document = slot.document();
   const bool other = cas_compare && cas_of(*document) != *cas_compare;

@@ -130,6 +130,7 @@ ReplicaStatus VBucket::link_replica(Draft& draft, uint64_t hash, const ReplicaCh
     return ReplicaStatus::no_memory;
   }
   document.set_revision(change.revision);
+  if (document.is_tombstone()) mine.highest_removal.take(change.revision, change.cas);
   return ReplicaStatus::applied;
 }
 
@@ -167,32 +168,6 @@ ReplicaStatus VBucket::apply_tombstone(Draft& draft, uint64_t hash, const Replic
   return status;
 }
 
-bool VBucket::bury_unknown(DocKey key, uint64_t hash, const ReplicaChange& change, base::Now now,
-                           Aftermath& after) noexcept {
-  PersistentState& mine = *persistent_;
-  Document* const end = Document::create(mine.shared.account, key, 0, Document::kAbsent);
-  if (end == nullptr) return false;
-  end->last_access_ = now.unix_s();
-  end->cas_ = next_cas(change.cas, now);
-  end->seqno_ = change.seqno;
-  end->set_revision(change.revision);
-  end->expiry_ = tombstone_end(moment_of(change, now));
-  const bool is_unknown = !mine.knows_all_keys;
-  if (mine.leaves_placeholders()) {
-    if (!table_.insert(end, HashTable::tag_of(hash))) {
-      end->unreference();
-      return false;
-    }
-    count_linked(*end);
-    end->reference();
-  }
-  seqno_ = change.seqno;
-  if (key.collection() != kDefaultCollection) note_change_of(key.collection());
-  append_change(change.expired ? ChangeKind::expiration : ChangeKind::deletion, end, seqno_, end->cas_,
-                is_unknown ? ChangeLog::kPriorUnknown : uint8_t{0}, after);
-  return true;
-}
-
 ReplicaStatus VBucket::apply_removal(DocKey key, uint64_t hash, const ReplicaChange& change,
                                      base::Now now) noexcept {
   Aftermath after;
@@ -202,16 +177,18 @@ ReplicaStatus VBucket::apply_removal(DocKey key, uint64_t hash, const ReplicaCha
   if (!knows(key.collection())) return ReplicaStatus::unknown_collection;
   PersistentState& mine = *persistent_;
   if (!mine.log.reserve()) return ReplicaStatus::no_memory;
-  const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
-  if (!slot)
-    return bury_unknown(key, hash, change, now, after) ? ReplicaStatus::applied : ReplicaStatus::no_memory;
-  const uint64_t before = std::exchange(seqno_, change.seqno - 1);
-  mine.reserved_seqno = change.seqno;
   const End end{.kind = change.expired ? ChangeKind::expiration : ChangeKind::deletion,
                 .keep_attributes = false,
                 .explicit_cas = change.cas,
                 .revision = change.revision,
                 .time_s = moment_of(change, now)};
+  const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
+  if (!slot) {
+    const bool buried = bury_unknown(key, hash, end, change.seqno, now, after);
+    return buried ? ReplicaStatus::applied : ReplicaStatus::no_memory;
+  }
+  const uint64_t before = std::exchange(seqno_, change.seqno - 1);
+  mine.reserved_seqno = change.seqno;
   const bool buried = bury_at(slot, end, now, after);
   mine.reserved_seqno = 0;
   if (buried) return ReplicaStatus::applied;
@@ -270,6 +247,8 @@ std::optional<VBucket::CutOff> VBucket::clear(base::Now now) noexcept {
   mine.flush_seqno = 0;
   mine.dropped_seqno = 0;
   mine.unlinked_seqno = 0;
+  mine.removals.start_over();
+  mine.highest_removal = {};
   mine.flush_at_s = 0;
   mine.note_flush_moment_saved();
   mine.may_have_attributes = false;

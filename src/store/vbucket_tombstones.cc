@@ -1,5 +1,7 @@
-// What is left of documents that are deleted: tombstones with the attributes that outlive them.
+// What is left of documents that are deleted: tombstones with the attributes that outlive them, and what is
+// known of the end of others.
 
+#include <algorithm>
 #include <utility>
 
 #include "store/expiry.h"
@@ -26,7 +28,6 @@ void VBucket::date_end(Document& left, const Document& document, uint64_t cas, b
   left.cas_ = cas;
   left.seqno_ = seqno_;
   left.set_revision(document.revision() + 1);
-  if (!left.is_tombstone()) return;
   left.last_access_ = now.unix_s();
   left.expiry_ = tombstone_end(now.unix_s());
 }
@@ -66,6 +67,119 @@ bool VBucket::count_special(const Document& document, int by) noexcept {
   if (document.collection() != kDefaultCollection) count_expiry_in_collection(document.collection(), by);
   bump_with_expiry(by);
   return false;
+}
+
+Gone VBucket::find_gone(HashTable::Slot slot, DocKey key, uint32_t now_s) noexcept {
+  Gone gone;
+  const Document* kept = slot ? slot.document() : nullptr;
+  if (!slot) {
+    if (persistent_ == nullptr) return gone;
+    const PersistentState& mine = *persistent_;
+    gone.unknown = !mine.knows_all_keys;
+    if (!gone.unknown && mine.highest_removal.nothing()) return gone;
+    const auto unwritten = mine.removals.find(key, mine.persisted_seqno);
+    if (!gone.unknown && !unwritten) kept = mine.removals.recalled(key);
+    gone.unknown = !unwritten && kept == nullptr;
+    if (gone.unknown) {
+      count_blocked();
+      return gone;
+    }
+    if (unwritten) gone.removal = *unwritten;
+  }
+  if (kept != nullptr) {
+    if (!kept->is_gone() || kept->seqno_ == 0) return gone;
+    gone.removal = {kept->seqno_, kept->cas_, kept->revision(), deletion_time(kept->expiry_)};
+  }
+  gone.removed = !is_expired(tombstone_end(gone.removal.time_s), now_s);
+  return gone;
+}
+
+void VBucket::fetch_gone(DocKey key, uint64_t hash, uint32_t now_s, Fetched& found) noexcept {
+  const Gone gone = find_gone(table_.find(key, HashTable::tag_of(hash)), key, now_s);
+  found.would_block = gone.unknown;
+  if (!gone.removed) return;
+  Document* const shown = Document::create(*table_.account(), key, 0, Document::kAbsent);
+  found.no_memory = shown == nullptr;
+  if (found.no_memory) return;
+  shown->cas_ = gone.removal.cas;
+  shown->seqno_ = gone.removal.seqno;
+  shown->set_revision(gone.removal.revision);
+  found.doc = DocumentRef(shown);
+  found.cas = gone.removal.cas;
+  found.expiry = gone.removal.time_s;
+  found.deleted = true;
+}
+
+RemoveResult VBucket::remove_gone(DocKey key, uint64_t hash, const RemoveOptions& options, base::Now now,
+                                  Aftermath& after) noexcept {
+  const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
+  const Gone gone = find_gone(slot, key, now.unix_s());
+  if (gone.unknown) return {RemoveStatus::would_block};
+  if (!gone.removed) return {RemoveStatus::not_found};
+  if (options.cas_compare && *options.cas_compare != gone.removal.cas) return {RemoveStatus::exists};
+  const uint64_t revision = gone.removal.revision + 1;
+  if (!bury_nothing(slot, key, hash, {.keep_attributes = false, .revision = revision}, now, after))
+    return {RemoveStatus::no_memory};
+  return {RemoveStatus::removed, cas_clock_, seqno_, revision};
+}
+
+Loaded VBucket::recall(Draft& found, LoadTicket ticket) noexcept {
+  PersistentState& mine = *persistent_;
+  const DocKey key = found.doc_key();
+  if (std::max(mine.removals.last_seqno(), mine.unlinked_seqno) > ticket.persisted_seqno) {
+    if (mine.removals.find(key, mine.persisted_seqno)) return {LoadStatus::absent, {}};
+    // A removal that has come to disk meanwhile may be what the read has missed.
+    if (mine.persisted_seqno > ticket.persisted_seqno) return {LoadStatus::read_again, {}};
+  }
+  // A document has no place in a table that had all of them: its end was long ago, or is damage.
+  Draft nothing;
+  const bool is_removal = found.document_->is_absent();
+  if (!is_removal) nothing = Draft(Document::create(mine.shared.account, key, 0, Document::kAbsent));
+  Draft& answer = is_removal ? found : nothing;
+  if (!answer) return {LoadStatus::no_memory, {}};
+  Document* const kept = answer.document_;
+  kept->reference();
+  if (!mine.removals.recall(kept)) {
+    kept->unreference();
+    return {LoadStatus::no_memory, {}};
+  }
+  return {LoadStatus::absent, DocumentRef(std::exchange(answer.document_, nullptr))};
+}
+
+bool VBucket::bury_nothing(HashTable::Slot slot, DocKey key, uint64_t hash, const End& end, base::Now now,
+                           Aftermath& after) noexcept {
+  if (slot) return bury_at(slot, end, now, after);
+  return persistent_->admits(seqno_) && bury_unknown(key, hash, end, seqno_ + 1, now, after);
+}
+
+bool VBucket::bury_unknown(DocKey key, uint64_t hash, const End& end, uint64_t seqno, base::Now now,
+                           Aftermath& after) noexcept {
+  PersistentState& mine = *persistent_;
+  const bool is_unknown = !mine.knows_all_keys;
+  const bool stays = mine.leaves_placeholders();
+  if (!stays && !mine.removals.reserve(mine.persisted_seqno)) return false;
+  Document* const left = Document::create(mine.shared.account, key, 0, Document::kAbsent);
+  if (left == nullptr) return false;
+  if (stays && !table_.insert(left, HashTable::tag_of(hash))) {
+    left->unreference();
+    return false;
+  }
+  seqno_ = seqno;
+  left->last_access_ = now.unix_s();
+  left->cas_ = next_cas(end.explicit_cas, now);
+  left->seqno_ = seqno;
+  left->set_revision(*end.revision);
+  left->expiry_ = tombstone_end(moment_of_end(end, now));
+  mine.highest_removal.take(left->revision(), left->cas_);
+  if (stays) {
+    count_linked(*left);
+    left->reference();
+  } else {
+    mine.removals.note(key, {seqno, left->cas_, left->revision(), moment_of_end(end, now)});
+  }
+  if (key.collection() != kDefaultCollection) note_change_of(key.collection());
+  append_change(end.kind, left, seqno, left->cas_, is_unknown ? ChangeLog::kPriorUnknown : uint8_t{0}, after);
+  return true;
 }
 
 bool VBucket::may_forget(const Document& tombstone) const noexcept {

@@ -9,6 +9,7 @@
 #include "store/bucket_types.h"
 #include "store/document.h"
 #include "store/hash_table.h"
+#include "store/removals.h"
 
 namespace bobbin::store {
 
@@ -18,6 +19,22 @@ struct PersistentState;
 struct Evicted {
   DocumentRef doc;
   EvictionFacts facts;
+};
+
+/// What a vbucket knows of a key that has no document.
+struct Gone {
+  /// There was one, not too long ago.
+  bool removed = false;
+  /// Only the disk knows.
+  bool unknown = false;
+  Removal removal = {};
+};
+
+/// What became of a change from elsewhere and what is there.
+enum class Resolved : uint8_t {
+  wins,
+  loses,
+  unknown,  ///< it takes something that only the disk knows
 };
 
 /// How the clock hand chooses.
