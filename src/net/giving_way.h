@@ -5,10 +5,11 @@
 //
 // A loop that goes to sleep at once is woken by the first of the next requests, and handles that one alone:
 // where clients have to share its core, both pay a switch for each request. Who gives way first finds what
-// the clients meanwhile sent in one go. Where another loop keeps a client busy, that takes up to a tick of the
-// scheduler's now and then, and is still worth it: measured with two loops and a client on two cores, with
-// and without neighbours that always compute. What takes longer than a tick is paid back: for fifty times as
-// long nobody gives way, and for up to a thousand times when it happens again as soon as that is over.
+// the clients meanwhile sent in one go. Where another loop keeps a client busy, that takes up to a tick of
+// the scheduler's now and then, and is still worth it: measured with two loops and a client on two cores,
+// with and without neighbours that always compute. What takes longer than a tick is paid back: for fifty
+// times as long nobody gives way, and for up to a thousand times when it happens again as soon as that is
+// over.
 
 #include <sched.h>
 
