@@ -25,9 +25,8 @@ constexpr Route kRoutes[] = {
 std::string not_ready(const serve::Engine& engine) {
   if (engine.front_end == nullptr || !engine.front_end->listener_counters().accepting.load())
     return "no further connection is accepted";
-  if (engine.following != nullptr && !engine.following->is_ready())
-    return "the first copy of " + engine.following->source() + " is not complete";
-  std::string why;
+  std::string why = engine.following == nullptr ? std::string() : engine.following->missing();
+  if (!why.empty()) return why;
   engine.buckets.visit([&](const serve::ServedBucket& bucket) {
     if (bucket.disk() != nullptr && bucket.disk()->failure())
       why = "bucket " + bucket.name() + " cannot be written to disk";

@@ -6,7 +6,9 @@ namespace bobbin::admin {
 
 HttpServer::HttpServer(const serve::Engine& engine)
     : admin_{engine, streams_, counters_,
-             [this](std::function<void()> task) { return worker_.post(std::move(task)); }} {}
+             [this](std::function<void()> task) { return worker_.post(std::move(task)); }} {
+  if (engine.following != nullptr) engine.following->watch_configs([this] { streams_.changed(); });
+}
 
 base::Result<std::unique_ptr<HttpServer>, base::Error> HttpServer::open(const HttpServerOptions& options,
                                                                         const serve::Engine& engine) {
@@ -28,6 +30,7 @@ base::Result<std::unique_ptr<HttpServer>, base::Error> HttpServer::open(const Ht
 }
 
 HttpServer::~HttpServer() {
+  if (const serve::Following* following = admin_.engine.following) following->watch_configs({});
   if (front_end_ != nullptr) front_end_->stop();
   worker_.end();
 }

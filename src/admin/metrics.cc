@@ -1,6 +1,9 @@
 // GET /metrics, for Prometheus: names and units follow its rules (prometheus.io, "Metric and label naming").
 
 #include <array>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "admin/bucket_text.h"
 #include "admin/health.h"
@@ -185,43 +188,84 @@ void write_spools(MetricsText& text, const serve::Engine& engine, const serve::E
            "Lines of the live log that a watcher had no room for.", events.log_skipped);
 }
 
+/// A copy, as it is while its numbers are written.
+struct FollowedNumbers {
+  std::shared_ptr<serve::FollowedBucket> bucket;
+  std::string label;
+  uint64_t seqnos_behind = 0;
+  serve::FollowedBucket::Link link;
+};
+
+std::vector<FollowedNumbers> followed_numbers(const serve::Engine& engine) {
+  std::vector<FollowedNumbers> all;
+  for (auto& bucket : engine.following->all()) {
+    FollowedNumbers one{bucket, MetricsText::label("bucket", bucket->name()), 0, bucket->link()};
+    engine.buckets.visit([&](const serve::ServedBucket& served) {
+      if (served.name() == bucket->name()) one.seqnos_behind = serve::seqnos_behind(*bucket, served.bucket());
+    });
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+void write_followed_changes(MetricsText& text, const std::vector<FollowedNumbers>& all) {
+  text.family("bobbin_follow_streams_total", Kind::counter, "Streams of vbuckets, by where they began.");
+  for (const FollowedNumbers& one : all) {
+    text.sample(one.label + ",from=\"position\"", one.bucket->numbers.resumed.get());
+    text.sample(one.label + ",from=\"beginning\"", one.bucket->numbers.began_new.get());
+  }
+  text.family("bobbin_follow_changes_total", Kind::counter, "Changes of the source that were taken.");
+  for (const FollowedNumbers& one : all) {
+    const feed::FollowNumbers& numbers = one.bucket->numbers;
+    text.sample(one.label + ",kind=\"mutation\"", numbers.mutations.get());
+    text.sample(one.label + ",kind=\"deletion\"", numbers.deletions.get());
+    text.sample(one.label + ",kind=\"expiration\"", numbers.expirations.get());
+    text.sample(one.label + ",kind=\"event\"", numbers.events.get());
+  }
+}
+
 void write_follow(MetricsText& text, const serve::Engine& engine) {
   if (engine.following == nullptr) return;
-  const feed::FollowNumbers& numbers = engine.following->numbers;
-  const serve::Following::Link link = engine.following->link();
-  text.one("bobbin_follow_connected", Kind::gauge, "1 while the source's changes come in.",
-           link.state == serve::FollowLink::streaming ? 1 : 0);
-  text.one("bobbin_follow_lag_seqnos", Kind::gauge, "Changes that the source has and this server has not.",
-           serve::seqnos_behind(engine));
-  text.one("bobbin_follow_lag_seconds", Kind::gauge,
-           "Time from a question how far the source is to when all of that was here.",
-           static_cast<double>(numbers.lag_ms.load()) / 1000);
-  text.one("bobbin_follow_connections_total", Kind::counter, "Connections that came to change streams.",
-           link.connections);
-  text.one("bobbin_follow_failures_total", Kind::counter, "Connections that failed, or were not made.",
-           link.failures);
-  text.one("bobbin_follow_ready", Kind::gauge, "1 when reads are answered from a whole copy.",
-           engine.following->is_ready() ? 1 : 0);
-  text.one("bobbin_follow_caught_up", Kind::gauge,
-           "1 once all was here that the source had when it was asked.", numbers.caught_up.load() ? 1 : 0);
-  text.one("bobbin_follow_streams", Kind::gauge, "Streams of vbuckets that are open.", numbers.streams.get());
-  text.one("bobbin_follow_snapshots_total", Kind::counter, "Snapshots that the source began.",
-           numbers.snapshots.get());
-  text.family("bobbin_follow_streams_total", Kind::counter, "Streams of vbuckets, by where they began.");
-  text.sample("from=\"position\"", numbers.resumed.get());
-  text.sample("from=\"beginning\"", numbers.began_new.get());
-  text.one("bobbin_follow_rollbacks_total", Kind::counter,
-           "Streams that were refused because the source's history is another one.", numbers.rollbacks.get());
-  text.one("bobbin_follow_cleared_vbuckets_total", Kind::counter,
-           "Vbuckets that were emptied to be copied again.", numbers.cleared.get());
-  text.family("bobbin_follow_changes_total", Kind::counter, "Changes of the source that were taken.");
-  text.sample("kind=\"mutation\"", numbers.mutations.get());
-  text.sample("kind=\"deletion\"", numbers.deletions.get());
-  text.sample("kind=\"expiration\"", numbers.expirations.get());
-  text.sample("kind=\"event\"", numbers.events.get());
-  text.one("bobbin_follow_bytes_total", Kind::counter, "Bytes of these.", numbers.bytes.get());
-  text.one("bobbin_follow_memory_waits_total", Kind::counter,
-           "Times that a change had to wait for the disk of this server.", numbers.memory_waits.get());
+  const std::vector<FollowedNumbers> all = followed_numbers(engine);
+  const auto write = [&](std::string_view name, Kind kind, std::string_view help, const auto& number_of) {
+    text.family(name, kind, help);
+    for (const FollowedNumbers& one : all)
+      text.sample(one.label, number_of(one));
+  };
+  using One = const FollowedNumbers&;
+  write("bobbin_follow_connected", Kind::gauge, "1 while the source's changes come in.",
+        [](One one) { return one.link.state == serve::FollowLink::streaming ? 1 : 0; });
+  write("bobbin_follow_expected", Kind::gauge, "1 unless the source has no such bucket.",
+        [](One one) { return one.bucket->is_expected() ? 1 : 0; });
+  write("bobbin_follow_ready", Kind::gauge, "1 where the copy is a whole one.",
+        [](One one) { return one.bucket->is_ready() ? 1 : 0; });
+  write("bobbin_follow_caught_up", Kind::gauge, "1 once all was here that the source had when it was asked.",
+        [](One one) { return one.bucket->numbers.caught_up.load() ? 1 : 0; });
+  write("bobbin_follow_streams", Kind::gauge, "Streams of vbuckets that are open.",
+        [](One one) { return one.bucket->numbers.streams.get(); });
+  write("bobbin_follow_snapshots_total", Kind::counter, "Snapshots that the source began.",
+        [](One one) { return one.bucket->numbers.snapshots.get(); });
+  write("bobbin_follow_lag_seqnos", Kind::gauge, "Changes that the source has and this server has not.",
+        [](One one) { return one.seqnos_behind; });
+  write("bobbin_follow_lag_seconds", Kind::gauge,
+        "Time from a question how far the source is to when all of that was here.",
+        [](One one) { return static_cast<double>(one.bucket->numbers.lag_ms.load()) / 1000; });
+  write("bobbin_follow_connections_total", Kind::counter, "Connections that came to change streams.",
+        [](One one) { return one.link.connections; });
+  write("bobbin_follow_failures_total", Kind::counter, "Connections that failed, or were not made.",
+        [](One one) { return one.link.failures; });
+  write("bobbin_follow_rollbacks_total", Kind::counter,
+        "Streams that were refused because the source's history is another one.",
+        [](One one) { return one.bucket->numbers.rollbacks.get(); });
+  write("bobbin_follow_cleared_vbuckets_total", Kind::counter,
+        "Vbuckets that were emptied to be copied again.",
+        [](One one) { return one.bucket->numbers.cleared.get(); });
+  write("bobbin_follow_bytes_total", Kind::counter, "Bytes of the source's messages.",
+        [](One one) { return one.bucket->numbers.bytes.get(); });
+  write("bobbin_follow_memory_waits_total", Kind::counter,
+        "Times that a change had to wait for the disk of this server.",
+        [](One one) { return one.bucket->numbers.memory_waits.get(); });
+  write_followed_changes(text, all);
 }
 
 void write_logins(MetricsText& text, const Call& call) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -142,7 +143,7 @@ constexpr Pair kPairs[] = {
     {"data_uuid", "", kText},
     {"ep_dcp_count", "stream_producers"},
     {"ep_dcp_producer_count", "stream_producers"},
-    {"ep_dcp_consumer_count", "", "bobbin_follow_connected is the only one"},
+    {"ep_dcp_consumer_count", "", "bobbin_follow_connected is of each"},
     {"ep_dcp_items_sent", "stream_items_total"},
     {"ep_dcp_total_bytes", "stream_bytes_total"},
     {"ep_dcp_streams_granted", "streams_granted_total"},
@@ -173,6 +174,10 @@ constexpr Pair kOfFollowing[] = {
     {"follow_state", "follow_connected"},
     {"follow_source", "", kText},
     {"follow_trouble", "", kText},
+    {"follow_buckets", "follow_expected"},
+    {"follow_buckets_streaming", "follow_connected"},
+    {"follow_buckets_ready", "ready"},
+    {"follow_buckets_trouble", "", kText},
     {"follow_ready", "follow_ready"},
     {"follow_caught_up", "follow_caught_up"},
     {"follow_connections", "follow_connections_total"},
@@ -248,7 +253,8 @@ TEST_F(MetricsStatisticsTest, WhatIsToldIsMeasured) {
 
 TEST_F(MetricsStatisticsTest, SoIsHowACopyGetsOn) {
   serve::TestEngine server(loop_);
-  const serve::Following following("source:11210", 1, false);
+  serve::Following following("source:11210");
+  following.put(std::make_shared<serve::FollowedBucket>("default", 1, false));
   const serve::Engine& plain = server.engine();
   const serve::Engine engine{
       plain.bucket, plain.buckets,  plain.feeds,    plain.scans,           plain.errands,  plain.clock,

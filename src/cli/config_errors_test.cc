@@ -138,6 +138,17 @@ TEST(ConfigErrors, ASourceThatIsTrustedIsSpokenToThroughTls) {
               HasSubstr("nobody is asked"));
 }
 
+TEST(ConfigErrors, BucketsThatAreFollowedHaveNames) {
+  EXPECT_THAT(errors_of_file("follow_buckets = \"a\"\n"), HasSubstr("(--follow)"));
+  EXPECT_EQ(errors_of_file("follow = \"host\"\nfollow_buckets = \"a,,b\"\n"),
+            "FILE:2: follow_buckets: \"\" is no name of a bucket\n");
+  EXPECT_EQ(errors_of_file("follow = \"host\"\nfollow_buckets = \"a,b,a\"\n"),
+            "FILE:2: follow_buckets: a is named twice\n");
+  const auto config = ConfigCase{.words = {"--follow", "host", "--follow-buckets", "a,default"}}.load();
+  ASSERT_TRUE(config);
+  EXPECT_THAT(followed_buckets(*config), testing::ElementsAre("a", "default"));
+}
+
 TEST(ConfigErrors, ASourcesPortIsThatOfTlsWhereTlsIsSpoken) {
   const auto plain = ConfigCase{.words = {"--follow", "host"}}.load();
   ASSERT_TRUE(plain);

@@ -16,6 +16,7 @@
 #include "cli/quantity.h"
 #include "cli/server_users.h"
 #include "cli/suggestion.h"
+#include "serve/bucket_settings.h"
 
 namespace bobbin::cli {
 namespace {
@@ -218,7 +219,7 @@ class Loader {
     };
     if (config_.follow.empty()) {
       for (const std::string_view key : {"follow_user", "follow_password", "follow_password_file",
-                                         "follow_tls", "follow_cafile", "follow_insecure"})
+                                         "follow_buckets", "follow_tls", "follow_cafile", "follow_insecure"})
         if (given(key)) refuse(key, "this is for a server that follows another (--follow)");
       return;
     }
@@ -228,6 +229,7 @@ class Loader {
       refuse("follow", "a cache, which --memory without --data asks for, keeps no history that could go on");
     if (given("seed") || !config_.seed_tables.buckets.empty())
       refuse("follow", "what the server begins with (--seed) is its source's");
+    check_followed_buckets();
     if (!config_.follow_tls) {
       for (const std::string_view key : {"follow_cafile", "follow_insecure"})
         if (given(key)) refuse(key, "this is for a source that is spoken to through TLS (--follow-tls)");
@@ -243,6 +245,16 @@ class Loader {
       refuse(given("follow_password") ? "follow_password" : "follow_password_file",
              "whose password this is is missing (--follow-user)");
     if (!config_.follow_password_file.empty()) read_follow_password();
+  }
+
+  void check_followed_buckets() {
+    std::set<std::string> seen;
+    for (const std::string& name : followed_buckets(config_)) {
+      if (!serve::is_bucket_name(name))
+        errors_.push_back({fmt::format("{}\"{}\" is no name of a bucket", where("follow_buckets"), name)});
+      else if (!seen.insert(name).second)
+        errors_.push_back({fmt::format("{}{} is named twice", where("follow_buckets"), name)});
+    }
   }
 
   void read_follow_password() {

@@ -153,7 +153,7 @@ constexpr std::array kOptions = {
          [](ServeConfig& c) -> Field { return &c.history_bytes; }},
 
   Option{"follow", OptionType::path, kFollow, 0, 0,
-         "Be a copy of the server at this host or host:port (11210 where none is named), which has to be on disk too: "
+         "Be a copy of the server at this host or host:port (11210 where none is named), whose buckets on disk are copied: "
          "take its changes as they are made, serve reads, and refuse changes of clients (docs/following.md). Started "
          "again without this, the server takes changes",
          [](ServeConfig& c) -> Field { return &c.follow; }},
@@ -167,6 +167,10 @@ constexpr std::array kOptions = {
   Option{"follow_password_file", OptionType::path, kFollow, 0, 0,
          "A file whose first line is that password",
          [](ServeConfig& c) -> Field { return &c.follow_password_file; }},
+  Option{"follow_buckets", OptionType::path, kFollow, 0, 0,
+         "Which of the source's buckets to copy, with commas between their names. Without this: all that --follow-user "
+         "may select, also those that come later",
+         [](ServeConfig& c) -> Field { return &c.follow_buckets; }},
   Option{"follow_tls", OptionType::boolean, kFollow, 0, 0,
          "Speak TLS with the source: --follow then names a port that does (11207 where none is named), and the host that "
          "its certificate is for",

@@ -1,6 +1,7 @@
 #include "cli/serve_config.h"
 
 #include <algorithm>
+#include <string_view>
 
 namespace bobbin::cli {
 
@@ -59,6 +60,17 @@ base::Result<std::vector<net::Address>, base::Error> hosts_at(const ServeConfig&
 
 base::Result<std::vector<net::Address>, base::Error> http_addresses(const ServeConfig& config) {
   return hosts_at(config, config.http_port);
+}
+
+std::vector<std::string> followed_buckets(const ServeConfig& config) {
+  std::vector<std::string> names;
+  std::string_view rest = config.follow_buckets;
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find(','), rest.size());
+    names.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return names;
 }
 
 base::Result<net::Address, base::Error> source_address(const ServeConfig& config) {

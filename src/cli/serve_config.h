@@ -74,6 +74,7 @@ struct ServeConfig {
   std::string follow_user;           ///< empty: nobody logs in there
   std::string follow_password;       ///< that of the file, where there is one (load_config)
   std::string follow_password_file;  ///< empty: none
+  std::string follow_buckets;        ///< names, with commas between them; empty: all
   bool follow_tls = false;           ///< the source is spoken to through TLS
   std::string follow_cafile;         ///< who may sign its certificate; empty: whom this machine trusts
   bool follow_insecure = false;      ///< any certificate will do
@@ -97,6 +98,9 @@ struct ServeConfig {
 /// Where Couchbase's clients look: the port of a source that names none.
 inline constexpr uint16_t kSourcePort = 11210;
 inline constexpr uint16_t kSourceTlsPort = 11207;
+
+/// `follow_buckets`, each by itself.
+[[nodiscard]] std::vector<std::string> followed_buckets(const ServeConfig& config);
 
 /// `follow` as an address, whose port is the usual one where it names none.
 [[nodiscard]] base::Result<net::Address, base::Error> source_address(const ServeConfig& config);

@@ -267,32 +267,14 @@ std::unique_ptr<cluster::Follower> make_follower(const ServeConfig& config, serv
                                                  std::unique_ptr<net::TlsClientContext> tls) {
   if (server.following() == nullptr) return nullptr;
   cluster::FollowerOptions options;
-  if (auto source = source_address(config)) options.source = std::move(*source);
-  options.tls = std::move(tls);
-  options.user = config.follow_user;
-  options.password = config.follow_password;
-  options.name = "bobbin-follower:" + server.disk()->directory().uuid();
-  return std::make_unique<cluster::Follower>(*server.engine().bucket, *server.following(), server.clock(),
+  if (auto source = source_address(config)) options.source.address = std::move(*source);
+  options.source.tls = std::move(tls);
+  options.source.user = config.follow_user;
+  options.source.password = config.follow_password;
+  options.source.name = "bobbin-follower:" + server.disk()->directory().uuid();
+  options.buckets = followed_buckets(config);
+  return std::make_unique<cluster::Follower>(server.engine().buckets, *server.following(), server.clock(),
                                              std::move(options));
-}
-
-/// What the vbuckets of the default bucket are, before they are started: copies that are kept so, or, where
-/// nobody is followed any more, the server's own from now on.
-std::unique_ptr<serve::Following> begin_following(const ServeConfig& config, store::Bucket& bucket) {
-  const base::Now now = base::SystemClock().now();
-  if (config.follow.empty() && !bucket.is_following()) return nullptr;
-  const bool is_copy = cluster::is_whole_copy(bucket);
-  // What somebody has stored here is looked at first: feed/consumer.h.
-  const bool may_follow = !cluster::has_own_documents(bucket);
-  for (uint32_t i = 0; i < bucket.vbucket_count(); ++i) {
-    const auto vbucket = static_cast<uint16_t>(i);
-    if (config.follow.empty())
-      bucket.stop_following(vbucket, now);
-    else if (may_follow)
-      bucket.follow(vbucket, now);
-  }
-  if (config.follow.empty()) return nullptr;
-  return std::make_unique<serve::Following>(config.follow, bucket.vbucket_count(), is_copy);
 }
 
 base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
@@ -327,7 +309,7 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
   if (config.persistent) {
     auto disk = open_disk(config, plan_of_default(config), options.bucket.cache, files);
     if (!disk) return base::fail(StartError{disk.error().message, exit_code_of(disk.error().kind)});
-    options.following = begin_following(config, (*disk)->bucket());
+    if (!config.follow.empty()) options.following = std::make_unique<serve::Following>(config.follow);
     options.bucket.disk = std::move(*disk);
     options.control = control_path(config.data);
     options.bucket.durable_replies = config.durability == Durability::disk;
@@ -345,6 +327,8 @@ base::Result<std::unique_ptr<RunningServer>, StartError> start_server(
     return base::fail(
         StartError{std::move(server.error().message), disk ? exit_code_of(*disk) : kExitCannotStart});
   }
+  cluster::settle_copies((*server)->engine().buckets, (*server)->following(), followed_buckets(config),
+                         clock.now());
   auto http = open_http(config, *tls, **server);
   if (!http) return base::fail(StartError{std::move(http.error().message)});
   if (auto begun = begin(**server, http->get(), *seed, config); !begun)

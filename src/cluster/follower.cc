@@ -3,43 +3,29 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "base/log.h"
-#include "cluster/greeting.h"
-#include "feed/consumer.h"
 
 namespace bobbin::cluster {
 namespace {
 
+using serve::FollowedBucket;
+using serve::FollowLink;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kTick{50};
-constexpr milliseconds kFirstPause{50};
-constexpr milliseconds kLongestPause{1000};
-// To connect, and then to be let in.
-constexpr milliseconds kPatience{10'000};
-constexpr uint32_t kNoopIntervalS = 5;
-// A source that says nothing for so long is taken for dead.
-constexpr milliseconds kSilence = 3 * std::chrono::seconds(kNoopIntervalS);
-// A connection that lived for so long was one: the next is tried soon.
-constexpr milliseconds kProven{5'000};
-// Who finds no room looks again after this; the flushers hurry meanwhile.
-constexpr milliseconds kRoomPause{2};
-// The longest value with attributes, a key, and what a message has around them.
-constexpr uint32_t kMaxBodyBytes =
-    store::kLargestMaxValueBytes + store::kAttributeAllowanceBytes + (64 << 10);
+// Where the source does not say how much a bucket has, or this server has less.
+constexpr uint64_t kLeastQuotaBytes = 100 << 20;
+// More than there is anywhere, and sums of it fit.
+constexpr uint64_t kMostQuotaBytes = uint64_t{1} << 50;
 
-net::Limits limits_of_source() {
-  net::Limits limits;
-  limits.max_unread_bytes = size_t{kMaxBodyBytes} + (64 << 10);
-  return limits;
+bool is_among(std::string_view name, const std::vector<std::string>& names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-}  // namespace
-
+/// Every vbucket of the bucket is a copy, and none has only a part of a snapshot.
 bool is_whole_copy(const store::Bucket& bucket) {
   for (uint32_t vbucket = 0; vbucket < bucket.vbucket_count(); ++vbucket) {
     const store::ReplicaFacts facts = bucket.replica_facts(static_cast<uint16_t>(vbucket));
@@ -48,6 +34,7 @@ bool is_whole_copy(const store::Bucket& bucket) {
   return true;
 }
 
+/// A vbucket has something, and is no copy.
 bool has_own_documents(const store::Bucket& bucket) {
   for (uint32_t i = 0; i < bucket.vbucket_count(); ++i) {
     const auto vbucket = static_cast<uint16_t>(i);
@@ -56,159 +43,58 @@ bool has_own_documents(const store::Bucket& bucket) {
   return false;
 }
 
-/// The connection to the source: first a greeting, then change streams.
-class Follower::Connection final : public net::Receiver {
- public:
-  Connection(Follower& owner, uint64_t attempt)
-      : owner_(owner),
-        attempt_(attempt),
-        greeting_(std::make_unique<Greeting>(GreetingOptions{.agent = owner.options_.name,
-                                                             .user = owner.options_.user,
-                                                             .password = owner.options_.password})) {}
+void follow_all(store::Bucket& bucket, base::Now now) {
+  for (uint32_t vbucket = 0; vbucket < bucket.vbucket_count(); ++vbucket)
+    bucket.follow(static_cast<uint16_t>(vbucket), now);
+}
 
-  void on_open(net::Connection& connection) override {
-    if (owner_.attempt_ != attempt_) return connection.close_now(net::CloseReason::by_receiver);
-    connection_ = &connection;
-    connection.never_idle();
-    heard_ = steady_clock::now();
-    owner_.opened(*this);
-    greeting_->begin(connection.out());
-  }
+void take_over(store::Bucket& bucket, base::Now now) {
+  for (uint32_t vbucket = 0; bucket.is_following() && vbucket < bucket.vbucket_count(); ++vbucket)
+    bucket.stop_following(static_cast<uint16_t>(vbucket), now);
+}
 
-  size_t on_bytes(net::Connection& connection, std::span<const char> unread, size_t /*seen*/) override {
-    const std::string_view bytes(unread.data(), unread.size());
-    now_ = owner_.clock_.now();
-    heard_ = steady_clock::now();
-    size_t consumed = 0;
-    while (!is_broken_ && bytes.size() - consumed >= wire::kBinaryHeaderBytes) {
-      const std::string_view rest = bytes.substr(consumed);
-      const wire::BinaryHeader header = wire::decode_header(rest.data());
-      if (header.body_bytes > kMaxBodyBytes || header.before_value() > header.body_bytes) {
-        give_up("the source sends what is no message of the protocol");
-        break;
-      }
-      const size_t size = wire::kBinaryHeaderBytes + size_t{header.body_bytes};
-      if (rest.size() < size || !take(connection, rest.substr(0, size))) break;
-      consumed += size;
+}  // namespace
+
+void settle_copies(const serve::Buckets& buckets, serve::Following* following,
+                   const std::vector<std::string>& names, base::Now now) {
+  bool are_whole = true;
+  for (const auto& served : buckets.all()) {
+    if (served->disk() == nullptr) continue;
+    store::Bucket& bucket = served->bucket();
+    if (following == nullptr) {
+      take_over(bucket, now);
+      continue;
     }
-    tell_of_manifest();
-    return consumed;
+    if (!names.empty() && !is_among(served->name(), names)) continue;
+    const bool is_copy = is_whole_copy(bucket);
+    are_whole = are_whole && is_copy;
+    // What somebody has stored here is looked at first: feed/consumer.h.
+    if (!has_own_documents(bucket)) follow_all(bucket, now);
+    following->put(std::make_shared<FollowedBucket>(served->name(), bucket.vbucket_count(), is_copy));
   }
+  if (following == nullptr) return;
+  for (const std::string& name : names)
+    if (following->find(name) == nullptr) following->put(std::make_shared<FollowedBucket>(name, 0, false));
+  if (are_whole || !names.empty()) following->know_buckets();
+}
 
-  void on_resumed(net::Connection& /*connection*/) override {
-    is_waiting_ = false;
-    heard_ = steady_clock::now();
-  }
-
-  void on_closed(net::Connection& /*connection*/, net::CloseReason reason) override {
-    if (connection_ == nullptr) return;
-    connection_ = nullptr;
-    if (owner_.connection_ != this) return;
-    owner_.connection_ = nullptr;
-    if (reason == net::CloseReason::shutdown) return;
-    owner_.failed(trouble_.empty() ? "the source has closed the connection" : trouble_);
-  }
-
-  void tick(SteadyTime now) {
-    if (is_waiting_) {
-      if (consumer_) consumer_->tell_lag(now);
-      return;
-    }
-    if (greeting_ != nullptr && now - owner_.began_ > kPatience) return give_up("the source does not answer");
-    if (now - heard_ > kSilence) return give_up("the source has said nothing for too long");
-    if (!consumer_) return;
-    consumer_->tick(now, connection_->out());
-    connection_->flush();
-  }
-
-  void go_on() {
-    if (connection_ != nullptr && is_waiting_) connection_->spool().resume();
-  }
-
- private:
-  // False: the frame is to be shown again, or the connection is of no further use.
-  bool take(net::Connection& connection, std::string_view frame) {
-    if (greeting_ != nullptr) {
-      switch (greeting_->take(frame, connection.out())) {
-        case GreetingOutcome::going_on:
-          return true;
-        case GreetingOutcome::broken:
-          give_up(greeting_->trouble());
-          return false;
-        case GreetingOutcome::done:
-          break;
-      }
-      greeting_.reset();
-      consumer_.emplace(
-          *owner_.bucket_.disk(), owner_.state_.numbers,
-          feed::ConsumerOptions{.name = owner_.options_.name, .noop_interval_s = kNoopIntervalS});
-      consumer_->begin(heard_, connection.out());
-      return true;
-    }
-    switch (consumer_->take(frame, now_, heard_, connection.out())) {
-      case feed::FrameOutcome::taken:
-        break;
-      case feed::FrameOutcome::wait:
-        is_waiting_ = true;
-        connection.suspend(net::Hold::nothing);
-        owner_.loop_.post_after(kRoomPause, [&owner = owner_, attempt = attempt_] {
-          if (owner.attempt_ == attempt && owner.connection_ != nullptr) owner.connection_->go_on();
-        });
-        return false;
-      case feed::FrameOutcome::broken:
-        give_up(consumer_->trouble());
-        return false;
-    }
-    if (!told_streaming_ && consumer_->is_streaming()) {
-      told_streaming_ = true;
-      owner_.state_.streaming();
-      owner_.last_trouble_.clear();
-      base::log(base::LogLevel::info, "follows " + owner_.state_.source());
-    }
-    return true;
-  }
-
-  // Clients that are told of each configuration.
-  void tell_of_manifest() {
-    const uint64_t generation = owner_.bucket_.bucket().manifest_generation();
-    if (std::exchange(generation_, generation) != generation) owner_.bucket_.config_watchers().changed();
-  }
-
-  void give_up(std::string why) {
-    is_broken_ = true;
-    trouble_ = std::move(why);
-    connection_->close_now(net::CloseReason::by_receiver);
-  }
-
-  Follower& owner_;
-  const uint64_t attempt_;
-  net::Connection* connection_ = nullptr;  // from on_open to on_closed
-  std::unique_ptr<Greeting> greeting_;     // null: it is over
-  std::optional<feed::Consumer> consumer_;
-  base::Now now_;
-  SteadyTime heard_{};
-  uint64_t generation_ = 0;  // of the bucket's manifest that clients were told of
-  bool is_waiting_ = false;
-  bool is_broken_ = false;
-  bool told_streaming_ = false;
-  std::string trouble_;
-};
-
-Follower::Follower(const serve::ServedBucket& bucket, serve::Following& state, const base::Clock& clock,
+Follower::Follower(serve::Buckets& buckets, serve::Following& following, const base::Clock& clock,
                    FollowerOptions options)
-    : bucket_(bucket),
-      state_(state),
+    : buckets_(buckets),
+      following_(following),
       clock_(clock),
       options_(std::move(options)),
-      loop_(limits_of_source()),
-      pause_(kFirstPause) {}
+      scouting_(loop_, clock_, options_.source, *this),
+      loop_(SourceLink::limits()) {}
 
 Follower::~Follower() {
   stop();
 }
 
 void Follower::start() {
-  lost_ = steady_clock::now();
+  for (const auto& state : following_.all())
+    if (auto bucket = buckets_.find(state->name()); bucket != nullptr && bucket->disk() != nullptr)
+      add(std::move(bucket), state);
   loop_.post([this] { tick(); });
   thread_ = std::thread([this] { loop_.run(); });
 }
@@ -219,59 +105,120 @@ void Follower::stop() {
   thread_.join();
 }
 
+void Follower::add(std::shared_ptr<serve::ServedBucket> bucket, std::shared_ptr<FollowedBucket> state) {
+  const Copy::Place place{loop_, clock_, options_.source, following_};
+  copies_.push_back(std::make_unique<Copy>(place, std::move(bucket), std::move(state)));
+}
+
 void Follower::tick() {
   const SteadyTime now = steady_clock::now();
   loop_.post_after(kTick, [this] { tick(); });
-  if (connection_ != nullptr) return connection_->tick(now);
-  tell_lag(now);
-  if (is_dialling_) {
-    if (now - began_ > kPatience)
-      failed(options_.source.text() +
-             (options_.tls == nullptr ? ": no connection" : ": no connection with TLS"));
+  for (const auto& copy : copies_)
+    copy->tick(now);
+  // Those that were named need not be asked for once they are here.
+  const bool has_all = !options_.buckets.empty() && copies_.size() == options_.buckets.size();
+  if (!has_all || !scouting_.is_idle()) scouting_.tick(now);
+}
+
+// ---- which buckets there are
+
+std::unique_ptr<Talk> Follower::new_talk() {
+  return std::make_unique<Scout>(GreetingOptions{.agent = options_.source.name,
+                                                 .user = options_.source.user,
+                                                 .password = options_.source.password,
+                                                 .bucket = {}},
+                                 static_cast<Scout::Owner&>(*this));
+}
+
+// The log has it from the copies' connections, but for what is said of the list alone.
+void Follower::failed(std::string why) {
+  following_.tell_list_trouble(std::move(why));
+}
+
+std::vector<std::string> Follower::listed(const std::vector<std::string>& names) {
+  // Nothing is known then of what there is: a role may be missing.
+  const bool sees_none = names.empty();
+  following_.tell_list_trouble(sees_none ? "the source lets this server's user into no bucket" : "");
+  if (sees_none) return {};
+  std::vector<std::string> missing;
+  for (const std::string& name : names) {
+    if (!options_.buckets.empty() && !is_among(name, options_.buckets)) continue;
+    const auto bucket = buckets_.find(name);
+    if (bucket == nullptr) {
+      missing.push_back(name);
+      if (following_.find(name) == nullptr) following_.put(std::make_shared<FollowedBucket>(name, 0, false));
+    } else if (bucket->disk() == nullptr) {
+      cannot(name, "the bucket of this name here is not on disk");
+    } else if (const auto state = following_.find(name)) {
+      state->expect(true);
+    }
+  }
+  tell_of_vanished(names);
+  following_.know_buckets();
+  return missing;
+}
+
+// A copy is not removed because its source was: it may be all that is left.
+void Follower::tell_of_vanished(const std::vector<std::string>& names) {
+  for (const auto& state : following_.all()) {
+    if (is_among(state->name(), names)) continue;
+    if (!options_.buckets.empty()) {
+      if (buckets_.find(state->name()) == nullptr) cannot(state->name(), std::string(kNotListed));
+    } else if (buckets_.find(state->name()) == nullptr) {
+      following_.remove(state->name());
+    } else if (state->is_expected()) {
+      state->expect(false);
+      if (state->link().state != FollowLink::streaming) state->failed(std::string(kNotListed));
+    }
+  }
+}
+
+void Follower::described(const SourceBucket& bucket) {
+  const std::string& name = bucket.settings.name;
+  if (!bucket.has_history) {
+    cannot(name, "the source's is a cache: it keeps no history that could be followed");
+    // Nor is it waited for.
+    if (const auto state = following_.find(name)) state->expect(!options_.buckets.empty());
     return;
   }
-  if (now >= next_try_) dial(now);
+  if (std::string why = make(bucket); !why.empty()) return cannot(name, std::move(why));
+  auto made = buckets_.find(name);
+  if (made == nullptr) return;
+  follow_all(made->bucket(), clock_.now());
+  auto state = std::make_shared<FollowedBucket>(name, made->bucket().vbucket_count(), false);
+  following_.put(state);
+  add(std::move(made), std::move(state));
+  following_.configs_changed();
 }
 
-// How old the copy is at most, while nothing is known of the source.
-void Follower::tell_lag(SteadyTime now) {
-  const auto since = std::chrono::duration_cast<milliseconds>(now - lost_);
-  state_.numbers.lag_ms.store(lag_at_loss_ms_ + static_cast<uint64_t>(since.count()),
-                              std::memory_order_relaxed);
+/// Empty, or why there is none.
+std::string Follower::make(const SourceBucket& bucket) {
+  serve::BucketSettings settings = bucket.settings;
+  settings.quota_bytes = std::clamp(settings.quota_bytes, kLeastQuotaBytes, kMostQuotaBytes);
+  serve::Buckets::Done made = buckets_.create(settings);
+  if (!made && made.error().field == "ramQuota" && settings.quota_bytes > kLeastQuotaBytes) {
+    settings.quota_bytes = kLeastQuotaBytes;
+    made = buckets_.create(settings);
+  }
+  if (!made) return "it cannot be made here: " + made.error().message;
+  base::log(base::LogLevel::info,
+            fmt::format("bucket {} was made, with {} MiB, to be a copy of {}'s", settings.name,
+                        settings.quota_bytes >> 20, following_.source()));
+  return {};
 }
 
-void Follower::dial(SteadyTime now) {
-  const uint64_t attempt = ++attempt_;
-  is_dialling_ = true;
-  began_ = now;
-  state_.connecting();
-  loop_.dial(
-      options_.source, std::make_unique<Connection>(*this, attempt),
-      [this, attempt](const base::Error& error) {
-        if (attempt == attempt_) failed(error.message);
-      },
-      options_.tls.get());
-}
-
-void Follower::opened(Connection& connection) {
-  is_dialling_ = false;
-  connection_ = &connection;
-}
-
-void Follower::failed(std::string why) {
-  const SteadyTime now = steady_clock::now();
-  is_dialling_ = false;
-  if (now - began_ > kProven) pause_ = kFirstPause;
-  next_try_ = now + pause_;
-  pause_ = std::min(pause_ * 2, kLongestPause);
-  ++attempt_;
-  lost_ = now;
-  lag_at_loss_ms_ = state_.numbers.lag_ms.load(std::memory_order_relaxed);
+/// There is nothing here that could be a copy.
+void Follower::cannot(std::string_view name, std::string why) {
+  auto state = following_.find(name);
+  if (state == nullptr) {
+    state = std::make_shared<FollowedBucket>(std::string(name), 0, false);
+    following_.put(state);
+  }
   // The same trouble once a second is one line.
-  if (why != last_trouble_)
-    base::log(base::LogLevel::warning, fmt::format("cannot follow {} for now: {}", state_.source(), why));
-  last_trouble_ = why;
-  state_.failed(std::move(why));
+  if (state->link().trouble == why) return;
+  base::log(base::LogLevel::warning,
+            fmt::format("cannot follow bucket {} of {} for now: {}", name, following_.source(), why));
+  state->failed(std::move(why));
 }
 
 }  // namespace bobbin::cluster

@@ -1,45 +1,45 @@
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
-#include "net/address.h"
+#include "cluster/copy.h"
+#include "cluster/scout.h"
+#include "cluster/source_link.h"
 #include "net/loop.h"
-#include "net/tls_client.h"
+#include "serve/buckets.h"
 #include "serve/following.h"
-#include "serve/served_bucket.h"
 
 namespace bobbin::cluster {
 
 struct FollowerOptions {
-  net::Address source;
-  std::string user = {};  ///< empty: nobody logs in
-  std::string password = {};
-  std::string name;  ///< of the connection: the source closes an older one of this name
-  std::unique_ptr<net::TlsClientContext> tls = {};  ///< null: what is said is not encrypted
+  SourceOptions source;
+  std::vector<std::string> buckets =
+      {};  ///< those to be copies; empty: all that the source's user may select
 };
 
-/// Every vbucket of the bucket is a copy, and none has only a part of a snapshot.
-[[nodiscard]] bool is_whole_copy(const store::Bucket& bucket);
+/// What the vbuckets of the buckets on disk are, which were opened and not started: copies that are kept so,
+/// or, where nobody is followed (`following` is null), the server's own from now on. `names` as
+/// FollowerOptions::buckets.
+void settle_copies(const serve::Buckets& buckets, serve::Following* following,
+                   const std::vector<std::string>& names, base::Now now);
 
-/// A vbucket has something, and is no copy.
-[[nodiscard]] bool has_own_documents(const store::Bucket& bucket);
-
-/// Keeps the default bucket a copy of another server's: dials, logs in, takes its change streams, and begins
-/// again when the connection has failed, after a pause of a second at most. It has a thread and a loop of its
-/// own, so that a full copy holds up no client. What it holds is bounded by the window of flow control, and
-/// by a frame.
-class Follower {
+/// Keeps buckets copies of another server's: asks it which it has, makes those that are missing here, and has
+/// a Copy for each. A bucket that the source has no more stays as it is.
+///
+/// It has a thread and a loop of its own, so that full copies hold up no client; what waits for the disk (a
+/// bucket that is made, the file of a manifest) holds up the other copies.
+class Follower final : private Scout::Owner, private SourceLink::Owner {
  public:
-  /// The bucket, which is on disk and was started, and `state` live longer.
-  Follower(const serve::ServedBucket& bucket, serve::Following& state, const base::Clock& clock,
+  /// Buckets, which were started, and `following`, of which settle_copies() was told, live longer.
+  Follower(serve::Buckets& buckets, serve::Following& following, const base::Clock& clock,
            FollowerOptions options);
   /// stop().
-  ~Follower();
+  ~Follower() override;
   Follower(const Follower&) = delete;
   Follower& operator=(const Follower&) = delete;
 
@@ -49,32 +49,26 @@ class Follower {
   void stop();
 
  private:
-  class Connection;
-  using SteadyTime = std::chrono::steady_clock::time_point;
-
   // All of the loop's thread.
   void tick();
-  void dial(SteadyTime now);
-  void opened(Connection& connection);
-  void failed(std::string why);
-  void tell_lag(SteadyTime now);
+  [[nodiscard]] std::vector<std::string> listed(const std::vector<std::string>& names) override;
+  void described(const SourceBucket& bucket) override;
+  [[nodiscard]] std::unique_ptr<Talk> new_talk() override;
+  void connecting() override {}
+  void failed(std::string why) override;
+  void tell_of_vanished(const std::vector<std::string>& names);
+  [[nodiscard]] std::string make(const SourceBucket& bucket);
+  void cannot(std::string_view name, std::string why);
+  void add(std::shared_ptr<serve::ServedBucket> bucket, std::shared_ptr<serve::FollowedBucket> state);
 
-  const serve::ServedBucket& bucket_;
-  serve::Following& state_;
+  serve::Buckets& buckets_;
+  serve::Following& following_;
   const base::Clock& clock_;
   const FollowerOptions options_;
+  std::vector<std::unique_ptr<Copy>> copies_;  // as many as there are buckets here; they outlive the loop
+  SourceLink scouting_;
   net::Loop loop_;
   std::thread thread_;
-
-  Connection* connection_ = nullptr;  // owned by the loop; null: there is none
-  uint64_t attempt_ = 0;              // the one that counts: what an older one says is too late
-  bool is_dialling_ = false;
-  SteadyTime began_{};  // the attempt
-  SteadyTime next_try_{};
-  std::chrono::milliseconds pause_;
-  SteadyTime lost_{};  // since when there is no connection
-  uint64_t lag_at_loss_ms_ = 0;
-  std::string last_trouble_;  // was logged
 };
 
 }  // namespace bobbin::cluster

@@ -141,6 +141,7 @@ GreetingOutcome Greeting::take_login(const Reply& reply, net::Output& out) {
 }
 
 GreetingOutcome Greeting::select(net::Output& out) {
+  if (options_.bucket.empty()) return GreetingOutcome::done;
   ask(BinaryOpcode::select_bucket, options_.bucket, {}, out);
   return GreetingOutcome::going_on;
 }

@@ -15,7 +15,7 @@ struct GreetingOptions {
   std::string agent;      ///< who the source is told this is
   std::string user = {};  ///< empty: nobody logs in
   std::string password = {};
-  std::string bucket = "default";
+  std::string bucket = "default";  ///< empty: none is selected
 };
 
 enum class GreetingOutcome : uint8_t {

@@ -48,6 +48,10 @@ StatAnswer report_config(const StatQuery& query, const StatSink& sink) {
   tell(sink, "ep_max_size", bucket.quota_bytes());
   tell(sink, "ep_max_item_size", bucket.max_value_bytes());
   tell(sink, "ep_max_vbuckets", bucket.vbucket_count());
+  const BucketSettings settings = query.bucket.settings();
+  sink("ep_conflict_resolution_type", settings.conflicts);
+  sink("ep_compression_mode", settings.compression);
+  tell(sink, "ep_max_ttl", settings.max_ttl_s);
   return StatAnswer::told;
 }
 

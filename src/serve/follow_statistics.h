@@ -2,11 +2,13 @@
 
 #include <cstdint>
 
+#include "store/bucket.h"
+
 namespace bobbin::serve {
 
-struct Engine;
+class FollowedBucket;
 
 /// Seqnos that the source had, when it was asked last, and this server has not.
-[[nodiscard]] uint64_t seqnos_behind(const Engine& engine);
+[[nodiscard]] uint64_t seqnos_behind(const FollowedBucket& followed, const store::Bucket& bucket);
 
 }  // namespace bobbin::serve

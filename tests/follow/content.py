@@ -20,12 +20,12 @@ _COLLECTION_DROPPED = 1
 
 
 class Streams:
-    """A connection that speaks Couchbase's protocol, with collections, and the default bucket selected."""
+    """A connection that speaks Couchbase's protocol, with collections, and a bucket selected."""
 
-    def __init__(self, endpoint):
+    def __init__(self, endpoint, bucket="default"):
         self.connection = Connection(endpoint)
         self.ask(streams.HELLO, key=b"content", value=b"".join(struct.pack(">H", number) for number in _FEATURES))
-        self.ask(streams.SELECT_BUCKET, key=b"default")
+        self.ask(streams.SELECT_BUCKET, key=bucket.encode())
 
     def close(self):
         self.connection.close()
@@ -60,21 +60,37 @@ class Streams:
         value = self.ask(streams.ALL_SEQNOS).value
         return dict(struct.unpack_from(">HQ", value, at) for at in range(0, len(value), 10))
 
+    def stats(self, group):
+        """The statistics as a dictionary of strings."""
+        found = {}
+        reply = self.ask(streams.STAT, key=group)
+        while reply.key:
+            found[reply.key.decode()] = reply.value.decode()
+            reply = self.frame()
+        return found
+
+    def first_marker(self, vbucket):
+        """Of a stream from the beginning: start and end of its first snapshot."""
+        self.ask(streams.OPEN, key=b"first marker", extras=struct.pack(">II", 0, _PRODUCER))
+        extras = struct.pack(">IIQQQQQ", 0, 0, 0, (1 << 64) - 1, 0, 0, 0)
+        self.ask(streams.STREAM_REQUEST, extras=extras, vbucket=vbucket)
+        return struct.unpack_from(">QQ", self.frame().extras)
+
     def history(self, vbucket):
         """The failover log, the newest first."""
         value = self.ask(streams.FAILOVER_LOG, vbucket=vbucket).value
         return [struct.unpack_from(">QQ", value, at) for at in range(0, len(value), 16)]
 
 
-def seqnos(endpoint):
-    with Streams(endpoint) as client:
+def seqnos(endpoint, bucket="default"):
+    with Streams(endpoint, bucket) as client:
         return client.seqnos()
 
 
-def content(endpoint):
+def content(endpoint, bucket="default"):
     """By vbucket: what became of each key, and the events of collections, by their seqnos."""
     found = {}
-    with Streams(endpoint) as client:
+    with Streams(endpoint, bucket) as client:
         ends = {vbucket: seqno for vbucket, seqno in client.seqnos().items() if seqno}
         flags = _PRODUCER | _XATTRS | _DELETE_TIMES | _DELETED_USER_XATTRS
         client.ask(streams.OPEN, key=b"content %d" % id(client), extras=struct.pack(">II", 0, flags))
@@ -136,28 +152,30 @@ def differences(one, other):
     return found
 
 
-def follow_stats(endpoint):
-    with Connection(endpoint) as connection:
-        return connection.stats(b"follow")
+def follow_stats(endpoint, bucket="default"):
+    with Streams(endpoint, bucket) as client:
+        return client.stats(b"follow")
 
 
-def wait_until_same_seqnos(source, follower, patience_s=60):
+def wait_until_same_seqnos(source, follower, patience_s=60, bucket="default"):
     """The follower has what the source has, where more may expire meanwhile, and follows it."""
 
     def is_there():
         try:
-            stats = follow_stats(follower)
-            return stats["follow_streams"] == str(VBUCKETS) and seqnos(follower) == seqnos(source)
+            stats = follow_stats(follower, bucket)
+            is_open = stats["follow_streams"] == str(VBUCKETS)
+            return is_open and seqnos(follower, bucket) == seqnos(source, bucket)
         except (OSError, AssertionError, KeyError):
             return False
 
     try:
         poll(is_there, "the follower to catch up", patience_s)
     except AssertionError as error:
-        raise AssertionError(f"{error}; {follow_stats(follower)}") from None
+        with Connection(follower) as client:
+            raise AssertionError(f"{error}; default bucket: {client.stats(b'follow')}") from None
 
 
-def assert_same(source, follower):
-    wait_until_same_seqnos(source, follower)
-    wrong = differences(content(source), content(follower))
+def assert_same(source, follower, bucket="default"):
+    wait_until_same_seqnos(source, follower, bucket=bucket)
+    wrong = differences(content(source, bucket), content(follower, bucket))
     assert not wrong, f"{len(wrong)} differences: {wrong[:5]}"

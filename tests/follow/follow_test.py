@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+import threading
 import unittest
 import urllib.request
 
@@ -15,6 +16,12 @@ from pair import FollowTest, is_ready, post, vbucket_of
 SUBDOC_UPSERT, DELETE = 0xC8, 0x04
 NOT_SUPPORTED = 0x83
 REFUSED = b"SERVER_ERROR this server follows another\r\n"
+
+
+def with_opaque(frame, opaque):
+    """The streams' module uses the vbucket as opaque; a server that follows chooses its own."""
+    vbucket = struct.unpack(">H", frame[6:8])[0]
+    return frame[:12] + struct.pack(">I", opaque.get(vbucket, 0)) + frame[16:] if frame[1] != 0xFF else frame
 
 
 class ContentTest(FollowTest):
@@ -120,6 +127,45 @@ class ContentTest(FollowTest):
         self.fill(source, 0, 300)
         self.assert_same(source, follower)
         self.assert_same(follower, last)
+
+
+class PassedOnTest(FollowTest):
+    """What a server that follows another tells those that follow it, where its source says little."""
+
+    VBUCKET = 3
+
+    def begin(self, high_seqno):
+        """A source of the test's, one that follows it, and the source's end of their connection."""
+        seqnos = [0] * content.VBUCKETS
+        seqnos[self.VBUCKET] = high_seqno
+        producer = streams.Producer(self, seqnos=seqnos)
+        follower = self.start("follower", follow=producer.address, follow_buckets="default")
+        connection = producer.accept()
+        requests = connection.stream_requests(content.VBUCKETS)
+        for request in requests.values():
+            connection.accept_stream(request)
+        self.opaque = {self.VBUCKET: requests[self.VBUCKET].opaque}
+        threading.Thread(target=connection.serve_to_end, daemon=True).start()
+        return follower, connection
+
+    def send(self, connection, *frames):
+        connection.send(*(with_opaque(frame, self.opaque) for frame in frames))
+
+    def test_a_seqno_without_a_change(self):
+        follower, connection = self.begin(5)
+        last = self.follow(follower, "last")
+        poll(lambda: self.stats(last)["follow_streams"] == str(content.VBUCKETS), "the streams of the last one")
+        advanced = streams.frame(streams.SEQNO_ADVANCED, struct.pack(">Q", 5), vbucket=self.VBUCKET)
+        self.send(connection, streams.marker(self.VBUCKET, 1, 5), advanced)
+        poll(lambda: content.seqnos(last.endpoint)[self.VBUCKET] == 5, "the seqno at the end of the chain")
+
+    def test_a_snapshot_that_has_come_in_part(self):
+        follower, connection = self.begin(9)
+        name = next(b"k%d" % number for number in range(100000) if vbucket_of(b"k%d" % number) == self.VBUCKET)
+        self.send(connection, streams.marker(self.VBUCKET, 1, 9), streams.mutation(self.VBUCKET, 4, name, b"v"))
+        poll(lambda: content.seqnos(follower.endpoint)[self.VBUCKET] == 4, "the change")
+        with content.Streams(follower.endpoint) as client:
+            self.assertEqual(client.first_marker(self.VBUCKET), (0, 9))
 
 
 class RefusalTest(FollowTest):
@@ -235,7 +281,7 @@ class TroubleTest(FollowTest):
 
     def test_another_number_of_vbuckets(self):
         producer = streams.Producer(self, seqnos=(0, 0))
-        follower = self.start("follower", follow=producer.address)
+        follower = self.start("follower", follow=producer.address, follow_buckets="default")
         producer.accept().serve_to_end()
         self.assertIn("2 vbuckets, and this server 1024", self.trouble(follower))
 
@@ -270,22 +316,16 @@ class TroubleTest(FollowTest):
         ):
             with self.subTest(what):
                 producer = streams.Producer(self, seqnos=seqnos)
-                follower = self.start("hostile", follow=producer.address)
+                follower = self.start("hostile", follow=producer.address, follow_buckets="default")
                 connection = producer.accept()
                 requests = connection.stream_requests(content.VBUCKETS)
                 for request in requests.values():
                     connection.accept_stream(request)
                 opaque = {request.vbucket: request.opaque for request in requests.values()}
-                connection.send(*(self.with_opaque(frame, opaque) for frame in frames))
+                connection.send(*(with_opaque(frame, opaque) for frame in frames))
                 self.assertIn(what, self.trouble(follower))
                 self.stop("hostile")
                 shutil.rmtree(os.path.join(self.folder, "hostile"))
-
-    @staticmethod
-    def with_opaque(frame, opaque):
-        """The streams' module uses the vbucket as opaque; the follower chooses its own."""
-        vbucket = struct.unpack(">H", frame[6:8])[0]
-        return frame[:12] + struct.pack(">I", opaque.get(vbucket, 0)) + frame[16:] if frame[1] != 0xFF else frame
 
     def test_a_wrong_password(self):
         source = self.start("source")

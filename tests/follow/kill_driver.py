@@ -11,18 +11,24 @@ import os
 import random
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.parse
+import urllib.request
 import zlib
 
 import content
+from lib import streams
 from lib.connection import Connection
 from lib.server import BINARY, PATIENCE_S
+from pair import vbucket_of
 
 KEYS = 3000
+OTHER = "other"
 
 
 class Side:
@@ -33,12 +39,14 @@ class Side:
         self.name = name
         self.options = options
         self.endpoint = ("127.0.0.1", _own_port())
+        self.http = _own_port()
         self.process = None
         self.errors = open(os.path.join(folder, name + ".err"), "ab")
 
     def spawn(self):
         command = [BINARY, "serve", "--listen", "127.0.0.1", "--port", str(self.endpoint[1]), "--data", self.folder]
-        command += ["--threads", "1", "--memory", "64M", "--log-level", "warning", *self.options]
+        command += ["--http-port", str(self.http), "--threads", "1", "--memory", "512M", "--log-level", "warning"]
+        command += self.options
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.errors
         )
@@ -54,6 +62,10 @@ class Side:
                     raise SystemExit(f"{self.name} ended with {self.process.returncode}") from None
                 time.sleep(0.005)
         raise SystemExit(f"{self.name} does not listen")
+
+    def make_bucket(self):
+        form = urllib.parse.urlencode({"name": OTHER, "ramQuotaMB": 100, "bucketType": "membase"}).encode()
+        urllib.request.urlopen(f"http://127.0.0.1:{self.http}/pools/default/buckets", form, PATIENCE_S).close()
 
     def end(self, kill):
         if kill:
@@ -115,22 +127,49 @@ class Writer(threading.Thread):
         return b"set k%d %d %d %d noreply\r\n%s\r\n" % (number, number, expiry, len(value), value)
 
 
+class OtherWriter(Writer):
+    """The same in another bucket, which takes Couchbase's protocol."""
+
+    SET, DELETE, BATCH = 0x01, 0x04, 50
+
+    def run(self):
+        while self.running.is_set():
+            try:
+                with content.Streams(self.endpoint, OTHER) as client:
+                    while self.running.is_set():
+                        client.connection.send(b"".join(self.request() for _ in range(self.BATCH)))
+                        for _ in range(self.BATCH):
+                            client.frame()
+                        self.written += self.BATCH
+            except (OSError, AssertionError):
+                time.sleep(0.01)
+
+    def request(self):
+        name = b"k%d" % self.dice.randrange(KEYS)
+        vbucket = vbucket_of(name)
+        if self.dice.random() < 0.2:
+            return streams.frame(self.DELETE, key=b"\0" + name, vbucket=vbucket)
+        extras = struct.pack(">II", self.dice.getrandbits(32), 0)
+        value = b"x" * self.dice.choice([10, 100, 1000])
+        return streams.frame(self.SET, extras, b"\0" + name, value, vbucket=vbucket)
+
+
 def checksum(found):
     """The same for the same content."""
     return zlib.crc32(repr(sorted((vbucket, sorted(keys.items(), key=repr)) for vbucket, keys in found.items())).encode())
 
 
-def compare(source, follower):
+def compare(source, follower, bucket):
     """Until nothing expires between the looks, both are looked at again."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        content.wait_until_same_seqnos(source.endpoint, follower.endpoint)
-        here, there = content.content(source.endpoint), content.content(follower.endpoint)
+        content.wait_until_same_seqnos(source.endpoint, follower.endpoint, bucket=bucket)
+        here, there = content.content(source.endpoint, bucket), content.content(follower.endpoint, bucket)
         wrong = content.differences(here, there)
         if not wrong:
             return checksum(here), checksum(there), sum(len(keys) for keys in here.values())
         if time.monotonic() > deadline:
-            raise SystemExit(f"{len(wrong)} differences: {wrong[:5]}")
+            raise SystemExit(f"bucket {bucket}: {len(wrong)} differences: {wrong[:5]}")
 
 
 def main():
@@ -153,8 +192,10 @@ def main():
         side.spawn()
     for side in (source, follower):
         side.wait_until_it_listens()
-    writer = Writer(source.endpoint, seed)
-    writer.start()
+    source.make_bucket()
+    writers = [Writer(source.endpoint, seed), OtherWriter(source.endpoint, seed + 1)]
+    for writer in writers:
+        writer.start()
     clean = 0
     for _ in range(arguments.kills):
         time.sleep(math.exp(dice.uniform(math.log(0.01), math.log(1.0))))
@@ -167,14 +208,16 @@ def main():
         side.spawn()
         if dice.random() < 0.7:
             side.wait_until_it_listens()
-    writer.running.clear()
-    writer.join()
+    for writer in writers:
+        writer.running.clear()
+        writer.join()
     for side in (source, follower):
         side.wait_until_it_listens()
-    one, other, items = compare(source, follower)
-    assert one == other
-    print(f"passed: {arguments.kills} ends, {clean} of them clean, {writer.written} writes, {items} keys and deletions, "
-          f"checksum {one:08x}, in {time.monotonic() - began:.0f} s, seed {seed}")  # fmt: skip
+    for bucket, writer in zip(("default", OTHER), writers):
+        one, other, items = compare(source, follower, bucket)
+        assert one == other
+        print(f"bucket {bucket}: {writer.written} writes, {items} keys and deletions, checksum {one:08x}")
+    print(f"passed: {arguments.kills} ends, {clean} of them clean, in {time.monotonic() - began:.0f} s, seed {seed}")
     for side in (follower, source):
         side.end(False)
     shutil.rmtree(folder)

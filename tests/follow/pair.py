@@ -68,9 +68,9 @@ class FollowTest(unittest.TestCase):
     def follow(self, source, name="follower", **options):
         return self.start(name, follow=source.address, **options)
 
-    def restart_source(self):
+    def restart_source(self, **options):
         with_port = dict(data=os.path.join(self.folder, "source"), listen=f"127.0.0.1:{self.source_port}")
-        server = Server(http=True, flush_linger="20ms", **with_port)
+        server = Server(http=True, flush_linger="20ms", **with_port, **options)
         self.servers["source"] = server
         return server
 
@@ -80,14 +80,14 @@ class FollowTest(unittest.TestCase):
                 client.send(b"set key%d %d 0 %d noreply\r\n%s\r\n" % (number, number, size, b"%d" % (number % 10) * size))
             self.assertEqual(client.ask(b"mn\r\n"), b"MN\r\n")
 
-    def stats(self, server):
-        return content.follow_stats(server.endpoint)
+    def stats(self, server, bucket="default"):
+        return content.follow_stats(server.endpoint, bucket)
 
-    def assert_same(self, source, follower):
-        content.assert_same(source.endpoint, follower.endpoint)
+    def assert_same(self, source, follower, bucket="default"):
+        content.assert_same(source.endpoint, follower.endpoint, bucket)
 
-    def trouble(self, follower):
-        return poll(lambda: self.stats(follower)["follow_trouble"], "trouble")
+    def trouble(self, follower, bucket="default"):
+        return poll(lambda: self.stats(follower, bucket)["follow_trouble"], "trouble")
 
     def put_user(self, server, name, roles):
         """The first one needs no login; the others are made by `boss`."""

@@ -152,7 +152,7 @@ class ProducerConnection:
         try:
             while True:
                 self.step()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             pass
 
     def stream_requests(self, count):

@@ -1,0 +1,144 @@
+#include "cluster/copy.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+#include "base/log.h"
+#include "cluster/greeting.h"
+#include "feed/consumer.h"
+
+namespace bobbin::cluster {
+namespace {
+
+// The source has to say something more often than it is taken for dead.
+constexpr uint32_t kNoopIntervalS = 5;
+
+}  // namespace
+
+/// First a greeting, then change streams.
+class Copy::Streams final : public Talk {
+ public:
+  explicit Streams(Copy& copy)
+      : copy_(copy),
+        // The source closes an older connection of this name.
+        name_(fmt::format("{}:{}", copy.place_.source.name, copy.bucket_->name())),
+        greeting_(std::make_unique<Greeting>(GreetingOptions{.agent = name_,
+                                                             .user = copy.place_.source.user,
+                                                             .password = copy.place_.source.password,
+                                                             .bucket = copy.bucket_->name()})) {}
+
+  void begin(SteadyTime /*now*/, net::Output& out) override { greeting_->begin(out); }
+
+  TalkOutcome take(std::string_view frame, base::Now now, SteadyTime steady, net::Output& out) override {
+    if (greeting_ != nullptr) return take_greeting(frame, steady, out);
+    switch (consumer_->take(frame, now, steady, out)) {
+      case feed::FrameOutcome::taken:
+        break;
+      case feed::FrameOutcome::wait:
+        return TalkOutcome::wait;
+      case feed::FrameOutcome::broken:
+        return broken(consumer_->trouble());
+    }
+    if (!told_streaming_ && consumer_->is_streaming()) {
+      told_streaming_ = true;
+      copy_.streaming();
+    }
+    return TalkOutcome::taken;
+  }
+
+  [[nodiscard]] const std::string& trouble() const override { return trouble_; }
+  [[nodiscard]] bool is_let_in() const override { return greeting_ == nullptr; }
+
+  void tick(SteadyTime now, net::Output& out) override {
+    if (consumer_) consumer_->tick(now, out);
+  }
+  void tick_while_waiting(SteadyTime now) override {
+    if (consumer_) consumer_->tell_lag(now);
+  }
+
+  // Clients are told of each configuration.
+  void pause() override {
+    const uint64_t generation = copy_.bucket_->bucket().manifest_generation();
+    if (std::exchange(generation_, generation) == generation) return;
+    copy_.bucket_->config_watchers().changed();
+    copy_.place_.following.configs_changed();
+  }
+
+ private:
+  TalkOutcome broken(const std::string& why) {
+    trouble_ = why;
+    return TalkOutcome::broken;
+  }
+
+  TalkOutcome take_greeting(std::string_view frame, SteadyTime steady, net::Output& out) {
+    switch (greeting_->take(frame, out)) {
+      case GreetingOutcome::going_on:
+        return TalkOutcome::taken;
+      case GreetingOutcome::broken:
+        return broken(greeting_->trouble());
+      case GreetingOutcome::done:
+        break;
+    }
+    greeting_.reset();
+    consumer_.emplace(*copy_.bucket_->disk(), copy_.state_->numbers,
+                      feed::ConsumerOptions{.name = name_, .noop_interval_s = kNoopIntervalS});
+    consumer_->begin(steady, out);
+    return TalkOutcome::taken;
+  }
+
+  Copy& copy_;
+  const std::string name_;
+  std::unique_ptr<Greeting> greeting_;  // null: it is over
+  std::optional<feed::Consumer> consumer_;
+  uint64_t generation_ = 0;  // of the bucket's manifest that clients were told of
+  bool told_streaming_ = false;
+  std::string trouble_;
+};
+
+Copy::Copy(Place place, std::shared_ptr<serve::ServedBucket> bucket,
+           std::shared_ptr<serve::FollowedBucket> state)
+    : place_(place),
+      bucket_(std::move(bucket)),
+      state_(std::move(state)),
+      link_(place.loop, place.clock, place.source, *this),
+      lost_(std::chrono::steady_clock::now()) {}
+
+std::unique_ptr<Talk> Copy::new_talk() {
+  return std::make_unique<Streams>(*this);
+}
+
+void Copy::tick(SteadyTime now) {
+  if (!link_.is_connected()) tell_lag(now);
+  // It is dialled again when the source lists it again.
+  if (!link_.is_idle() || state_->is_expected()) link_.tick(now);
+}
+
+// How old the copy is at most, while nothing is known of the source.
+void Copy::tell_lag(SteadyTime now) {
+  const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now - lost_);
+  state_->numbers.lag_ms.store(lag_at_loss_ms_ + static_cast<uint64_t>(since.count()),
+                               std::memory_order_relaxed);
+}
+
+void Copy::streaming() {
+  state_->streaming();
+  last_trouble_.clear();
+  base::log(base::LogLevel::info,
+            fmt::format("follows bucket {} of {}", bucket_->name(), place_.following.source()));
+}
+
+void Copy::failed(std::string why) {
+  if (!state_->is_expected()) why = kNotListed;
+  lost_ = std::chrono::steady_clock::now();
+  lag_at_loss_ms_ = state_->numbers.lag_ms.load(std::memory_order_relaxed);
+  // The same trouble once a second is one line.
+  if (why != last_trouble_)
+    base::log(base::LogLevel::warning, fmt::format("cannot follow bucket {} of {} for now: {}",
+                                                   bucket_->name(), place_.following.source(), why));
+  last_trouble_ = why;
+  state_->failed(std::move(why));
+}
+
+}  // namespace bobbin::cluster

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "cluster/source_link.h"
+#include "serve/following.h"
+#include "serve/served_bucket.h"
+
+namespace bobbin::cluster {
+
+/// Why a bucket that the source does not list is not followed.
+inline constexpr std::string_view kNotListed =
+    "the source has no such bucket, or none that it lets this server's user into";
+
+/// Keeps one bucket a copy of the source's of the same name, by the source's change streams, over a
+/// connection of its own. All on the thread of the follower's loop.
+///
+/// What it holds is bounded by the window of flow control, and by a frame.
+class Copy final : private SourceLink::Owner {
+ public:
+  /// Who follows, and which of its buckets. All that is referred to lives longer.
+  struct Place {
+    net::Loop& loop;
+    const base::Clock& clock;
+    const SourceOptions& source;
+    const serve::Following& following;
+  };
+  /// The bucket is on disk and was started.
+  Copy(Place place, std::shared_ptr<serve::ServedBucket> bucket,
+       std::shared_ptr<serve::FollowedBucket> state);
+
+  /// Every few tens of milliseconds.
+  void tick(SteadyTime now);
+
+ private:
+  class Streams;
+
+  [[nodiscard]] std::unique_ptr<Talk> new_talk() override;
+  void connecting() override { state_->connecting(); }
+  void failed(std::string why) override;
+  void streaming();
+  void tell_lag(SteadyTime now);
+
+  const Place place_;
+  const std::shared_ptr<serve::ServedBucket> bucket_;
+  const std::shared_ptr<serve::FollowedBucket> state_;
+  SourceLink link_;
+  SteadyTime lost_;  // since when there is no connection
+  uint64_t lag_at_loss_ms_ = 0;
+  std::string last_trouble_;  // was logged
+};
+
+}  // namespace bobbin::cluster
