@@ -14,7 +14,7 @@ bool Worker::post(std::function<void()> task) {
   const MutexLock lock(mutex_);
   if (ending_.load() || waiting_.size() >= kMaxWaiting) return false;
   waiting_.push_back(std::move(task));
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  if (where_ == Where::thread && !thread_.joinable()) thread_ = std::thread([this] { run(); });
   changed_.notify_one();
   return true;
 }
@@ -30,6 +30,16 @@ void Worker::end() {
     changed_.notify_all();
   }
   if (ended.joinable()) ended.join();
+}
+
+void Worker::run_waiting() {
+  std::deque<std::function<void()>> tasks;
+  {
+    const MutexLock lock(mutex_);
+    tasks.swap(waiting_);
+  }
+  for (const std::function<void()>& task : tasks)
+    task();
 }
 
 void Worker::run() {

@@ -21,6 +21,7 @@ class Worker {
   enum class Where : uint8_t {
     thread,
     caller,  ///< within post(): for tests
+    nobody,  ///< before run_waiting() is called: for tests
   };
 
   /// What becomes of the tasks that wait when it ends.
@@ -40,6 +41,8 @@ class Worker {
   /// Takes no more, and waits for those it has as far as they are to be done, and for the one that is under
   /// way. From a thread that is not its own, before what tasks work on ends.
   void end() EXCLUDES(mutex_);
+  /// Does those that wait, on this thread; with Where::nobody.
+  void run_waiting() EXCLUDES(mutex_);
   /// True from end() on: a long task looks at it.
   [[nodiscard]] std::atomic<bool>& ending() noexcept { return ending_; }
 

@@ -65,5 +65,20 @@ TEST(WorkerTest, OneThatWasAskedForNothingEnds) {
   EXPECT_FALSE(worker.post([] {}));
 }
 
+TEST(WorkerTest, WithNobodyTasksWaitUntilTheyAreRun) {
+  Worker worker(Worker::Rest::dropped, Worker::Where::nobody);
+  std::string done;
+  EXPECT_TRUE(worker.post([&] { done += "a"; }));
+  EXPECT_TRUE(worker.post([&] {
+    done += "b";
+    EXPECT_TRUE(worker.post([&] { done += "c"; }));
+  }));
+  EXPECT_EQ(done, "");
+  worker.run_waiting();
+  EXPECT_EQ(done, "ab") << "what a task posts is for the next time";
+  worker.run_waiting();
+  EXPECT_EQ(done, "abc");
+}
+
 }  // namespace
 }  // namespace bobbin::base

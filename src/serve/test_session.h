@@ -124,8 +124,11 @@ class TestConnection final : public net::Connection {
 /// Two that are asked the same have handed out the same CAS values, whatever pieces the requests came in.
 class TestEngine {
  public:
-  explicit TestEngine(net::Loop& loop, const store::BucketOptions& options = {.vbuckets = 1})
-      : loop_(loop), served_(std::make_shared<ServedBucket>(ServedBucketOptions{.cache = options}, clock_)) {
+  explicit TestEngine(net::Loop& loop, const store::BucketOptions& options = {.vbuckets = 1},
+                      base::Worker::Where errands = base::Worker::Where::caller)
+      : loop_(loop),
+        errands_(base::Worker::Rest::dropped, errands),
+        served_(std::make_shared<ServedBucket>(ServedBucketOptions{.cache = options}, clock_)) {
     counters_.push_back(std::make_unique<CommandCounters>());
     // A session's time moves a little with each look at its bytes, and CAS values follow the time: unless
     // they are well ahead of it.
@@ -149,6 +152,7 @@ class TestEngine {
   [[nodiscard]] Users& users() noexcept { return *users_; }
   [[nodiscard]] Buckets& buckets() noexcept { return buckets_; }
   [[nodiscard]] Node& node() noexcept { return node_; }
+  [[nodiscard]] base::Worker& errands() noexcept { return errands_; }
   /// Sessions do not come from there.
   void listen(std::unique_ptr<net::FrontEnd> front_end) { front_end_ = std::move(front_end); }
 
@@ -178,6 +182,7 @@ class TestEngine {
  private:
   base::ManualClock clock_;
   net::Loop& loop_;
+  base::Worker errands_;
   std::shared_ptr<ServedBucket> served_;
   store::Bucket& bucket_ = served_->bucket();
   LiveLog log_{clock_};
@@ -192,7 +197,6 @@ class TestEngine {
   AuditLog audit_{AuditOptions{.clock = &clock_}};
   Logins logins_{*users_, audit_, clock_};
   Node node_{.cluster_uuid = "c0ffee"};
-  base::Worker errands_{base::Worker::Rest::dropped, base::Worker::Where::caller};
   const Engine engine_{served_, buckets_,  feeds_,    scans_,     errands_,    clock_,
                        log_,    counters_, settings_, front_end_, baseline_,   node_,
                        *users_, logins_,   audit_,    false,      clock_.now()};
@@ -248,6 +252,35 @@ Outcome deliver(net::Loop& loop, const store::BucketOptions& options, std::strin
   outcome.counts = server.counts();
   outcome.contents = server.contents();
   return outcome;
+}
+
+/// The same to a client that takes replies in any order, where nobody does errands before `next_size` answers
+/// a multiple of four, or all was sent: nothing may be left then. Whether that is so.
+template <typename NextSize>
+bool deliver_unordered(net::Loop& loop, const store::BucketOptions& options, std::string_view requests,
+                       NextSize next_size) {
+  static constexpr std::string_view kHello("\x80\x1f\0\0\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\x0e", 26);
+  TestEngine server(loop, options, base::Worker::Where::nobody);
+  const auto connection = server.connect();
+  connection->feed(kHello);
+  bool is_over = false;
+  while (!is_over) {
+    const size_t size = std::min(std::max<size_t>(next_size(), 1), requests.size());
+    is_over = requests.empty();
+    connection->feed(requests.substr(0, size));
+    requests.remove_prefix(size);
+    if (size % 4 != 0 && !is_over) continue;
+    // Those that run may let others be asked for.
+    for (int i = 0; i < 1000 && !connection->closing() && (connection->owing() || connection->suspended());
+         ++i) {
+      server.errands().run_waiting();
+      connection->resume();
+    }
+  }
+  const CommandCounters& counters = *server.engine().counters[0];
+  return connection->closing() ||
+         (!connection->owing() && !connection->suspended() && counters.unordered_waiting.get() == 0 &&
+          counters.unordered_bytes.get() == 0);
 }
 
 }  // namespace bobbin::serve
