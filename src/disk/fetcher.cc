@@ -196,12 +196,20 @@ void Fetcher::read(std::span<const store::DocKey> keys) {
 }
 
 store::Loaded Fetcher::read_again(uint16_t vbucket, store::DocKey key, bool& failed) {
-  while (true) {
+  while (!is_stopping()) {
     const store::LoadTicket ticket = bucket_.begin_load(vbucket);
     fetches_.fetch_add(1, std::memory_order_relaxed);
     store::Loaded loaded = load(key, directory_.shard_of(vbucket).get(vbucket, key), ticket, failed);
     if (loaded.status != store::LoadStatus::read_again) return loaded;
   }
+  // Who waited is gone, or about to go.
+  failed = true;
+  return {};
+}
+
+bool Fetcher::is_stopping() {
+  const base::MutexLock lock(mutex_);
+  return stopping_;
 }
 
 store::Loaded Fetcher::load(store::DocKey key, const Result<std::optional<StoredRecord>>& found,

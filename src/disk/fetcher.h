@@ -79,7 +79,8 @@ class Fetcher {
   /// Whether somebody waits for the key who has not been given enough for now.
   [[nodiscard]] bool is_wanted(store::DocKey key) const;
   void read(std::span<const store::DocKey> keys);
-  /// Reads and loads one key until it is there.
+  [[nodiscard]] bool is_stopping() EXCLUDES(mutex_);
+  /// Reads and loads one key until it is there, or the end has come.
   [[nodiscard]] store::Loaded read_again(uint16_t vbucket, store::DocKey key, bool& failed);
   /// Gives what the shard has to the bucket; an error is logged.
   [[nodiscard]] store::Loaded load(store::DocKey key, const Result<std::optional<StoredRecord>>& found,

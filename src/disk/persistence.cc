@@ -288,6 +288,15 @@ PersistenceStatistics Persistence::statistics() const {
   return numbers;
 }
 
+std::vector<ShardTimes> Persistence::shard_times() const {
+  std::vector<ShardTimes> all;
+  if (impl_->closed.load()) return all;
+  for (uint32_t i = 0; i < impl_->directory->shards(); ++i)
+    all.push_back({.commits = impl_->flushers[i]->statistics().commit_times,
+                   .reads = impl_->fetcher->reads_of(i).times.counts()});
+  return all;
+}
+
 std::vector<ShardActivity> Persistence::shard_activity() const {
   std::vector<ShardActivity> all;
   if (impl_->closed.load()) return all;
@@ -296,9 +305,7 @@ std::vector<ShardActivity> Persistence::shard_activity() const {
     const Fetcher::ShardReads& reads = impl_->fetcher->reads_of(i);
     all.push_back({.files = impl_->directory->shard(i).statistics(),
                    .commit_failures = written.commit_failures,
-                   .read_documents = reads.documents.load(std::memory_order_relaxed),
-                   .commit_times = written.commit_times,
-                   .read_times = reads.times.counts()});
+                   .read_documents = reads.documents.load(std::memory_order_relaxed)});
   }
   return all;
 }

@@ -76,13 +76,17 @@ struct PersistenceStatistics {
   uint64_t fetches_pending = 0;
 };
 
-/// What one shard has done since the start.
+/// How long one shard's commits and reads have taken since the start.
+struct ShardTimes {
+  base::DurationCounts commits;
+  base::DurationCounts reads;  ///< of one document, or of several read at once
+};
+
+/// What one shard has, and has done since the start.
 struct ShardActivity {
   ShardStatistics files;
   uint64_t commit_failures = 0;
   uint64_t read_documents = 0;
-  base::DurationCounts commit_times;
-  base::DurationCounts read_times;  ///< of one document, or of several read at once
 };
 
 /// What keeps a bucket on disk: the directory, the bucket, and the threads between them: a flusher and a
@@ -147,8 +151,12 @@ class Persistence {
 
   [[nodiscard]] WarmupProgress warmup() const;
   [[nodiscard]] PersistenceStatistics statistics() const;
-  /// By number; none once it is closed.
+  // By number; none once it is closed.
+
+  [[nodiscard]] std::vector<ShardTimes> shard_times() const;
+  /// Looks at the directories: waits for the disk.
   [[nodiscard]] std::vector<ShardActivity> shard_activity() const;
+
   /// Threads that bring changes to the disk, and that read it.
   [[nodiscard]] size_t writers() const noexcept;
   [[nodiscard]] size_t readers() const noexcept;

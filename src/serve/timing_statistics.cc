@@ -65,9 +65,9 @@ StatAnswer report_timings(const StatQuery& query, const StatSink& sink) {
   if (query.bucket.disk() == nullptr) return StatAnswer::told;
   base::DurationCounts reads;
   base::DurationCounts commits;
-  for (const disk::ShardActivity& shard : query.bucket.disk()->shard_activity()) {
-    reads.add(shard.read_times);
-    commits.add(shard.commit_times);
+  for (const disk::ShardTimes& shard : query.bucket.disk()->shard_times()) {
+    reads.add(shard.reads);
+    commits.add(shard.commits);
   }
   tell(sink, "bg_load", reads);
   tell(sink, "disk_commit", commits);
@@ -76,10 +76,10 @@ StatAnswer report_timings(const StatQuery& query, const StatSink& sink) {
 
 StatAnswer report_disk_timings(const StatQuery& query, const StatSink& sink) {
   if (query.bucket.disk() == nullptr) return StatAnswer::unknown;
-  const auto shards = query.bucket.disk()->shard_activity();
+  const auto shards = query.bucket.disk()->shard_times();
   for (size_t i = 0; i < shards.size(); ++i) {
-    tell(sink, fmt::format("rw_{}:commit", i), shards[i].commit_times);
-    tell(sink, fmt::format("rw_{}:readTime", i), shards[i].read_times);
+    tell(sink, fmt::format("rw_{}:commit", i), shards[i].commits);
+    tell(sink, fmt::format("rw_{}:readTime", i), shards[i].reads);
   }
   return StatAnswer::told;
 }

@@ -25,7 +25,8 @@ StoreResult Bucket::store_foreign(Draft& draft, const ForeignChange& change, bas
 RemoveResult Bucket::remove_foreign(DocKey key, const ForeignChange& change, base::Now now) {
   flush_if_due(now.unix_s());
   const Key at = locate(key);
-  return at.vbucket.remove_foreign(key, at.hash, change, options_.conflicts, now);
+  const bool has_room = persistence_ == nullptr || make_room(0, now);
+  return at.vbucket.remove_foreign(key, at.hash, change, options_.conflicts, has_room, now);
 }
 
 std::optional<Peeked> Bucket::any(uint64_t random, CollectionId collection, base::Now now, bool& gave_up) {

@@ -72,7 +72,7 @@ Change ChangeChunks::show(const Entry& entry) noexcept {
   // A document that went was last accessed then, and is accessed no more.
   change.expiry = is_of_document ? tombstone_end(entry.document->last_access_) : entry.document->expiry_;
   // An end is one more change of its key than the document that went; what stays of it has it counted.
-  change.revision = entry.document->revision() + (is_of_document ? 1 : 0);
+  change.revision = is_of_document ? entry.document->next_revision() : entry.document->revision();
   return change;
 }
 

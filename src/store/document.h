@@ -64,6 +64,8 @@ class Document {
   [[nodiscard]] uint64_t seqno() const noexcept { return seqno_; }
   /// Counts the mutations of this key, from 1. 48 bits.
   [[nodiscard]] uint64_t revision() const noexcept { return revision_and_account_ & kRevisionMask; }
+  /// Of what comes after it: the highest has itself, as set_revision() has it.
+  [[nodiscard]] uint64_t next_revision() const noexcept { return std::min(revision() + 1, kRevisionMask); }
   [[nodiscard]] uint32_t flags() const noexcept { return flags_; }
   /// MCBP's datatype bits; 0 means raw bytes.
   [[nodiscard]] uint8_t datatype() const noexcept { return datatype_; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/clock.h"
@@ -39,6 +40,13 @@ inline constexpr int64_t kRelativeExptimeLimitS = 60 * 60 * 24 * 30;
 }
 [[nodiscard]] constexpr uint32_t deletion_time(uint32_t tombstone_end_s) noexcept {
   return tombstone_end_s > kTombstoneAgeS ? tombstone_end_s - kTombstoneAgeS : 0;
+}
+/// When a removal that was made elsewhere counts as made: as it was told (0: nobody has), but not later than
+/// now, nor so long ago that it would be forgotten at once.
+[[nodiscard]] constexpr uint32_t moment_of_removal(uint32_t told_s, uint32_t now_s) noexcept {
+  if (told_s == 0) return now_s;
+  const uint32_t oldest_s = now_s > kTombstoneAgeS / 2 ? now_s - kTombstoneAgeS / 2 : 0;
+  return std::clamp(told_s, oldest_s, now_s);
 }
 
 }  // namespace bobbin::store

@@ -21,6 +21,9 @@ struct Removal {
 
 /// What no removal in the vbucket's history is above. Survives a restart.
 struct HighestRemoval {
+  /// As long as the disk keeps them.
+  static constexpr uint64_t kMaxRevision = (uint64_t{1} << 48) - 1;
+
   /// Also of documents that full eviction has taken out of the table.
   uint64_t revision = 0;
   uint64_t cas = 0;
@@ -28,7 +31,7 @@ struct HighestRemoval {
   bool complete = true;
 
   void take(uint64_t of_revision, uint64_t of_cas) noexcept {
-    revision = std::max(revision, of_revision);
+    revision = std::max(revision, std::min(of_revision, kMaxRevision));
     cas = std::max(cas, of_cas);
   }
   [[nodiscard]] bool nothing() const noexcept { return complete && revision == 0; }

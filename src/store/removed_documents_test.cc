@@ -181,6 +181,40 @@ TEST_P(RemovedDocumentsTest, ADeletionOfWhatWasNeverThereIsKept) {
   EXPECT_EQ(find().doc->revision(), 7U);
 }
 
+TEST_P(RemovedDocumentsTest, TheHighestRevisionStaysTheHighest) {
+  constexpr uint64_t kHighest = HighestRemoval::kMaxRevision;
+  EXPECT_EQ(bring({.cas = 1, .revision = kHighest}), StoreStatus::stored);
+  remove("k");
+  in_each_state([&](const char* state) {
+    EXPECT_EQ(gone(), std::to_string(kHighest)) << state;
+    EXPECT_EQ(bring({.cas = 1, .revision = 9}), StoreStatus::exists) << state;
+  });
+}
+
+TEST_P(RemovedDocumentsTest, TheSameEndIsNoNews) {
+  const uint32_t an_hour_ago = now().unix_s() - 3600;
+  ForeignChange change{.cas = 70, .revision = 8};
+  change.expiry = an_hour_ago;
+  change.flags = 7;
+  set("other", "v");
+  EXPECT_EQ(bring_end(change, "other").status, RemoveStatus::removed) << "something was there";
+  flush_to_disk();
+  EXPECT_EQ(bring_end(change).status, RemoveStatus::removed) << "nothing was";
+  in_each_state([&](const char* state) {
+    for (const char* const key : {"k", "other"}) {
+      EXPECT_EQ(find(key).expiry, an_hour_ago) << state;
+      EXPECT_EQ(bring_end(change, key).status, RemoveStatus::exists) << state;
+    }
+  });
+}
+
+TEST_P(RemovedDocumentsTest, AnEndOfNothingTakesNoMoreThanThereIs) {
+  set("there", "v");
+  bucket().set_quota_bytes(1);
+  EXPECT_EQ(bring_end({.cas = 70, .revision = 8}).status, RemoveStatus::no_memory);
+  EXPECT_EQ(bring_end({.cas = 70, .revision = 8}, "there").status, RemoveStatus::removed);
+}
+
 TEST_P(RemovedDocumentsTest, RevisionsGoOn) {
   const uint64_t revision = leave().revision;
   EXPECT_EQ(revision, 4U);

@@ -81,8 +81,9 @@ class alignas(64) VBucket {
 
   [[nodiscard]] StoreResult publish_foreign(Draft& draft, uint64_t hash, const ForeignChange& change,
                                             ConflictResolution rule, base::Now now) noexcept;
+  /// `has_room`: for what is to be kept of a document that is not there.
   [[nodiscard]] RemoveResult remove_foreign(DocKey key, uint64_t hash, const ForeignChange& change,
-                                            ConflictResolution rule, base::Now now) noexcept;
+                                            ConflictResolution rule, bool has_room, base::Now now) noexcept;
   [[nodiscard]] RemoveStatus evict_key(DocKey key, uint64_t hash, uint32_t now_s) noexcept;
   [[nodiscard]] VBucketFacts facts() const noexcept;
   /// Whether the table has every key.

@@ -83,16 +83,20 @@ StoreResult VBucket::publish_foreign(Draft& draft, uint64_t hash, const ForeignC
   if (resolved == Resolved::loses) return {StoreStatus::exists};
   const auto cas = change.new_cas ? std::nullopt : std::optional(change.cas);
   if (change.as_tombstone) document.revision_and_account_ |= Document::kDeleted;
+  const uint32_t removed_s = moment_of_removal(document.expiry_, now.unix_s());
   if (!link(draft, hash, old, cas, now, after)) return {StoreStatus::no_memory};
   document.set_revision(change.revision);
-  if (change.as_tombstone && persistent_ != nullptr)
-    persistent_->highest_removal.take(change.revision, document.cas_);
+  if (change.as_tombstone) {
+    // Who compares it with where it came from finds the same.
+    document.expiry_ = tombstone_end(removed_s);
+    if (persistent_ != nullptr) persistent_->highest_removal.take(document.revision(), document.cas_);
+  }
   if (!change.as_tombstone) ++events_.total_items;
   return stored(document);
 }
 
 RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignChange& change,
-                                     ConflictResolution rule, base::Now now) noexcept {
+                                     ConflictResolution rule, bool has_room, base::Now now) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
   if (!knows(key.collection())) return {RemoveStatus::unknown_collection};
@@ -100,14 +104,17 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
   if (!slot) {
     if (after.unknown) return {RemoveStatus::would_block};
     if (change.cas_compare) return {RemoveStatus::not_found};
+    // Nothing becomes less by it.
+    if (!has_room) return {RemoveStatus::no_memory};
     return remove_nothing(key, hash, change, rule, now, after);
   }
   Document& there = *slot.document();
   const bool same = change.cas_compare == cas_of(there);
   if (!same && is_locked(there, now.unix_s())) return {RemoveStatus::locked};
   if (!same && change.cas_compare) return {RemoveStatus::exists};
-  // Of what is in the table the disk knows no more.
-  if (resolve(slot, key, {change, change.expiry, change.flags, rule}, now.unix_s()) != Resolved::wins)
+  // Of what is in the table the disk knows no more. A removal keeps no flags.
+  const uint32_t flags = there.is_gone() ? 0 : change.flags;
+  if (resolve(slot, key, {change, change.expiry, flags, rule}, now.unix_s()) != Resolved::wins)
     return {RemoveStatus::exists};
   const uint32_t value_len = there.value_len_;
   const auto cas = change.new_cas ? std::nullopt : std::optional(change.cas);
@@ -117,20 +124,22 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
     return {RemoveStatus::removed, next_cas(cas, now), seqno_, change.revision, value_len};
   }
   const ChangeKind kind = change.expired ? ChangeKind::expiration : ChangeKind::deletion;
-  if (!bury_at(slot, {kind, false, cas, change.revision}, now, after)) return {RemoveStatus::no_memory};
+  const End end{kind, false, cas, change.revision, moment_of_removal(change.expiry, now.unix_s())};
+  if (!bury_at(slot, end, now, after)) return {RemoveStatus::no_memory};
   return {RemoveStatus::removed, cas.value_or(cas_clock_), seqno_, change.revision, value_len};
 }
 
 RemoveResult VBucket::remove_nothing(DocKey key, uint64_t hash, const ForeignChange& change,
                                      ConflictResolution rule, base::Now now, Aftermath& after) noexcept {
   const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
-  const Resolved resolved = resolve(slot, key, {change, change.expiry, change.flags, rule}, now.unix_s());
+  const Resolved resolved = resolve(slot, key, {change, change.expiry, 0, rule}, now.unix_s());
   if (resolved == Resolved::unknown) return {RemoveStatus::would_block};
   if (resolved == Resolved::loses) return {RemoveStatus::exists};
   // A cache keeps nothing of what it has not.
   if (persistent_ == nullptr) return {RemoveStatus::removed, change.cas, seqno_, change.revision};
   const End end{change.expired ? ChangeKind::expiration : ChangeKind::deletion, false,
-                change.new_cas ? std::nullopt : std::optional(change.cas), change.revision};
+                change.new_cas ? std::nullopt : std::optional(change.cas), change.revision,
+                moment_of_removal(change.expiry, now.unix_s())};
   if (!bury_nothing(slot, key, hash, end, now, after)) return {RemoveStatus::no_memory};
   return {RemoveStatus::removed, end.explicit_cas.value_or(cas_clock_), seqno_, change.revision};
 }

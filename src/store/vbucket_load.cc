@@ -226,9 +226,10 @@ uint32_t VBucket::reclaim_persistent(Reclaim mode, uint32_t documents, uint32_t 
     if (document->references() > 1 || document->seqno_ > mine.persisted_seqno) return document;
     if (is_locked(*document, now_s)) return document;
     if (document->is_absent()) {
-      // While values warm up, what was deleted must not come back from a read that is older.
-      if (mine.warming && document->seqno_ != 0) return document;
-      mine.unlinked_seqno = std::max(mine.unlinked_seqno, document->seqno_);
+      // While values warm up, what was deleted meanwhile must not come back from a read that is older. What
+      // was there before, the reads know of.
+      if (mine.warming && document->seqno_ > mine.restored_seqno) return document;
+      if (!mine.warming) mine.unlinked_seqno = std::max(mine.unlinked_seqno, document->seqno_);
       mine.removals.forget_recalled(document->doc_key());
       count_unlinked(*document);
       victims.expired[victims.expired_count++] = DocumentRef(document);

@@ -61,6 +61,7 @@ void VBucket::restore(const VBucketState& state, base::Now now) {
   mine.on_disk_only = static_cast<int64_t>(state.items);
   mine.knows_all_keys = state.high_seqno == 0;
   mine.warming = !mine.knows_all_keys;
+  mine.restored_seqno = state.high_seqno;
   mine.failover = state.failover;
   if (unclean || mine.failover.empty()) {
     mine.begin_branch(state.high_seqno, now);
@@ -254,7 +255,7 @@ Document* VBucket::bury(Document* document, const End& end, base::Now now, After
     if (stays) count_linked(*left);
   }
   if (document->collection() != kDefaultCollection) note_change_of(document->collection());
-  const uint64_t revision = left != nullptr ? left->revision() : document->revision() + 1;
+  const uint64_t revision = left != nullptr ? left->revision() : document->next_revision();
   mine.highest_removal.take(revision, cas);
   if (!stays) mine.removals.note(document->doc_key(), {seqno_, cas, revision, moment_of_end(end, now)});
   const uint8_t marks = unknown ? ChangeLog::kPriorUnknown : 0;
@@ -294,6 +295,7 @@ ChangeChunks VBucket::log_flush(base::Now now, Aftermath& after) noexcept {
   mine.removals.forget_all();
   // What was removed before counts no more, but for revisions, which go on.
   mine.highest_removal.complete = true;
+  mine.highest_removal.cas = 0;
   mine.note_flush_moment_saved();
   mine.begin_branch(seqno_, now);
   mine.on_disk_only = 0;

@@ -148,6 +148,8 @@ struct PersistentState {
   /// The table has every key: what is not in it does not exist.
   bool knows_all_keys = true;
   bool warming = false;
+  /// While it warms up: a read of the disk may be as old as this.
+  uint64_t restored_seqno = 0;
   /// The bit in the dirty set is set, or its taker is on the way here.
   bool marked = true;
   /// Somebody has read the log, and is to be told of the next change.

@@ -130,7 +130,7 @@ ReplicaStatus VBucket::link_replica(Draft& draft, uint64_t hash, const ReplicaCh
     return ReplicaStatus::no_memory;
   }
   document.set_revision(change.revision);
-  if (document.is_tombstone()) mine.highest_removal.take(change.revision, change.cas);
+  if (document.is_tombstone()) mine.highest_removal.take(document.revision(), change.cas);
   return ReplicaStatus::applied;
 }
 
