@@ -52,8 +52,8 @@ base::Result<std::string, SaslError> ScramClient::answer(std::string_view server
   const auto salt_bytes = decode_base64(*salt_text, salt.data());
   uint32_t iterations = 0;
   const auto [end, problem] = std::from_chars(rounds->data(), rounds->data() + rounds->size(), iterations);
-  if (!salt_bytes || problem != std::errc{} || end != rounds->data() + rounds->size() || iterations == 0 ||
-      iterations > kMaxIterations)
+  if (!salt_bytes || problem != std::errc{} || end != rounds->data() + rounds->size() ||
+      iterations < kMinIterations || iterations > kMaxIterations)
     return malformed;
   salt.resize(*salt_bytes);
 

@@ -20,8 +20,10 @@ class ScramClient {
   ScramClient(const ScramClient&) = delete;
   ScramClient& operator=(const ScramClient&) = delete;
 
-  /// A server that asks for more rounds of PBKDF2 keeps its client busy on purpose.
-  static constexpr uint32_t kMaxIterations = 10'000'000;
+  /// A server that asks for more rounds of PBKDF2 keeps its client busy on purpose; one that asks for fewer
+  /// wants to guess the password from the answer. Bobbin's users have at least as many.
+  static constexpr uint32_t kMinIterations = 1'000;
+  static constexpr uint32_t kMaxIterations = 1'000'000;
 
   [[nodiscard]] std::string first() const { return "n,," + bare_; }
   /// The last message for what the server said; malformed: that was nothing of SCRAM's, or not for this

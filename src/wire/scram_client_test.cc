@@ -33,7 +33,7 @@ TEST(ScramClient, LogsInToTheServersSideWithAnyName) {
     auto first = parse_scram_first(client.first());
     ASSERT_TRUE(first);
     EXPECT_EQ(first->user, "a,b=c");
-    ScramExchange exchange(hash, std::move(*first), scram_keys(hash, "secret", "salty", 10), true, "more");
+    ScramExchange exchange(hash, std::move(*first), scram_keys(hash, "secret", "salty", 1'000), true, "more");
     const auto last = client.answer(exchange.server_first());
     ASSERT_TRUE(last);
     const auto end = std::move(exchange).finish(*last);
@@ -45,7 +45,8 @@ TEST(ScramClient, LogsInToTheServersSideWithAnyName) {
 TEST(ScramClient, IsNotFooledByWhatIsNoAnswer) {
   for (const std::string_view wrong :
        {"", "r=nonce,s=QSXCR+Q6sek8bf92,i=4096", "r=other,s=QSXCR+Q6sek8bf92,i=4096", "r=nonce2,s=,i=4096",
-        "r=nonce2,s=QSXCR+Q6sek8bf92", "r=nonce2,s=QSXCR+Q6sek8bf92,i=0",
+        "r=nonce2,s=QSXCR+Q6sek8bf92", "r=nonce2,s=QSXCR+Q6sek8bf92,i=0", "r=nonce2,s=QSXCR+Q6sek8bf92,i=1",
+        "r=nonce2,s=QSXCR+Q6sek8bf92,i=999", "r=nonce2,s=QSXCR+Q6sek8bf92,i=1000001",
         "r=nonce2,s=QSXCR+Q6sek8bf92,i=4294967295", "r=nonce2,s=QSXCR+Q6sek8bf92,i=1x",
         "s=QSXC,r=nonce2,i=1"}) {
     ScramClient client(Hash::sha256, "user", "pencil", "nonce");
