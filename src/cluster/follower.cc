@@ -34,13 +34,26 @@ bool is_whole_copy(const store::Bucket& bucket) {
   return true;
 }
 
-/// A vbucket has something, and is no copy.
+/// A vbucket has something, and is no copy. After a kill one that was never used is behind what it had
+/// reserved.
 bool has_own_documents(const store::Bucket& bucket) {
+  const bool has_collections = bucket.manifest()->uid() != 0;
   for (uint32_t i = 0; i < bucket.vbucket_count(); ++i) {
     const auto vbucket = static_cast<uint16_t>(i);
-    if (!bucket.follows(vbucket) && bucket.high_seqno(vbucket) != 0) return true;
+    if (bucket.follows(vbucket) || bucket.high_seqno(vbucket) == 0) continue;
+    if (has_collections || bucket.facts(vbucket).items != 0) return true;
   }
   return false;
+}
+
+/// What has_own_documents() has none of: its vbuckets begin as their source's do.
+void begin_all(store::Bucket& bucket, base::Now now) {
+  for (uint32_t i = 0; i < bucket.vbucket_count(); ++i) {
+    const auto vbucket = static_cast<uint16_t>(i);
+    if (bucket.follows(vbucket)) continue;
+    bucket.follow(vbucket, now);
+    if (bucket.high_seqno(vbucket) != 0) (void)bucket.clear(vbucket, now);  // its disk has not failed yet
+  }
 }
 
 void follow_all(store::Bucket& bucket, base::Now now) {
@@ -69,7 +82,7 @@ void settle_copies(const serve::Buckets& buckets, serve::Following* following,
     const bool is_copy = is_whole_copy(bucket);
     are_whole = are_whole && is_copy;
     // What somebody has stored here is looked at first: feed/consumer.h.
-    if (!has_own_documents(bucket)) follow_all(bucket, now);
+    if (!has_own_documents(bucket)) begin_all(bucket, now);
     following->put(std::make_shared<FollowedBucket>(served->name(), bucket.vbucket_count(), is_copy));
   }
   if (following == nullptr) return;
@@ -184,7 +197,6 @@ void Follower::described(const SourceBucket& bucket) {
   if (std::string why = make(bucket); !why.empty()) return cannot(name, std::move(why));
   auto made = buckets_.find(name);
   if (made == nullptr) return;
-  follow_all(made->bucket(), clock_.now());
   auto state = std::make_shared<FollowedBucket>(name, made->bucket().vbucket_count(), false);
   following_.put(state);
   add(std::move(made), std::move(state));
@@ -195,10 +207,12 @@ void Follower::described(const SourceBucket& bucket) {
 std::string Follower::make(const SourceBucket& bucket) {
   serve::BucketSettings settings = bucket.settings;
   settings.quota_bytes = std::clamp(settings.quota_bytes, kLeastQuotaBytes, kMostQuotaBytes);
-  serve::Buckets::Done made = buckets_.create(settings);
+  // Its first state on disk says that it is a copy: another reserves what would pass for somebody's changes.
+  const auto mark = [this](store::Bucket& fresh) { follow_all(fresh, clock_.now()); };
+  serve::Buckets::Done made = buckets_.create(settings, mark);
   if (!made && made.error().field == "ramQuota" && settings.quota_bytes > kLeastQuotaBytes) {
     settings.quota_bytes = kLeastQuotaBytes;
-    made = buckets_.create(settings);
+    made = buckets_.create(settings, mark);
   }
   if (!made) return "it cannot be made here: " + made.error().message;
   base::log(base::LogLevel::info,

@@ -207,7 +207,8 @@ void Buckets::share_memory() {
       std::max(memory_bytes_ - std::min(others, memory_bytes_), memory_bytes_ / 4));
 }
 
-Buckets::Done Buckets::create(BucketSettings settings) {
+Buckets::Done Buckets::create(BucketSettings settings,
+                              const std::function<void(store::Bucket&)>& before_start) {
   const std::lock_guard lock(changing_);
   if (BucketTrouble trouble = check_bucket(settings); !trouble.field.empty())
     return refuse(Kind::invalid, std::move(trouble.field), std::move(trouble.why));
@@ -222,6 +223,7 @@ Buckets::Done Buckets::create(BucketSettings settings) {
   settings.uuid = disk::new_uuid();
   auto made = make(settings);
   if (!made) return refuse(made.error());
+  if (before_start) before_start((*made)->bucket());
   (*made)->start();
   buckets.push_back(*made);
   if (const auto written = write(buckets); !written) {

@@ -83,7 +83,9 @@ class Buckets {
 
   // Changes wait for the disk, for threads and for loops: not on a loop. When they return they are in the
   // file and in effect, or nothing has happened.
-  [[nodiscard]] Done create(BucketSettings settings);
+  /// `before_start` is shown the bucket when nothing of it was written yet.
+  [[nodiscard]] Done create(BucketSettings settings,
+                            const std::function<void(store::Bucket&)>& before_start = {});
   /// Name, type, uuid and eviction stay.
   [[nodiscard]] Done change(const BucketSettings& settings);
   [[nodiscard]] Done remove(std::string_view name);

@@ -36,9 +36,10 @@ BucketSettings on_disk(const std::string& name) {
 
 class BucketsTest : public testing::Test {
  protected:
-  std::unique_ptr<Buckets> make() {
+  std::unique_ptr<Buckets> make() { return make(folder_.path()); }
+  std::unique_ptr<Buckets> make(const std::string& folder_of_all) {
     BucketsOptions options;
-    options.folder = folder_.path();
+    options.folder = folder_of_all;
     options.cache.vbuckets = 4;
     options.open_disk = [](const std::string& folder, const BucketSettings& settings) {
       disk::PersistenceOptions persistence;
@@ -115,6 +116,27 @@ TEST_F(BucketsTest, what_is_removed_is_gone_with_its_folder) {
   EXPECT_EQ(buckets->find("b")->bucket().statistics().items, 0U);
   close(std::move(buckets));
   EXPECT_EQ(make()->all().size(), 2U);
+}
+
+TEST_F(BucketsTest, what_one_is_made_to_be_is_in_its_first_state) {
+  auto buckets = make();
+  ASSERT_TRUE(buckets->create(on_disk("b"), [&](store::Bucket& fresh) {
+    EXPECT_EQ(buckets->find("b"), nullptr);
+    for (uint16_t vbucket = 0; vbucket < 4; ++vbucket)
+      fresh.follow(vbucket, clock_.now());
+  }));
+  ASSERT_TRUE(buckets->find("b")->disk()->bring_to_disk());
+  // What a kill leaves.
+  const disk::TemporaryFolder copy;
+  std::filesystem::copy(folder_.path(), copy.path(), std::filesystem::copy_options::recursive);
+  close(std::move(buckets));
+  buckets = make(copy.path());
+  const store::Bucket& bucket = buckets->find("b")->bucket();
+  for (uint16_t vbucket = 0; vbucket < 4; ++vbucket) {
+    EXPECT_TRUE(bucket.follows(vbucket));
+    EXPECT_EQ(bucket.high_seqno(vbucket), 0U);
+  }
+  close(std::move(buckets));
 }
 
 TEST_F(BucketsTest, one_of_a_name_that_was_there_has_another_history) {

@@ -224,6 +224,21 @@ class ChoiceTest(BucketsTest):
         self.assertFalse(self.has(follower, "other"))
         self.assertEqual(post(follower, BUCKETS, "name=mine&ramQuotaMB=100&bucketType=membase"), 409)
 
+    def test_a_bucket_that_nobody_used_is_no_strangers(self):
+        source = self.start("source")
+        self.make_bucket(source, "b")
+        self.put(source, "b", 0, 50)
+        self.fill(source, 0, 50)
+        # A kill lets vbuckets go on behind what they had reserved: once, and from there.
+        for _ in range(2):
+            follower = self.follow(source, follow_buckets="b")
+            self.wait_for(follower, "b")
+            self.assert_same(source, follower, "b")
+            self.kill("follower")
+        follower = self.follow(source)
+        self.assert_same(source, follower)
+        self.assert_same(source, follower, "b")
+
     def test_a_cache_is_not_waited_for(self):
         source = self.start("source")
         self.make_bucket(source, "cache", bucketType="ephemeral")
