@@ -56,6 +56,19 @@ std::vector<store::FailoverEntry> failover_of(std::string_view value, size_t cou
   return failover;
 }
 
+// A start of this server's own begins a branch where it is, and where nothing was changed nothing is in it:
+// the source knows what was before. Only for a source whose history has not branched since: what is here may
+// be a part of a snapshot that it has lost the end of, and that start has forgotten so.
+uint64_t branch_to_ask_by(const store::ReplicaFacts& facts, const store::ReplicaPosition& position) {
+  const uint64_t high_seqno = facts.high_seqno;
+  if (high_seqno == 0 || position.snapshot_end != high_seqno || facts.failover.front().seqno != high_seqno)
+    return position.uuid;
+  const auto used =
+      std::find_if(facts.failover.begin(), facts.failover.end(),
+                   [high_seqno](const store::FailoverEntry& branch) { return branch.seqno < high_seqno; });
+  return used == facts.failover.end() ? facts.failover.back().uuid : used->uuid;
+}
+
 bool has_branch_in_common(const std::vector<store::FailoverEntry>& one,
                           const std::vector<store::FailoverEntry>& other) {
   return std::any_of(one.begin(), one.end(), [&other](const store::FailoverEntry& here) {
@@ -192,14 +205,16 @@ void Consumer::tick(SteadyTime steady, net::Output& out) {
 
 void Consumer::request_stream(uint16_t vbucket, net::Output& out) {
   Stream& stream = streams_[vbucket];
-  const store::ReplicaPosition position = bucket_.replica_facts(vbucket).position();
+  const store::ReplicaFacts facts = bucket_.replica_facts(vbucket);
+  const store::ReplicaPosition position = facts.position();
   stream.seqno = position.seqno;
   stream.phase = Phase::requested;
   stream.opaque = kFirstStream + requests_++;
-  const wire::DcpStreamRequest request{.start_seqno = position.seqno,
-                                       .uuid = position.uuid,
-                                       .snapshot_start = position.snapshot_start,
-                                       .snapshot_end = position.snapshot_end};
+  const wire::DcpStreamRequest request{
+      .start_seqno = position.seqno,
+      .uuid = stream.has_newest_branch ? branch_to_ask_by(facts, position) : position.uuid,
+      .snapshot_start = position.snapshot_start,
+      .snapshot_end = position.snapshot_end};
   char* const begin = out.reserve(wire::kMaxDcpHeadBytes);
   const wire::DcpRoute route{.vbucket = vbucket, .opaque = stream.opaque};
   out.commit(static_cast<size_t>(wire::write_dcp_stream_request(begin, route, request) - begin));
@@ -315,8 +330,11 @@ FrameOutcome Consumer::take_history(const BinaryHeader& header, std::string_view
   const auto vbucket = static_cast<uint16_t>(asked - streams_.begin());
   // A copy may have to begin some vbuckets anew, but not all of them: that is another source, or an empty
   // one.
-  const bool is_known = has_branch_in_common(bucket_.failover_log(vbucket), failover_of(value, *count));
+  const std::vector<store::FailoverEntry> here = bucket_.failover_log(vbucket);
+  const std::vector<store::FailoverEntry> there = failover_of(value, *count);
+  const bool is_known = has_branch_in_common(here, there);
   if (!is_known && !bucket_.follows(vbucket)) return broken(kStranger);
+  asked->has_newest_branch = has_branch_in_common(here, {there.front()});
   knows_source_ = knows_source_ || is_known;
   asked->phase = Phase::closed;
   if (--comparing_ != 0) return FrameOutcome::taken;

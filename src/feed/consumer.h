@@ -73,10 +73,11 @@ class Consumer {
   /// A vbucket's stream.
   struct Stream {
     Phase phase = Phase::closed;
-    bool went_nowhere = false;  ///< it was told to go back to where it is, or to later
-    bool is_behind = false;     ///< it has not come to `target`; counts in behind_
-    uint32_t opaque = 0;        ///< of the request
-    uint64_t seqno = 0;         ///< up to here it is here
+    bool went_nowhere = false;       ///< it was told to go back to where it is, or to later
+    bool has_newest_branch = false;  ///< here is what the source's history has branched into last
+    bool is_behind = false;          ///< it has not come to `target`; counts in behind_
+    uint32_t opaque = 0;             ///< of the request
+    uint64_t seqno = 0;              ///< up to here it is here
     uint64_t target = 0;  ///< of the source, when it was asked the last time but for a question under way
   };
 

@@ -195,6 +195,20 @@ class RefusalTest(FollowTest):
 
 
 class RestartTest(FollowTest):
+    def test_a_start_alone_that_changes_nothing(self):
+        source, follower = self.pair()
+        self.fill(source, 0, 1000)
+        self.assert_same(source, follower)
+        self.stop("follower")
+        self.start("follower")
+        self.stop("follower")
+        self.fill(source, 1000, 50)
+        follower = self.follow(source)
+        self.assert_same(source, follower)
+        stats = self.stats(follower)
+        self.assertEqual(stats["follow_cleared_vbuckets"], "0", stats)
+        self.assertEqual(stats["follow_mutations"], "50", stats)
+
     def test_the_follower_goes_on_where_it_was(self):
         source, follower = self.pair()
         self.fill(source, 0, 1000)
