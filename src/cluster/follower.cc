@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kTick{50};
+// Until a bucket that could not be made is tried again: making one is work for the disk.
+constexpr std::chrono::seconds kMakePause{30};
 // Where the source does not say how much a bucket has, or this server has less.
 constexpr uint64_t kLeastQuotaBytes = 100 << 20;
 // More than there is anywhere, and sums of it fit.
@@ -153,12 +155,15 @@ std::vector<std::string> Follower::listed(const std::vector<std::string>& names)
   const bool sees_none = names.empty();
   following_.tell_list_trouble(sees_none ? "the source lets this server's user into no bucket" : "");
   if (sees_none) return {};
+  const SteadyTime now = steady_clock::now();
+  std::erase_if(unmade_, [&names](const auto& entry) { return !is_among(entry.first, names); });
   std::vector<std::string> missing;
   for (const std::string& name : names) {
     if (!options_.buckets.empty() && !is_among(name, options_.buckets)) continue;
     const auto bucket = buckets_.find(name);
     if (bucket == nullptr) {
-      missing.push_back(name);
+      const auto unmade = unmade_.find(name);
+      if (unmade == unmade_.end() || unmade->second.again_at <= now) missing.push_back(name);
       if (following_.find(name) == nullptr) following_.put(std::make_shared<FollowedBucket>(name, 0, false));
     } else if (bucket->disk() == nullptr) {
       cannot(name, "the bucket of this name here is not on disk");
@@ -194,7 +199,7 @@ void Follower::described(const SourceBucket& bucket) {
     if (const auto state = following_.find(name)) state->expect(!options_.buckets.empty());
     return;
   }
-  if (std::string why = make(bucket); !why.empty()) return cannot(name, std::move(why));
+  if (!make(bucket)) return;
   auto made = buckets_.find(name);
   if (made == nullptr) return;
   auto state = std::make_shared<FollowedBucket>(name, made->bucket().vbucket_count(), false);
@@ -203,8 +208,8 @@ void Follower::described(const SourceBucket& bucket) {
   following_.configs_changed();
 }
 
-/// Empty, or why there is none.
-std::string Follower::make(const SourceBucket& bucket) {
+/// False: there is none, and why was told.
+bool Follower::make(const SourceBucket& bucket) {
   serve::BucketSettings settings = bucket.settings;
   settings.quota_bytes = std::clamp(settings.quota_bytes, kLeastQuotaBytes, kMostQuotaBytes);
   // Its first state on disk says that it is a copy: another reserves what would pass for somebody's changes.
@@ -214,11 +219,28 @@ std::string Follower::make(const SourceBucket& bucket) {
     settings.quota_bytes = kLeastQuotaBytes;
     made = buckets_.create(settings, mark);
   }
-  if (!made) return "it cannot be made here: " + made.error().message;
+  if (!made) {
+    cannot_make(settings.name, made.error());
+    return false;
+  }
+  unmade_.erase(settings.name);
   base::log(base::LogLevel::info,
             fmt::format("bucket {} was made, with {} MiB, to be a copy of {}'s", settings.name,
                         settings.quota_bytes >> 20, following_.source()));
-  return {};
+  return true;
+}
+
+void Follower::cannot_make(const std::string& name, const serve::BucketError& error) {
+  // What the disk says names another path each time.
+  std::string sort = error.kind == serve::BucketError::Kind::disk ? "disk" : error.message;
+  std::string why = "it cannot be made here: " + error.message;
+  Unmade& unmade = unmade_[name];
+  unmade.again_at = steady_clock::now() + kMakePause;
+  if (const auto state = following_.find(name); state != nullptr && unmade.sort == sort)
+    state->failed(std::move(why));
+  else
+    cannot(name, std::move(why));
+  unmade.sort = std::move(sort);
 }
 
 /// There is nothing here that could be a copy.

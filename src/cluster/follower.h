@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,15 +59,23 @@ class Follower final : private Scout::Owner, private SourceLink::Owner {
   void connecting() override {}
   void failed(std::string why) override;
   void tell_of_vanished(const std::vector<std::string>& names);
-  [[nodiscard]] std::string make(const SourceBucket& bucket);
+  [[nodiscard]] bool make(const SourceBucket& bucket);
+  void cannot_make(const std::string& name, const serve::BucketError& error);
   void cannot(std::string_view name, std::string why);
   void add(std::shared_ptr<serve::ServedBucket> bucket, std::shared_ptr<serve::FollowedBucket> state);
+
+  /// A bucket that could not be made.
+  struct Unmade {
+    std::string sort;  // of what went wrong: the same again is not logged
+    SteadyTime again_at;
+  };
 
   serve::Buckets& buckets_;
   serve::Following& following_;
   const base::Clock& clock_;
   const FollowerOptions options_;
   std::vector<std::unique_ptr<Copy>> copies_;  // as many as there are buckets here; they outlive the loop
+  std::map<std::string, Unmade, std::less<>> unmade_;  // of those that the source has listed last
   SourceLink scouting_;
   net::Loop loop_;
   std::thread thread_;

@@ -222,7 +222,11 @@ Buckets::Done Buckets::create(BucketSettings settings,
   if (auto fits = check_memory(settings); !fits) return fits;
   settings.uuid = disk::new_uuid();
   auto made = make(settings);
-  if (!made) return refuse(made.error());
+  if (!made) {
+    // It may have been made before what went wrong.
+    if (settings.on_disk()) remove_folder(folder_of(settings));
+    return refuse(made.error());
+  }
   if (before_start) before_start((*made)->bucket());
   (*made)->start();
   buckets.push_back(*made);

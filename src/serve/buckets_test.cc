@@ -41,7 +41,9 @@ class BucketsTest : public testing::Test {
     BucketsOptions options;
     options.folder = folder_of_all;
     options.cache.vbuckets = 4;
-    options.open_disk = [](const std::string& folder, const BucketSettings& settings) {
+    options.open_disk =
+        [this](const std::string& folder,
+               const BucketSettings& settings) -> disk::Result<std::unique_ptr<disk::Persistence>> {
       disk::PersistenceOptions persistence;
       persistence.directory.path = folder;
       persistence.directory.shards = 1;
@@ -50,7 +52,9 @@ class BucketsTest : public testing::Test {
       persistence.bucket.type = store::BucketType::persistent;
       persistence.bucket.quota_bytes = settings.quota_bytes;
       persistence.readers = 1;
-      return disk::Persistence::open(std::move(persistence));
+      auto opened = disk::Persistence::open(std::move(persistence));
+      if (fails_to_open_) return base::fail(disk::Error{disk::ErrorKind::io, folder, folder + ": no"});
+      return opened;
     };
     ServedBucketOptions first;
     first.cache.vbuckets = 4;
@@ -80,6 +84,7 @@ class BucketsTest : public testing::Test {
 
   base::SystemClock clock_;
   disk::TemporaryFolder folder_;
+  bool fails_to_open_ = false;  // with the folder made
 };
 
 TEST_F(BucketsTest, what_was_made_is_there_after_a_restart) {
@@ -136,6 +141,18 @@ TEST_F(BucketsTest, what_one_is_made_to_be_is_in_its_first_state) {
     EXPECT_TRUE(bucket.follows(vbucket));
     EXPECT_EQ(bucket.high_seqno(vbucket), 0U);
   }
+  close(std::move(buckets));
+}
+
+TEST_F(BucketsTest, one_that_cannot_be_opened_leaves_no_folder) {
+  auto buckets = make();
+  fails_to_open_ = true;
+  const auto made = buckets->create(on_disk("b"));
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().kind, BucketError::Kind::disk);
+  EXPECT_EQ(folders(), 0U);
+  fails_to_open_ = false;
+  EXPECT_TRUE(buckets->create(on_disk("b")));
   close(std::move(buckets));
 }
 
