@@ -55,6 +55,7 @@ class Follower final : private Scout::Owner, private SourceLink::Owner {
   void tick();
   [[nodiscard]] std::vector<std::string> listed(const std::vector<std::string>& names) override;
   void described(const SourceBucket& bucket) override;
+  void not_described(const std::string& name, std::string why) override { cannot(name, std::move(why)); }
   [[nodiscard]] std::unique_ptr<Talk> new_talk() override;
   void connecting() override {}
   void failed(std::string why) override;

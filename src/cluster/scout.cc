@@ -82,6 +82,8 @@ TalkOutcome Scout::take(std::string_view frame, base::Now /*now*/, SteadyTime st
   const Reply reply{static_cast<BinaryStatus>(header.vbucket_or_status),
                     frame.substr(key_at, header.key_bytes), frame.substr(key_at + header.key_bytes)};
   const bool is_good = reply.status == BinaryStatus::success;
+  // Who may not ask now may not later either: a bucket of that name is made as a new one would be.
+  const bool is_refused = reply.status == BinaryStatus::no_access;
   switch (asked_) {
     case BinaryOpcode::list_buckets:
       return take_list(reply, out);
@@ -93,6 +95,7 @@ TalkOutcome Scout::take(std::string_view frame, base::Now /*now*/, SteadyTime st
         ask_next(out);
       return TalkOutcome::taken;
     case BinaryOpcode::get_cluster_config:
+      if (!is_good && !is_refused) return pass_over(reply, out);
       if (is_good) take_config(reply.value);
       ask(BinaryOpcode::stat, "config", out);
       return TalkOutcome::taken;
@@ -100,11 +103,21 @@ TalkOutcome Scout::take(std::string_view frame, base::Now /*now*/, SteadyTime st
       break;
   }
   // Statistics, one a frame, and an empty one at the end; not everybody may ask for them.
+  if (!is_good && !is_refused) return pass_over(reply, out);
   if (is_good && !reply.key.empty()) {
     take_statistic(reply.key, reply.value);
     return TalkOutcome::taken;
   }
   owner_.described(found_);
+  ask_next(out);
+  return TalkOutcome::taken;
+}
+
+// What failed for now is asked again with the next list; and it may have gone since it was selected.
+TalkOutcome Scout::pass_over(const Reply& reply, net::Output& out) {
+  owner_.not_described(found_.settings.name,
+                       fmt::format("the source does not say what it is: status 0x{:02x}",
+                                   static_cast<uint16_t>(reply.status)));
   ask_next(out);
   return TalkOutcome::taken;
 }

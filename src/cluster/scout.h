@@ -33,6 +33,8 @@ class Scout final : public Talk {
     /// Returns those that described() is wanted of.
     [[nodiscard]] virtual std::vector<std::string> listed(const std::vector<std::string>& names) = 0;
     virtual void described(const SourceBucket& bucket) = 0;
+    /// The source would not say what the bucket is, and may the next time.
+    virtual void not_described(const std::string& name, std::string why) = 0;
   };
 
   /// `options` name no bucket. The owner lives longer.
@@ -56,6 +58,7 @@ class Scout final : public Talk {
   void ask_list(SteadyTime now, net::Output& out);
   TalkOutcome take_list(const Reply& reply, net::Output& out);
   void ask_next(net::Output& out);
+  TalkOutcome pass_over(const Reply& reply, net::Output& out);
   void take_config(std::string_view json);
   void take_statistic(std::string_view name, std::string_view value);
 

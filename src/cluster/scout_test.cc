@@ -96,6 +96,7 @@ class ScoutTest : public testing::Test, private Scout::Owner {
   std::vector<std::string> wanted_;
   std::vector<std::string> listed_;
   std::vector<SourceBucket> described_;
+  std::vector<std::string> failed_;
   SteadyTime now_{};
   net::Output out_;
   Scout scout_{{.agent = "scout", .bucket = {}}, *this};
@@ -106,6 +107,9 @@ class ScoutTest : public testing::Test, private Scout::Owner {
     return wanted_;
   }
   void described(const SourceBucket& bucket) override { described_.push_back(bucket); }
+  void not_described(const std::string& name, std::string why) override {
+    failed_.push_back(name + ": " + why);
+  }
 };
 
 TEST_F(ScoutTest, AsksForTheListAgainAfterASecond) {
@@ -155,6 +159,31 @@ TEST_F(ScoutTest, TakesTheSettingsOfANewBucketWhereItMayNotAsk) {
   EXPECT_TRUE(described_.front().has_history);
   EXPECT_EQ(described_.front().settings.eviction, "valueOnly");
   EXPECT_EQ(described_.front().settings.quota_bytes, 0U);
+}
+
+TEST_F(ScoutTest, MakesNothingOfABucketWhoseStatisticsFail) {
+  come_to_statistics("{}");
+  EXPECT_EQ(say(BinaryOpcode::stat, "full_eviction", "ep_item_eviction_policy"), TalkOutcome::taken);
+  EXPECT_EQ(say(BinaryOpcode::stat, BinaryStatus::temporary_failure), TalkOutcome::taken);
+  EXPECT_THAT(described_, IsEmpty());
+  EXPECT_THAT(failed_, ElementsAre("b: the source does not say what it is: status 0x86"));
+  EXPECT_FALSE(request());
+  now_ += std::chrono::seconds(1);
+  scout_.tick(now_, out_);
+  EXPECT_EQ(request()->opcode, BinaryOpcode::list_buckets);
+}
+
+TEST_F(ScoutTest, MakesNothingOfABucketWhoseConfigurationFails) {
+  be_let_in();
+  wanted_ = {"a", "b"};
+  EXPECT_EQ(say(BinaryOpcode::list_buckets, "a b"), TalkOutcome::taken);
+  EXPECT_EQ(request()->key, "a");
+  EXPECT_EQ(say(BinaryOpcode::select_bucket), TalkOutcome::taken);
+  EXPECT_EQ(request()->opcode, BinaryOpcode::get_cluster_config);
+  EXPECT_EQ(say(BinaryOpcode::get_cluster_config, BinaryStatus::temporary_failure), TalkOutcome::taken);
+  EXPECT_EQ(request()->key, "b");
+  EXPECT_THAT(described_, IsEmpty());
+  EXPECT_EQ(failed_.size(), 1U);
 }
 
 TEST_F(ScoutTest, TakesNoNumberThatIsNone) {
