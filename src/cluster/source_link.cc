@@ -17,6 +17,8 @@ constexpr milliseconds kFirstPause{50};
 constexpr milliseconds kLongestPause{1000};
 // To connect, and then to be let in.
 constexpr milliseconds kPatience{10'000};
+// A name server that is silent keeps what was given up on, and would keep more each time.
+constexpr uint32_t kMostPending = 2;
 // A source that says nothing for so long is taken for dead: each talk makes it say something more often.
 constexpr milliseconds kSilence{15'000};
 // A connection that lived for so long was one: the next is tried soon.
@@ -39,9 +41,15 @@ net::Limits SourceLink::limits() {
 class SourceLink::Connection final : public net::Receiver {
  public:
   Connection(SourceLink& link, uint64_t attempt)
-      : link_(link), attempt_(attempt), talk_(link.owner_.new_talk()) {}
+      : link_(link), attempt_(attempt), talk_(link.owner_.new_talk()) {
+    ++link_.pending_;
+  }
+  ~Connection() override { settle(); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   void on_open(net::Connection& connection) override {
+    settle();
     if (link_.attempt_ != attempt_) return connection.close_now(net::CloseReason::by_receiver);
     connection_ = &connection;
     connection.never_idle();
@@ -97,6 +105,10 @@ class SourceLink::Connection final : public net::Receiver {
   }
 
  private:
+  void settle() {
+    if (std::exchange(is_pending_, false)) --link_.pending_;
+  }
+
   // False: the frame is to be shown again, or the connection is of no further use.
   bool take(net::Connection& connection, std::string_view frame) {
     switch (talk_->take(frame, now_, heard_, connection.out())) {
@@ -128,6 +140,7 @@ class SourceLink::Connection final : public net::Receiver {
   net::Connection* connection_ = nullptr;  // from on_open to on_closed
   base::Now now_;
   SteadyTime heard_{};
+  bool is_pending_ = true;
   bool is_waiting_ = false;
   bool is_broken_ = false;
   std::string trouble_;
@@ -144,7 +157,7 @@ void SourceLink::tick(SteadyTime now) {
              (source_.tls == nullptr ? ": no connection" : ": no connection with TLS"));
     return;
   }
-  if (now >= next_try_) dial(now);
+  if (now >= next_try_ && pending_ < kMostPending) dial(now);
 }
 
 void SourceLink::dial(SteadyTime now) {

@@ -98,7 +98,8 @@ class SourceLink {
   Connection* connection_ = nullptr;  // owned by the loop; null: there is none
   uint64_t attempt_ = 0;              // the one that counts: what an older one says is too late
   bool is_dialling_ = false;
-  SteadyTime began_{};  // the attempt
+  uint32_t pending_ = 0;  // attempts of which nothing was heard yet, also those that count no more
+  SteadyTime began_{};    // the attempt
   SteadyTime next_try_{};
   std::chrono::milliseconds pause_;
 };
