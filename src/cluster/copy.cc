@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <optional>
 #include <utility>
 
 #include "base/log.h"
 #include "cluster/greeting.h"
+#include "disk/system_file.h"
 #include "feed/consumer.h"
 
 namespace bobbin::cluster {
@@ -16,6 +18,24 @@ namespace {
 constexpr uint32_t kNoopIntervalS = 5;
 
 }  // namespace
+
+CopiedMark::CopiedMark(const disk::Persistence& disk) : path_(disk.directory().path() + "/copied") {}
+
+bool CopiedMark::is_set() const {
+  std::error_code error;
+  return std::filesystem::exists(path_, error);
+}
+
+void CopiedMark::set() const {
+  if (const auto written = disk::replace_file(path_, "all that the source had was here once\n"); !written)
+    base::log(base::LogLevel::warning, written.error().message);
+}
+
+void CopiedMark::remove() const {
+  std::error_code error;
+  std::filesystem::remove(path_, error);
+  if (error) base::log(base::LogLevel::warning, path_ + ": cannot be removed: " + error.message());
+}
 
 /// First a greeting, then change streams.
 class Copy::Streams final : public Talk {
@@ -33,7 +53,9 @@ class Copy::Streams final : public Talk {
 
   TalkOutcome take(std::string_view frame, base::Now now, SteadyTime steady, net::Output& out) override {
     if (greeting_ != nullptr) return take_greeting(frame, steady, out);
-    switch (consumer_->take(frame, now, steady, out)) {
+    const feed::FrameOutcome outcome = consumer_->take(frame, now, steady, out);
+    copy_.drop_mark_of_part();
+    switch (outcome) {
       case feed::FrameOutcome::taken:
         break;
       case feed::FrameOutcome::wait:
@@ -102,6 +124,8 @@ Copy::Copy(Place place, std::shared_ptr<serve::ServedBucket> bucket,
     : place_(place),
       bucket_(std::move(bucket)),
       state_(std::move(state)),
+      mark_(*bucket_->disk()),
+      is_marked_(mark_.is_set()),
       link_(place.loop, place.clock, place.source, *this),
       lost_(std::chrono::steady_clock::now()) {}
 
@@ -111,8 +135,32 @@ std::unique_ptr<Talk> Copy::new_talk() {
 
 void Copy::tick(SteadyTime now) {
   if (!link_.is_connected()) tell_lag(now);
+  set_mark();
   // It is dialled again when the source lists it again.
   if (!link_.is_idle() || state_->is_expected()) link_.tick(now);
+}
+
+// A vbucket was emptied, to be copied again.
+void Copy::drop_mark_of_part() {
+  if (!state_->numbers.is_partial.load(std::memory_order_relaxed)) return;
+  whole_at_.clear();
+  if (std::exchange(is_marked_, false)) mark_.remove();
+}
+
+// The mark is not on disk before what it speaks of.
+void Copy::set_mark() {
+  const feed::FollowNumbers& numbers = state_->numbers;
+  if (is_marked_ || numbers.is_partial.load(std::memory_order_relaxed) ||
+      !numbers.caught_up.load(std::memory_order_relaxed))
+    return;
+  const store::Bucket& bucket = bucket_->bucket();
+  const bool is_first = whole_at_.empty();
+  for (uint32_t i = 0; is_first && i < bucket.vbucket_count(); ++i)
+    whole_at_.push_back(bucket.high_seqno(static_cast<uint16_t>(i)));
+  for (uint32_t i = 0; i < bucket.vbucket_count(); ++i)
+    if (bucket.persisted_seqno(static_cast<uint16_t>(i)) < whole_at_[i]) return;
+  is_marked_ = true;
+  mark_.set();
 }
 
 // How old the copy is at most, while nothing is known of the source.

@@ -5,9 +5,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "cluster/source_link.h"
+#include "disk/persistence.h"
 #include "serve/following.h"
 #include "serve/served_bucket.h"
 
@@ -16,6 +18,20 @@ namespace bobbin::cluster {
 /// Why a bucket that the source does not list is not followed.
 inline constexpr std::string_view kNotListed =
     "the source has no such bucket, or none that it lets this server's user into";
+
+/// A file beside what the bucket has on disk, which says that all that its source had at some moment is
+/// there: an empty vbucket does not show whether it was copied. Calls wait for the disk.
+class CopiedMark {
+ public:
+  explicit CopiedMark(const disk::Persistence& disk);
+  [[nodiscard]] bool is_set() const;
+  /// What goes wrong is logged.
+  void set() const;
+  void remove() const;
+
+ private:
+  const std::string path_;
+};
 
 /// Keeps one bucket a copy of the source's of the same name, by the source's change streams, over a
 /// connection of its own. All on the thread of the follower's loop.
@@ -45,10 +61,16 @@ class Copy final : private SourceLink::Owner {
   void failed(std::string why) override;
   void streaming();
   void tell_lag(SteadyTime now);
+  void set_mark();
+  void drop_mark_of_part();
 
   const Place place_;
   const std::shared_ptr<serve::ServedBucket> bucket_;
   const std::shared_ptr<serve::FollowedBucket> state_;
+  const CopiedMark mark_;
+  bool is_marked_;
+  std::vector<uint64_t>
+      whole_at_;  // by vbucket, what has to be on disk before it is marked; empty: not known
   SourceLink link_;
   SteadyTime lost_;  // since when there is no connection
   uint64_t lag_at_loss_ms_ = 0;

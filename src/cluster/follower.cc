@@ -27,7 +27,8 @@ bool is_among(std::string_view name, const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Every vbucket of the bucket is a copy, and none has only a part of a snapshot.
+/// Every vbucket of the bucket is a copy, and none has only a part of a snapshot. One of which nothing was
+/// copied yet is no different from one that is empty: see CopiedMark.
 bool is_whole_copy(const store::Bucket& bucket) {
   for (uint32_t vbucket = 0; vbucket < bucket.vbucket_count(); ++vbucket) {
     const store::ReplicaFacts facts = bucket.replica_facts(static_cast<uint16_t>(vbucket));
@@ -76,12 +77,15 @@ void settle_copies(const serve::Buckets& buckets, serve::Following* following,
   for (const auto& served : buckets.all()) {
     if (served->disk() == nullptr) continue;
     store::Bucket& bucket = served->bucket();
+    const CopiedMark mark(*served->disk());
     if (following == nullptr) {
+      mark.remove();
       take_over(bucket, now);
       continue;
     }
     if (!names.empty() && !is_among(served->name(), names)) continue;
-    const bool is_copy = is_whole_copy(bucket);
+    const bool is_copy = mark.is_set() && is_whole_copy(bucket);
+    if (!is_copy) mark.remove();
     are_whole = are_whole && is_copy;
     // What somebody has stored here is looked at first: feed/consumer.h.
     if (!has_own_documents(bucket)) begin_all(bucket, now);

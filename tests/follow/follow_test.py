@@ -275,6 +275,31 @@ class RestartTest(FollowTest):
         self.assertEqual(self.stats(returned)["follow_full_copies"], "0")
 
 
+class ReadyTest(FollowTest):
+    def alone(self):
+        """The follower started again, while its source is away."""
+        self.stop("source")
+        return self.start("follower", follow=f"127.0.0.1:{self.source_port}")
+
+    def test_nothing_was_copied_before_a_restart(self):
+        source = self.start("source")
+        self.source_port = source.tcp[1]
+        self.stop("source")
+        for _ in range(2):
+            follower = self.start("follower", follow=f"127.0.0.1:{self.source_port}")
+            self.assertFalse(is_ready(follower))
+            self.stop("follower")
+
+    def test_a_whole_copy_is_ready_without_its_source(self):
+        for count in (0, 50):
+            source, follower = self.pair() if count == 0 else (self.restart_source(), self.servers["follower"])
+            self.fill(source, 0, count)
+            self.assert_same(source, follower)
+            poll(lambda: os.path.exists(os.path.join(self.folder, "follower", "copied")), "the mark")
+            self.stop("follower")
+            self.assertTrue(is_ready(self.alone()), count)
+
+
 class TroubleTest(FollowTest):
     def test_a_source_without_disk(self):
         cache = Server(listen="127.0.0.1")
