@@ -80,11 +80,13 @@ bool may_pass(const Call& call, const Route& route) {
   return access.may(route.needs);
 }
 
-/// Users and settings of the server itself are its own, also where it follows another.
+/// Users and settings of the server itself are its own, also where it follows another. What a change of a
+/// bucket's settings is shows its body: its handler looks.
 bool changes_buckets(const Call& call, const Route& route) {
   constexpr serve::Privileges kChanges =
       serve::kFlush | serve::kManageBucket | serve::kManageCollections | serve::kCreateBuckets;
-  return !call.request.is_safe() && (route.needs & kChanges) != 0;
+  const bool changes_settings = route.needs == serve::kManageBucket && route.method == "POST";
+  return !call.request.is_safe() && !changes_settings && (route.needs & kChanges) != 0;
 }
 
 }  // namespace
@@ -96,6 +98,12 @@ serve::Access access_of(const Call& call, std::string_view bucket) {
     return is_open ? serve::Access::unlimited() : serve::Access();
   }
   return engine.users.access(call.user, bucket, serve::CollectionIds::of_any_name());
+}
+
+HttpResponse refuse_as_follower(const Call& call) {
+  return text_answer("This server follows " + call.engine().following->source() +
+                         ": make the change there, and it comes here.\n",
+                     409);
 }
 
 std::optional<HttpResponse> admit(Call& call, const Route*& route) {
@@ -125,9 +133,7 @@ std::optional<HttpResponse> admit(Call& call, const Route*& route) {
     return forbid("The user's roles do not allow this.");
   }
   if (call.engine().following != nullptr && changes_buckets(call, *match.route))
-    return text_answer("This server follows " + call.engine().following->source() +
-                           ": make the change there, and it comes here.\n",
-                       409);
+    return refuse_as_follower(call);
   route = match.route;
   return std::nullopt;
 }

@@ -13,6 +13,9 @@ namespace bobbin::admin {
 /// or nothing. Only the request's head is looked at.
 [[nodiscard]] std::optional<HttpResponse> admit(Call& call, const Route*& route);
 
+/// The answer to what a server that follows another leaves to that one.
+[[nodiscard]] HttpResponse refuse_as_follower(const Call& call);
+
 /// What the caller may do in a bucket, and of the server; an empty name is no bucket's.
 [[nodiscard]] serve::Access access_of(const Call& call, std::string_view bucket);
 

@@ -1,8 +1,10 @@
 // Buckets are made, changed, emptied and removed (docs.couchbase.com, "Buckets API").
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 
+#include "admin/admission.h"
 #include "admin/bucket_form.h"
 #include "admin/bucket_text.h"
 #include "admin/config_streams.h"
@@ -145,9 +147,17 @@ HttpResponse handle_create(const Call& call) {
   return tell(call, "create bucket", settings->name, call.engine().buckets.create(*settings), 202);
 }
 
+/// How much memory a copy has is each server's own, and too little holds the copy up.
+bool is_of_memory_alone(const Form& form) {
+  return !form.empty() && std::all_of(form.begin(), form.end(), [](const auto& field) {
+    return field.first == "ramQuotaMB" || field.first == "ramQuota";
+  });
+}
+
 HttpResponse handle_change(const Call& call) {
   const auto form = parse_form(call.request.body);
   if (!form) return refuse("_", "The body is no form");
+  if (call.engine().following != nullptr && !is_of_memory_alone(*form)) return refuse_as_follower(call);
   BucketSettings settings;
   {
     // Not kept: whoever removes it waits for us.

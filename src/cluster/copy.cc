@@ -16,6 +16,8 @@ namespace {
 
 // The source has to say something more often than it is taken for dead.
 constexpr uint32_t kNoopIntervalS = 5;
+// One change that finds no room for so long will hardly find any.
+constexpr std::chrono::seconds kWaitTold{10};
 
 }  // namespace
 
@@ -57,8 +59,10 @@ class Copy::Streams final : public Talk {
     copy_.drop_mark_of_part();
     switch (outcome) {
       case feed::FrameOutcome::taken:
+        waits_since_.reset();
         break;
       case feed::FrameOutcome::wait:
+        if (!waits_since_) waits_since_ = steady;
         return TalkOutcome::wait;
       case feed::FrameOutcome::broken:
         return broken(consumer_->trouble());
@@ -78,6 +82,7 @@ class Copy::Streams final : public Talk {
   }
   void tick_while_waiting(SteadyTime now) override {
     if (consumer_) consumer_->tell_lag(now);
+    if (!told_waiting_ && waits_since_ && now - *waits_since_ >= kWaitTold) tell_waiting();
   }
 
   // Clients are told of each configuration.
@@ -89,6 +94,15 @@ class Copy::Streams final : public Talk {
   }
 
  private:
+  void tell_waiting() {
+    told_waiting_ = true;
+    base::log(
+        base::LogLevel::warning,
+        fmt::format("the copy of bucket {} of {} has waited for memory for {} s: give it more (ramQuota; "
+                    "the default one: --memory)",
+                    copy_.bucket_->name(), copy_.place_.following.source(), kWaitTold.count()));
+  }
+
   TalkOutcome broken(const std::string& why) {
     trouble_ = why;
     return TalkOutcome::broken;
@@ -116,6 +130,8 @@ class Copy::Streams final : public Talk {
   std::optional<feed::Consumer> consumer_;
   uint64_t generation_ = 0;  // of the bucket's manifest that clients were told of
   bool told_streaming_ = false;
+  std::optional<SteadyTime> waits_since_;  // for memory, with the same frame
+  bool told_waiting_ = false;
   std::string trouble_;
 };
 

@@ -88,6 +88,17 @@ class EveryBucketTest(BucketsTest):
             reply = client.ask(SET, True, extras=struct.pack(">II", 0, 0), key=b"\0k", value=b"v", vbucket=vbucket_of(b"k"))
             self.assertEqual(reply.vbucket, 0x83)
 
+    def test_memory_of_a_copy_is_the_followers_own(self):
+        source = self.start("source")
+        self.make_bucket(source, "b")
+        follower = self.follow(source)
+        self.wait_for(follower, "b")
+        self.assertEqual(post(follower, f"{BUCKETS}/b", "ramQuotaMB=200"), 200)
+        for form in ("ramQuotaMB=300&maxTTL=7", "maxTTL=7", ""):
+            self.assertEqual(post(follower, f"{BUCKETS}/b", form), 409, form)
+        (found,) = (one for one in json.loads(call(follower, BUCKETS)) if one["name"] == "b")
+        self.assertEqual((found["quota"]["rawRAM"], found["maxTTL"]), (200 << 20, 0))
+
     def test_configurations_tell_of_collections_that_came(self):
         source = self.start("source")
         follower = self.follow(source)
