@@ -22,7 +22,7 @@ class McbpClientTest : public testing::Test {
     serve::ServerOptions options;
     options.front_end.listen.push_back(*net::Address::parse("127.0.0.1:0", 0));
     options.bucket.cache.vbuckets = 4;
-    options.users = std::move(*serve::Users::open({"", 10, &clock_}));
+    options.users = std::move(*serve::Users::open({"", serve::kDevPasswordIterations, &clock_}));
     EXPECT_TRUE(options.users->add({"ann", "se,c=ret", std::nullopt, *serve::parse_roles("admin")}));
     EXPECT_TRUE(
         options.users->add({"eve", "x", std::nullopt, *serve::parse_roles("data_reader[elsewhere]")}));

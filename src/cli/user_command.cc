@@ -54,7 +54,7 @@ CommandLine user_line() {
       {"--full-name", 0, "TEXT", "Who it is, for people"},
       {"--iterations", 0, "N",
        "How often a password is hashed: the more, the longer a guess takes from a stolen file, and each "
-       "login",
+       "login. Bobbin's own clients take 1,000 to 1,000,000",
        "Options", fmt::format("default {}", serve::kDefaultPasswordIterations)},
       {"--json", 'j', "", "Print \"list\" as JSON"},
   };
