@@ -64,6 +64,7 @@ class Model:
     def __init__(self, rng):
         self.rng = rng
         self.documents = {b"key-%d" % number: value_of(number) for number in range(DOCUMENTS)}
+        self.removed = set()
 
     def next(self, opaque):
         rng, documents = self.rng, self.documents
@@ -76,13 +77,16 @@ class Model:
         if kind == "noop":
             return binary.request("noop", opaque=opaque), (OK, b"")
         if kind == "meta":
-            return binary.request(GET_META, key, opaque=opaque), (OK if there else NOT_FOUND, b"")
+            # Of what was removed it tells that.
+            known = there or key in self.removed
+            return binary.request(GET_META, key, opaque=opaque), (OK if known else NOT_FOUND, b"")
         if kind in ("get", "getq"):
             answer = (OK, documents[key]) if there else (NOT_FOUND, b"")
             request = binary.request(kind, key, opaque=opaque)
             return self._framed(request), None if kind == "getq" and not there else answer
         if kind == "delete":
-            documents.pop(key, None)
+            if documents.pop(key, None) is not None:
+                self.removed.add(key)
             return self._framed(binary.request("delete", key, opaque=opaque)), (OK if there else NOT_FOUND, b"")
         if kind == "append":
             if there:
