@@ -66,41 +66,6 @@ TEST_F(XattrTest, WhatIsStoredIsReadBackAndTheBodyIsAsItWas) {
   EXPECT_EQ(part(BinaryOpcode::subdoc_get, "user").status, number(wire::SubdocStatus::path_missing));
 }
 
-TEST_F(XattrTest, BytesThatAreNoJsonAreKeptAsAStringThatStandsForThem) {
-  constexpr char kBinary = wire::path_flags::kBinaryValue;
-  const std::string bytes("\0\xff\"value", 8);
-  EXPECT_EQ(hello({Feature::xerror, Feature::xattr, Feature::subdoc_binary_xattr}), "\0\7\0\6\0\x21"s);
-  ASSERT_EQ(part(BinaryOpcode::subdoc_dict_upsert, "tnx.op", "bytes", kXattr | kParents | kBinary).status,
-            BinaryStatus::success);
-  EXPECT_EQ(attribute("tnx"), R"({"op":"cb-content-base64-encoded:Ynl0ZXM="})");
-  EXPECT_EQ(part(BinaryOpcode::subdoc_get, "tnx.op", "", kXattr | kBinary).value, "bytes");
-  ASSERT_EQ(part(BinaryOpcode::subdoc_dict_upsert, "tnx.op", bytes, kXattr | kBinary).status,
-            BinaryStatus::success);
-  EXPECT_EQ(part(BinaryOpcode::subdoc_get, "tnx.op", "", kXattr | kBinary).value, bytes);
-  EXPECT_EQ(part(BinaryOpcode::subdoc_array_push_last, "list", "a", kXattr | kParents | kBinary).status,
-            BinaryStatus::success);
-  EXPECT_EQ(attribute("list"), R"(["cb-content-base64-encoded:YQ=="])");
-
-  put_two();
-  EXPECT_EQ(part(BinaryOpcode::subdoc_get, "user.x", "", kXattr | kBinary).status,
-            number(wire::SubdocStatus::field_not_binary));
-  EXPECT_EQ(part(BinaryOpcode::subdoc_get, "a", "", kBinary).status,
-            number(wire::SubdocStatus::xattr_invalid_flags));
-  EXPECT_EQ(part(BinaryOpcode::subdoc_dict_upsert, "m", "x", kXattr | kBinary | kMacro).status,
-            number(wire::SubdocStatus::xattr_invalid_flags));
-  EXPECT_EQ(part(BinaryOpcode::subdoc_exists, "tnx.op", "", kXattr | kBinary).status,
-            BinaryStatus::invalid_arguments);
-  EXPECT_EQ(put("user.x", R"("cb-content-base64-encoded:?")"), number(wire::SubdocStatus::xattr_invalid));
-  expect_two();
-
-  EXPECT_EQ(part(BinaryOpcode::subdoc_replace_body_with_xattr, "tnx.op").status, BinaryStatus::success);
-  EXPECT_TRUE(get("k").value.starts_with("\"cb-content-base64-encoded:"));
-  EXPECT_EQ(part(BinaryOpcode::subdoc_replace_body_with_xattr, "tnx.op", "", kXattr | kBinary).status,
-            BinaryStatus::success);
-  EXPECT_EQ(get("k").value, bytes);
-  EXPECT_EQ(get("k").datatype, 0) << "no JSON";
-}
-
 TEST_F(XattrTest, ClientsOfMemcachedSeeTheBodyOnly) {
   put_two();
   EXPECT_EQ(text("get k\r\n"), "VALUE k 0 7\r\n{\"a\":1}\r\nEND\r\n");

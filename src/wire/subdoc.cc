@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "wire/binary_header.h"
-#include "wire/binary_xattr.h"
 #include "wire/subdoc_path.h"
 #include "wire/xattr.h"
 
@@ -18,8 +17,6 @@ constexpr uint8_t kMacros = path_flags::kXattr | path_flags::kExpandMacros;
 constexpr uint8_t kParents = path_flags::kXattr | path_flags::kCreateParents;
 constexpr uint8_t kParentsAndMacros = kParents | kMacros;
 
-// Where a value, of an attribute, may be no JSON.
-constexpr uint8_t kBinary = path_flags::kBinaryValue;
 constexpr uint8_t kDeleted = doc_flags::kAccessDeleted | doc_flags::kRevive;
 constexpr uint8_t kLookup = kDeleted | doc_flags::kReplicaRead;
 constexpr uint8_t kAddDeleted = kDeleted | doc_flags::kAdd | doc_flags::kCreateAsDeleted;
@@ -31,19 +28,19 @@ constexpr SubdocRow kRows[] = {
     {Opcode::document_get, false, false, true, true, true, 0, kLookup},
     {Opcode::document_set, true, true, false, true, true, 0, doc_flags::kCreate | doc_flags::kAdd},
     {Opcode::document_delete, true, false, false, true, true, 0, kDeleted},
-    {Opcode::get, false, false, true, false, false, kXattr | kBinary, kLookup},
+    {Opcode::get, false, false, true, false, false, kXattr, kLookup},
     {Opcode::exists, false, false, false, false, false, kXattr, kLookup},
-    {Opcode::dict_add, true, true, false, false, false, kParentsAndMacros | kBinary, kMake},
-    {Opcode::dict_upsert, true, true, false, false, false, kParentsAndMacros | kBinary, kMake},
+    {Opcode::dict_add, true, true, false, false, false, kParentsAndMacros, kMake},
+    {Opcode::dict_upsert, true, true, false, false, false, kParentsAndMacros, kMake},
     {Opcode::remove, true, false, false, false, false, kXattr, kDeleted},
-    {Opcode::replace, true, true, false, false, false, kMacros | kBinary, kDeleted | doc_flags::kAdd},
-    {Opcode::array_push_last, true, true, false, true, false, kParentsAndMacros | kBinary, kMake},
-    {Opcode::array_push_first, true, true, false, true, false, kParentsAndMacros | kBinary, kMake},
-    {Opcode::array_insert, true, true, false, false, false, kMacros | kBinary, kAddDeleted},
-    {Opcode::array_add_unique, true, true, false, true, false, kParents | kBinary, kMake},
+    {Opcode::replace, true, true, false, false, false, kMacros, kDeleted | doc_flags::kAdd},
+    {Opcode::array_push_last, true, true, false, true, false, kParentsAndMacros, kMake},
+    {Opcode::array_push_first, true, true, false, true, false, kParentsAndMacros, kMake},
+    {Opcode::array_insert, true, true, false, false, false, kMacros, kAddDeleted},
+    {Opcode::array_add_unique, true, true, false, true, false, kParents, kMake},
     {Opcode::counter, true, true, true, false, false, kParents, kMake},
     {Opcode::get_count, false, false, true, true, false, kXattr, kLookup},
-    {Opcode::replace_body_with_xattr, true, false, false, false, false, kXattr | kBinary, kDeleted},
+    {Opcode::replace_body_with_xattr, true, false, false, false, false, kXattr, kDeleted},
 };
 
 /// Path flags, attribute and value of a single request or a spec.
@@ -55,15 +52,13 @@ Status check_spec(SubdocSpec& spec, const SubdocFrame& frame, uint8_t document_f
   if (spec.path.size() > kMaxPathBytes) return Status::invalid_arguments;
   if (row.whole_document && !spec.path.empty()) return Status::invalid_arguments;
   if (spec.has(kXattr)) {
-    if (spec.has(kBinary) && spec.has(path_flags::kExpandMacros)) return Status::xattr_invalid_flags;
     if (!frame.xattrs_agreed) return Status::not_supported;
     spec.xattr_key_bytes = static_cast<uint8_t>(xattr_key_bytes(spec.path));
     if (spec.xattr_key_bytes == 0) return Status::xattr_invalid;
     if (is_virtual_xattr(spec.path) && row.mutates) return Status::xattr_cannot_modify_virtual;
     if (spec.has(path_flags::kExpandMacros) && find_macro(spec.value) == XattrMacro::none)
       return Status::xattr_unknown_macro;
-    if (!spec.has(kBinary) && has_broken_binary_value(spec.value)) return Status::xattr_invalid;
-  } else if (spec.has(path_flags::kExpandMacros) || spec.has(kBinary)) {
+  } else if (spec.has(path_flags::kExpandMacros)) {
     return Status::xattr_invalid_flags;
   }
   if (spec.path.empty() && !row.empty_path) return Status::invalid_arguments;

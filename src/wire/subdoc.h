@@ -42,8 +42,6 @@ namespace path_flags {
 inline constexpr uint8_t kCreateParents = 0x01;  ///< MKDIR_P
 inline constexpr uint8_t kXattr = 0x04;          ///< the path begins with the key of an extended attribute
 inline constexpr uint8_t kExpandMacros = 0x10;   ///< the value is a macro
-inline constexpr uint8_t kBinaryValue =
-    0x20;  ///< the value is no JSON; it is kept as a string that encodes it
 }  // namespace path_flags
 
 namespace doc_flags {

@@ -102,8 +102,7 @@ class SubdocRun {
 
   Result change_body(const SubdocSpec& spec, size_t number);
   Result change_xattr(const SubdocSpec& spec, size_t number);
-  Result decoded(const Result& found, size_t number);
-  Result replace_body(const SubdocSpec& spec, size_t number);
+  Result replace_body(const SubdocSpec& spec);
   SubdocStatus change_document(const SubdocSpec& spec);
   std::optional<std::string_view> expand(const SubdocSpec& spec, size_t number);
   std::string_view mark(XattrMacro macro);
