@@ -77,6 +77,7 @@ TEST_F(StatGroupsTest, EachRowTellsSomething) {
 }
 
 TEST_F(StatGroupsTest, ADocument) {
+  server_.wait_for_warmup();
   server_.set(k_[0], std::string(1000, 'v'), 0, 7);
   Told told = tell("key " + k_[0] + " 0");
   EXPECT_EQ(told["key_flags"], "7");
@@ -159,6 +160,7 @@ TEST_F(StatGroupsTest, StreamsInAllAndOfACopy) {
 TEST_F(StatGroupsTest, WhatTheDiskHasDone) {
   // One that takes more memory than its metadata.
   const std::string value(1000, 'v');
+  server_.wait_for_warmup();  // which would bring back what is evicted
   server_.set(k_[0], value);
   server_.bring_to_disk();
   ASSERT_EQ(server_.bucket().evict(k_[0], server_.now()), store::RemoveStatus::removed);
