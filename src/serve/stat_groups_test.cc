@@ -100,6 +100,7 @@ TEST_F(StatGroupsTest, ADocument) {
 
 TEST_F(StatGroupsTest, ADocumentOfWhichOnlyTheDiskKnowsIsAskedForAgain) {
   StreamServer full(store::EvictionPolicy::full);
+  full.wait_for_warmup();
   full.set(k_[0], "v");
   full.bring_to_disk();
   full.evict();
