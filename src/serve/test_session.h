@@ -128,7 +128,9 @@ class TestEngine {
                       base::Worker::Where errands = base::Worker::Where::caller)
       : loop_(loop),
         errands_(base::Worker::Rest::dropped, errands),
-        served_(std::make_shared<ServedBucket>(ServedBucketOptions{.cache = options}, clock_)) {
+        // All have the same uuid: it is in cluster configurations, and so in replies that are compared.
+        served_(std::make_shared<ServedBucket>(
+            ServedBucketOptions{.uuid = std::string(32, 'b'), .cache = options}, clock_)) {
     counters_.push_back(std::make_unique<CommandCounters>());
     // A session's time moves a little with each look at its bytes, and CAS values follow the time: unless
     // they are well ahead of it.
