@@ -12,8 +12,8 @@
 
 #include "serve/binary_commands.h"
 #include "serve/mcbp_fixture.h"
+#include "serve/subdoc_vectors.h"
 #include "serve/vector_text.h"
-#include "serve/wire_vectors.h"
 #include "wire/compression.h"
 #include "wire/datatype.h"
 #include "wire/subdoc_status.h"
@@ -43,19 +43,21 @@ struct Answer {
 
 // A request of this command as its first vector has it, or else of its shape.
 Frame frame_of(const BinaryCommand& row) {
-  for (const WireVector& vector : kWireVectors) {
-    const std::string bytes = vector_bytes(vector.request);
-    const wire::BinaryHeader header = wire::decode_header(bytes.data());
-    if (header.opcode != static_cast<uint8_t>(row.opcode) || header.magic != wire::kBinaryRequestMagic ||
-        bytes.size() != wire::kBinaryHeaderBytes + header.body_bytes)
-      continue;
-    const std::string_view body = std::string_view(bytes).substr(wire::kBinaryHeaderBytes);
-    return {.opcode = row.opcode,
-            .key = std::string(body.substr(header.extras_bytes, header.key_bytes)),
-            .value = std::string(body.substr(header.extras_bytes + header.key_bytes)),
-            .extras = std::string(body.substr(0, header.extras_bytes)),
-            .datatype = header.datatype,
-            .cas = header.cas};
+  for (const auto vectors : kMemoryVectors) {
+    for (const WireVector& vector : vectors) {
+      const std::string bytes = vector_bytes(vector.request);
+      const wire::BinaryHeader header = wire::decode_header(bytes.data());
+      if (header.opcode != static_cast<uint8_t>(row.opcode) || header.magic != wire::kBinaryRequestMagic ||
+          bytes.size() != wire::kBinaryHeaderBytes + header.body_bytes)
+        continue;
+      const std::string_view body = std::string_view(bytes).substr(wire::kBinaryHeaderBytes);
+      return {.opcode = row.opcode,
+              .key = std::string(body.substr(header.extras_bytes, header.key_bytes)),
+              .value = std::string(body.substr(header.extras_bytes + header.key_bytes)),
+              .extras = std::string(body.substr(0, header.extras_bytes)),
+              .datatype = header.datatype,
+              .cas = header.cas};
+    }
   }
   Frame frame{.opcode = row.opcode};
   uint8_t extras = 0;
