@@ -17,12 +17,12 @@ namespace {
 constexpr std::string_view kCacheCapabilities =
     R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp",)"
     R"("nodesExt","xattr","preserve_expiry","subdoc.AccessDeleted","subdoc.ReplaceBodyWithXattr",)"
-    R"("subdoc.ReplicaRead",)"
+    R"("subdoc.ReplicaRead","subdoc.BinaryXattr",)"
     R"("subdoc.DocumentMacroSupport","subdoc.ReviveDocument"])";
 constexpr std::string_view kDiskCapabilities =
     R"(["collections","durableWrite","tombstonedUserXAttrs","cbhello","touch","cccp","dcp",)"
     R"("nodesExt","xattr","preserve_expiry","subdoc.AccessDeleted","subdoc.ReplaceBodyWithXattr",)"
-    R"("subdoc.ReplicaRead",)"
+    R"("subdoc.ReplicaRead","subdoc.BinaryXattr",)"
     R"("subdoc.DocumentMacroSupport","subdoc.ReviveDocument","rangeScan"])";
 
 net::Address with_host(net::Address place) {

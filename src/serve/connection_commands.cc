@@ -27,9 +27,9 @@ constexpr wire::FeatureSet kOffered(
     Feature::alt_request, Feature::sync_replication, Feature::collections, Feature::preserve_ttl,
     Feature::snappy, Feature::snappy_everywhere, Feature::vattr, Feature::subdoc_create_as_deleted,
     Feature::subdoc_document_macro, Feature::subdoc_replace_body_with_xattr, Feature::subdoc_replica_read,
-    Feature::subdoc_multiple_xattr_keys, Feature::get_cluster_config_with_known_version,
-    Feature::clustermap_change_notification, Feature::clustermap_change_notification_brief,
-    Feature::dedupe_not_my_vbucket_clustermap);
+    Feature::subdoc_multiple_xattr_keys, Feature::subdoc_binary_xattr,
+    Feature::get_cluster_config_with_known_version, Feature::clustermap_change_notification,
+    Feature::clustermap_change_notification_brief, Feature::dedupe_not_my_vbucket_clustermap);
 
 void answer_json(Session& session, const BinaryRequest& request, std::string_view json) {
   const uint8_t datatype = session.has(Feature::json) ? wire::kDatatypeJson : 0;

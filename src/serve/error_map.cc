@@ -111,6 +111,8 @@ constexpr KnownError kErrors[] = {
      "the document is not deleted", "subdoc item-only"},
     {SubdocStatus::deleted_cannot_have_value, "SUBDOC_DELETED_DOCUMENT_CANT_HAVE_VALUE",
      "a deleted document has no body", "subdoc invalid-input"},
+    {SubdocStatus::field_not_binary, "SUBDOC_FIELD_NOT_BINARY_VALUE",
+     "what is there does not stand for bytes", "subdoc item-only"},
 };
 
 void append_attributes(std::string& json, std::string_view attributes, uint16_t version) {

@@ -120,9 +120,13 @@ class SubdocHandler {
   }
 
   [[nodiscard]] uint32_t new_expiry() const {
-    if (subdoc_.has_expiry) return store::absolute_expiry(subdoc_.expiry, session_.now());
-    const bool keeps = found_ && !found_.deleted && session_.client()->frame.preserve_ttl;
-    return keeps ? found_.expiry : store::kNeverExpires;
+    // A client that says which flags the document has cannot but say an expiry.
+    if (found_ && !found_.deleted && session_.client()->frame.preserve_ttl) return found_.expiry;
+    return subdoc_.has_expiry ? store::absolute_expiry(subdoc_.expiry, session_.now()) : store::kNeverExpires;
+  }
+
+  [[nodiscard]] uint32_t new_user_flags() const {
+    return subdoc_.user_flags.value_or(found_ ? found_.doc->flags() : 0);
   }
 
   // A document that was there or is made stays alive unless it is deleted; a deleted one is to be revived.
@@ -134,7 +138,7 @@ class SubdocHandler {
     const std::string_view xattrs = run_.xattrs();
     const size_t bytes = xattrs.size() + run_.body_bytes();
     if (!fits(xattrs, bytes)) return fail(BinaryStatus::too_large);
-    auto placed = place_value(session_, key_of(request_), found_ ? found_.doc->flags() : 0, new_expiry(),
+    auto placed = place_value(session_, key_of(request_), new_user_flags(), new_expiry(),
                               static_cast<uint32_t>(bytes), true, false, !xattrs.empty());
     if (!placed) {
       const Trouble trouble = placed.error();
@@ -297,11 +301,11 @@ void handle_mutation(Session& session, const BinaryCommand&, const BinaryRequest
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, bool writes) {
   // Which extras belong to which flags is checked with the rest of the frame, by parse_subdoc.
-  BinaryCommand row{
-      opcode,
-      name,
-      {wire::ExtrasLengths(0, 1, 3, 4, 5, 7, 8), wire::Presence::required, wire::Presence::optional},
-      writes ? handle_mutation : handle_lookup};
+  BinaryCommand row{opcode,
+                    name,
+                    {wire::ExtrasLengths(0, 1, 3, 4, 5, 7, 8, 9, 11, 12), wire::Presence::required,
+                     wire::Presence::optional},
+                    writes ? handle_mutation : handle_lookup};
   row.uploads = writes;
   row.reorders = true;
   row.writes = writes;

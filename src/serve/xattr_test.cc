@@ -8,6 +8,7 @@
 #include "store/bucket.h"
 #include "wire/crc32c.h"
 #include "wire/subdoc.h"
+#include "wire/subdoc_frame_test_support.h"
 #include "wire/subdoc_status.h"
 
 namespace bobbin::serve {
@@ -64,6 +65,104 @@ TEST_F(XattrTest, WhatIsStoredIsReadBackAndTheBodyIsAsItWas) {
   expect_two();
   EXPECT_EQ(part(BinaryOpcode::subdoc_delete, "user").status, BinaryStatus::success);
   EXPECT_EQ(part(BinaryOpcode::subdoc_get, "user").status, number(wire::SubdocStatus::path_missing));
+}
+
+TEST_F(XattrTest, BytesThatAreNoJsonAreKeptAsAStringThatStandsForThem) {
+  constexpr char kBinary = wire::path_flags::kBinaryValue;
+  const std::string bytes("\0\xff\"value", 8);
+  EXPECT_EQ(hello({Feature::xerror, Feature::xattr, Feature::subdoc_binary_xattr}), "\0\7\0\6\0\x21"s);
+  ASSERT_EQ(part(BinaryOpcode::subdoc_dict_upsert, "tnx.op", "bytes", kXattr | kParents | kBinary).status,
+            BinaryStatus::success);
+  EXPECT_EQ(attribute("tnx"), R"({"op":"cb-content-base64-encoded:Ynl0ZXM="})");
+  EXPECT_EQ(part(BinaryOpcode::subdoc_get, "tnx.op", "", kXattr | kBinary).value, "bytes");
+  ASSERT_EQ(part(BinaryOpcode::subdoc_dict_upsert, "tnx.op", bytes, kXattr | kBinary).status,
+            BinaryStatus::success);
+  EXPECT_EQ(part(BinaryOpcode::subdoc_get, "tnx.op", "", kXattr | kBinary).value, bytes);
+  EXPECT_EQ(part(BinaryOpcode::subdoc_array_push_last, "list", "a", kXattr | kParents | kBinary).status,
+            BinaryStatus::success);
+  EXPECT_EQ(attribute("list"), R"(["cb-content-base64-encoded:YQ=="])");
+
+  put_two();
+  EXPECT_EQ(part(BinaryOpcode::subdoc_get, "user.x", "", kXattr | kBinary).status,
+            number(wire::SubdocStatus::field_not_binary));
+  EXPECT_EQ(part(BinaryOpcode::subdoc_get, "a", "", kBinary).status,
+            number(wire::SubdocStatus::xattr_invalid_flags));
+  EXPECT_EQ(part(BinaryOpcode::subdoc_dict_upsert, "m", "x", kXattr | kBinary | kMacro).status,
+            number(wire::SubdocStatus::xattr_invalid_flags));
+  EXPECT_EQ(part(BinaryOpcode::subdoc_exists, "tnx.op", "", kXattr | kBinary).status,
+            BinaryStatus::invalid_arguments);
+  EXPECT_EQ(put("user.x", R"("cb-content-base64-encoded:?")"), number(wire::SubdocStatus::xattr_invalid));
+  expect_two();
+
+  EXPECT_EQ(part(BinaryOpcode::subdoc_replace_body_with_xattr, "tnx.op").status, BinaryStatus::success);
+  EXPECT_TRUE(get("k").value.starts_with("\"cb-content-base64-encoded:"));
+  EXPECT_EQ(part(BinaryOpcode::subdoc_replace_body_with_xattr, "tnx.op", "", kXattr | kBinary).status,
+            BinaryStatus::success);
+  EXPECT_EQ(get("k").value, bytes);
+  EXPECT_EQ(get("k").datatype, 0) << "no JSON";
+}
+
+// A client that is granted binary attributes sends flags; who is not granted them may send both all the same.
+TEST_F(XattrTest, AChangeOfPartsMaySayWhichFlagsTheDocumentIsToHave) {
+  const auto change = [&](const std::string& key, const std::string& tail, const std::string& framing = {}) {
+    return status({.opcode = BinaryOpcode::subdoc_multi_mutation,
+                   .key = key,
+                   .value = wire::mutation_spec(wire::SubdocOpcode::dict_upsert, "p", "1"),
+                   .extras = tail,
+                   .framing = framing});
+  };
+  const auto flags = [&](const std::string& key) { return get(key).extras; };
+  const std::string ten("\0\0\0\0\0\0\0\x0a", 8);
+  EXPECT_EQ(change("new", ten), BinaryStatus::key_not_found);
+  EXPECT_EQ(change("new", ten + '\1'), BinaryStatus::success);
+  EXPECT_EQ(flags("new"), "\0\0\0\x0a"s);
+  EXPECT_EQ(change("new", ""), BinaryStatus::success);
+  EXPECT_EQ(flags("new"), "\0\0\0\x0a"s) << "it keeps those that it has";
+  EXPECT_EQ(change("new", std::string(4, '\0') + "\2\1\3\4"), BinaryStatus::success);
+  EXPECT_EQ(flags("new"), "\2\1\3\4");
+  EXPECT_EQ(part(BinaryOpcode::subdoc_dict_upsert, "p", "2", 0).status, BinaryStatus::success);
+  EXPECT_EQ(flags("k"), std::string(4, '\0'));
+  EXPECT_EQ(
+      status(
+          {.opcode = BinaryOpcode::subdoc_dict_upsert, .key = "k", .value = "p3", .extras = "\0\1\0"s + ten}),
+      BinaryStatus::success);
+  EXPECT_EQ(flags("k"), "\0\0\0\x0a"s);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::subdoc_get, .key = "k", .value = "p", .extras = "\0\1\0"s + ten}),
+            BinaryStatus::invalid_arguments);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::subdoc_multi_lookup,
+                    .key = "k",
+                    .value = wire::lookup_spec(wire::SubdocOpcode::get, "p"),
+                    .extras = ten}),
+            BinaryStatus::invalid_arguments);
+}
+
+TEST_F(XattrTest, WhoSaysFlagsHasToSayAnExpiryAndMayKeepWhatIsThere) {
+  hello({Feature::xattr, Feature::preserve_ttl, Feature::alt_request, Feature::subdoc_binary_xattr});
+  EXPECT_EQ(text("touch k 1000\r\n"), "TOUCHED\r\n");
+  const std::string expiry = attribute("$document.exptime");
+  EXPECT_NE(expiry, "0");
+  const auto change = [&](const std::string& framing) {
+    return status({.opcode = BinaryOpcode::subdoc_multi_mutation,
+                   .key = "k",
+                   .value = wire::mutation_spec(wire::SubdocOpcode::dict_upsert, "p", "1"),
+                   .extras = std::string(7, '\0') + '\x0a',
+                   .framing = framing});
+  };
+  EXPECT_EQ(change("\x50"), BinaryStatus::success);
+  EXPECT_EQ(attribute("$document.exptime"), expiry);
+  EXPECT_EQ(attribute("$document.flags"), "10");
+  EXPECT_EQ(change(""), BinaryStatus::success);
+  EXPECT_EQ(attribute("$document.exptime"), "0");
+}
+
+TEST_F(XattrTest, WhoHasNotAgreedOnAttributesHasNoBinaryOnes) {
+  hello({Feature::xerror, Feature::subdoc_binary_xattr});
+  constexpr char kBinary = wire::path_flags::kBinaryValue;
+  EXPECT_EQ(part(BinaryOpcode::subdoc_dict_upsert, "b", "\xff", kXattr | kBinary).status,
+            BinaryStatus::not_supported);
+  EXPECT_EQ(part(BinaryOpcode::subdoc_get, "b", "", kXattr | kBinary).status, BinaryStatus::not_supported);
+  hello({Feature::xattr});
+  EXPECT_EQ(attribute("$XTOC"), "[]");
 }
 
 TEST_F(XattrTest, ClientsOfMemcachedSeeTheBodyOnly) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "wire/binary_header.h"
+#include "wire/binary_xattr.h"
 #include "wire/subdoc_path.h"
 #include "wire/xattr.h"
 
@@ -17,6 +18,8 @@ constexpr uint8_t kMacros = path_flags::kXattr | path_flags::kExpandMacros;
 constexpr uint8_t kParents = path_flags::kXattr | path_flags::kCreateParents;
 constexpr uint8_t kParentsAndMacros = kParents | kMacros;
 
+// Where a value, of an attribute, may be no JSON.
+constexpr uint8_t kBinary = path_flags::kBinaryValue;
 constexpr uint8_t kDeleted = doc_flags::kAccessDeleted | doc_flags::kRevive;
 constexpr uint8_t kLookup = kDeleted | doc_flags::kReplicaRead;
 constexpr uint8_t kAddDeleted = kDeleted | doc_flags::kAdd | doc_flags::kCreateAsDeleted;
@@ -28,19 +31,19 @@ constexpr SubdocRow kRows[] = {
     {Opcode::document_get, false, false, true, true, true, 0, kLookup},
     {Opcode::document_set, true, true, false, true, true, 0, doc_flags::kCreate | doc_flags::kAdd},
     {Opcode::document_delete, true, false, false, true, true, 0, kDeleted},
-    {Opcode::get, false, false, true, false, false, kXattr, kLookup},
+    {Opcode::get, false, false, true, false, false, kXattr | kBinary, kLookup},
     {Opcode::exists, false, false, false, false, false, kXattr, kLookup},
-    {Opcode::dict_add, true, true, false, false, false, kParentsAndMacros, kMake},
-    {Opcode::dict_upsert, true, true, false, false, false, kParentsAndMacros, kMake},
+    {Opcode::dict_add, true, true, false, false, false, kParentsAndMacros | kBinary, kMake},
+    {Opcode::dict_upsert, true, true, false, false, false, kParentsAndMacros | kBinary, kMake},
     {Opcode::remove, true, false, false, false, false, kXattr, kDeleted},
-    {Opcode::replace, true, true, false, false, false, kMacros, kDeleted | doc_flags::kAdd},
-    {Opcode::array_push_last, true, true, false, true, false, kParentsAndMacros, kMake},
-    {Opcode::array_push_first, true, true, false, true, false, kParentsAndMacros, kMake},
-    {Opcode::array_insert, true, true, false, false, false, kMacros, kAddDeleted},
-    {Opcode::array_add_unique, true, true, false, true, false, kParents, kMake},
+    {Opcode::replace, true, true, false, false, false, kMacros | kBinary, kDeleted | doc_flags::kAdd},
+    {Opcode::array_push_last, true, true, false, true, false, kParentsAndMacros | kBinary, kMake},
+    {Opcode::array_push_first, true, true, false, true, false, kParentsAndMacros | kBinary, kMake},
+    {Opcode::array_insert, true, true, false, false, false, kMacros | kBinary, kAddDeleted},
+    {Opcode::array_add_unique, true, true, false, true, false, kParents | kBinary, kMake},
     {Opcode::counter, true, true, true, false, false, kParents, kMake},
     {Opcode::get_count, false, false, true, true, false, kXattr, kLookup},
-    {Opcode::replace_body_with_xattr, true, false, false, false, false, kXattr, kDeleted},
+    {Opcode::replace_body_with_xattr, true, false, false, false, false, kXattr | kBinary, kDeleted},
 };
 
 /// Path flags, attribute and value of a single request or a spec.
@@ -52,13 +55,15 @@ Status check_spec(SubdocSpec& spec, const SubdocFrame& frame, uint8_t document_f
   if (spec.path.size() > kMaxPathBytes) return Status::invalid_arguments;
   if (row.whole_document && !spec.path.empty()) return Status::invalid_arguments;
   if (spec.has(kXattr)) {
+    if (spec.has(kBinary) && spec.has(path_flags::kExpandMacros)) return Status::xattr_invalid_flags;
     if (!frame.xattrs_agreed) return Status::not_supported;
     spec.xattr_key_bytes = static_cast<uint8_t>(xattr_key_bytes(spec.path));
     if (spec.xattr_key_bytes == 0) return Status::xattr_invalid;
     if (is_virtual_xattr(spec.path) && row.mutates) return Status::xattr_cannot_modify_virtual;
     if (spec.has(path_flags::kExpandMacros) && find_macro(spec.value) == XattrMacro::none)
       return Status::xattr_unknown_macro;
-  } else if (spec.has(path_flags::kExpandMacros)) {
+    if (!spec.has(kBinary) && has_broken_binary_value(spec.value)) return Status::xattr_invalid;
+  } else if (spec.has(path_flags::kExpandMacros) || spec.has(kBinary)) {
     return Status::xattr_invalid_flags;
   }
   if (spec.path.empty() && !row.empty_path) return Status::invalid_arguments;
@@ -74,19 +79,27 @@ Status check_document_flags(const SubdocRequest& request, uint64_t cas) {
   return wrong ? Status::invalid_arguments : Status::success;
 }
 
-/// Expiry and document flags end the extras; each may be missing.
+uint32_t take_number(std::string_view& bytes) {
+  const auto number = load_big_endian<uint32_t>(bytes.data());
+  bytes.remove_prefix(sizeof(number));
+  return number;
+}
+
+/// Expiry, the document's own flags and document flags end the extras; each may be missing, but its own
+/// flags stand only behind an expiry.
 void read_tail(std::string_view tail, SubdocRequest& request) {
   if (tail.size() >= sizeof(uint32_t)) {
     request.has_expiry = true;
-    request.expiry = load_big_endian<uint32_t>(tail.data());
-    tail.remove_prefix(sizeof(uint32_t));
+    request.expiry = take_number(tail);
   }
+  if (tail.size() >= sizeof(uint32_t)) request.user_flags = take_number(tail);
   if (!tail.empty()) request.flags = static_cast<uint8_t>(tail[0]);
 }
 
-/// Nothing, flags, expiry, or both; a lookup has no expiry.
+/// What read_tail reads, with or without the byte of document flags; a lookup has that alone.
 bool is_tail_length(size_t bytes, bool mutates) {
-  return bytes == 0 || bytes == 1 || (mutates && (bytes == 4 || bytes == 5));
+  const size_t numbers = bytes / sizeof(uint32_t);
+  return bytes % sizeof(uint32_t) <= 1 && numbers <= (mutates ? 2 : 0);
 }
 
 /// A document that may be made has its parents made too.

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -42,6 +43,8 @@ namespace path_flags {
 inline constexpr uint8_t kCreateParents = 0x01;  ///< MKDIR_P
 inline constexpr uint8_t kXattr = 0x04;          ///< the path begins with the key of an extended attribute
 inline constexpr uint8_t kExpandMacros = 0x10;   ///< the value is a macro
+inline constexpr uint8_t kBinaryValue =
+    0x20;  ///< the value is no JSON; it is kept as a string that encodes it
 }  // namespace path_flags
 
 namespace doc_flags {
@@ -84,6 +87,7 @@ struct SubdocRequest {
   bool has_expiry = false;
   uint8_t flags = 0;  ///< doc_flags
   uint32_t expiry = 0;
+  std::optional<uint32_t> user_flags;  ///< that the document is to have; none: those that it has, or 0
   size_t spec_count = 0;
   std::array<SubdocSpec, kMaxSubdocSpecs> all_specs;
 

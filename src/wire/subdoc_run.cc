@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wire/binary_xattr.h"
 #include "wire/json_check.h"
 #include "wire/json_tokens.h"
 #include "wire/numbers.h"
@@ -112,7 +113,7 @@ SubdocRun::Result SubdocRun::run_spec(const SubdocSpec& spec, size_t number) {
     if (status != Status::success) return {.status = status, .value = {}};
   }
   if (!spec.row->mutates) return xattr ? look_up_xattr(spec, number) : look_up(spec, number);
-  if (spec.row->opcode == Opcode::replace_body_with_xattr) return replace_body(spec);
+  if (spec.row->opcode == Opcode::replace_body_with_xattr) return replace_body(spec, number);
   return xattr ? change_xattr(spec, number) : change_body(spec, number);
 }
 
@@ -183,7 +184,18 @@ SubdocRun::Result SubdocRun::look_up_xattr(const SubdocSpec& spec, size_t number
     value = find_xattr(source_xattrs_, key);
     if (!value) return {.status = Status::path_missing, .value = {}};
   }
-  return look_into(*value, spec.row->opcode, path_.components().subspan(1), number);
+  const Result found = look_into(*value, spec.row->opcode, path_.components().subspan(1), number);
+  return spec.has(path_flags::kBinaryValue) ? decoded(found, number) : found;
+}
+
+/// What was found as the bytes that it stands for.
+SubdocRun::Result SubdocRun::decoded(const Result& found, size_t number) {
+  if (found.status != Status::success) return found;
+  // What was found may lie where this goes.
+  std::optional<std::string> bytes = decode_binary_value(found.value);
+  if (!bytes) return {.status = Status::field_not_binary, .value = {}};
+  made_[number] = std::move(*bytes);
+  return {.status = Status::success, .value = made_[number]};
 }
 
 /// The value of an attribute, unlike a document, may be a scalar.
@@ -246,17 +258,20 @@ void SubdocRun::own_body() {
   edit_.reset();
 }
 
-SubdocRun::Result SubdocRun::replace_body(const SubdocSpec& spec) {
+SubdocRun::Result SubdocRun::replace_body(const SubdocSpec& spec, size_t number) {
   const std::optional<std::string_view> value =
       find_xattr(xattrs_, spec.path.substr(0, spec.xattr_key_bytes));
   if (!value) return {.status = Status::path_missing, .value = {}};
-  const Result found = look_into(*value, Opcode::get, path_.components().subspan(1), 0);
+  Result found = look_into(*value, Opcode::get, path_.components().subspan(1), 0);
+  const bool is_binary = spec.has(path_flags::kBinaryValue);
+  if (is_binary) found = decoded(found, number);
   if (found.status != Status::success) return found;
   // Attributes can change after this.
   owned_body_.assign(found.value);
   body_ = owned_body_;
   edit_.reset();
-  body_is_json_ = true;
+  body_is_json_ = !is_binary || (!body_.empty() && check_json(body_, scratch_) == JsonVerdict::valid);
+  scratch_.release();
   return {};
 }
 
@@ -268,6 +283,10 @@ SubdocRun::Result SubdocRun::change_xattr(const SubdocSpec& spec, size_t number)
     const std::optional<std::string_view> expanded = expand(spec, number);
     if (!expanded) return {.status = Status::xattr_unknown_virtual_macro, .value = {}};
     value = *expanded;
+  }
+  if (spec.has(path_flags::kBinaryValue)) {
+    made_[number] = encode_binary_value(value);
+    value = made_[number];
   }
   // The attribute as the only entry of an object: so the path's first component is like any other.
   const std::string_view key = spec.path.substr(0, spec.xattr_key_bytes);

@@ -102,7 +102,8 @@ class SubdocRun {
 
   Result change_body(const SubdocSpec& spec, size_t number);
   Result change_xattr(const SubdocSpec& spec, size_t number);
-  Result replace_body(const SubdocSpec& spec);
+  Result decoded(const Result& found, size_t number);
+  Result replace_body(const SubdocSpec& spec, size_t number);
   SubdocStatus change_document(const SubdocSpec& spec);
   std::optional<std::string_view> expand(const SubdocSpec& spec, size_t number);
   std::string_view mark(XattrMacro macro);

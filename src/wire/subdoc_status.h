@@ -36,6 +36,7 @@ enum class SubdocStatus : uint16_t {
   xattr_unknown_virtual_macro = 0x00d5,  ///< XATTR_UNKNOWN_VATTR_MACRO
   can_only_revive_deleted = 0x00d6,      ///< CAN_ONLY_REVIVE_DELETED_DOCUMENTS
   deleted_cannot_have_value = 0x00d7,    ///< DELETED_DOCUMENT_CANT_HAVE_VALUE
+  field_not_binary = 0x00d8,             ///< FIELD_NOT_BINARY_VALUE
 };
 
 }  // namespace bobbin::wire

@@ -12,6 +12,7 @@ namespace {
 
 using Opcode = SubdocOpcode;
 using Status = SubdocStatus;
+using path_flags::kBinaryValue;
 using path_flags::kCreateParents;
 using path_flags::kExpandMacros;
 using path_flags::kXattr;
@@ -81,13 +82,33 @@ TEST(SubdocFrame, ExtrasMayHaveAnExpiryAndDocumentFlags) {
   const SubdocRequest both = request(std::string("\0\0\1\2\2", 5));
   EXPECT_EQ(both.expiry, 0x102U);
   EXPECT_EQ(both.flags, doc_flags::kAdd);
-  for (const size_t bytes : {2U, 3U, 6U, 7U})
+  for (const size_t bytes : {2U, 3U, 6U, 7U, 10U, 12U, 13U})
     EXPECT_EQ(single(Opcode::dict_add, "p", "1", 0, std::string(bytes, '\0')), Status::invalid_arguments)
         << bytes;
   EXPECT_EQ(single(Opcode::get, "p", "", 0, std::string(1, '\0')), Status::success);
   EXPECT_EQ(single(Opcode::get, "p", "", 0, std::string(4, '\0')), Status::invalid_arguments);
   EXPECT_EQ(parse(Opcode::get, std::string(2, '\0'), "").status, Status::invalid_arguments);
   EXPECT_EQ(parse(Opcode::get, "", "").status, Status::invalid_arguments);
+}
+
+TEST(SubdocFrame, AMutationMaySayWhichFlagsTheDocumentIsToHave) {
+  const std::string tail_of_all("\0\0\1\2\x89\xab\xcd\xef\1", 9);
+  const std::string specs = mutation_spec(Opcode::dict_add, "p", "1");
+  for (const size_t bytes : {8U, 9U}) {
+    const std::string extras = tail_of_all.substr(0, bytes);
+    for (const Parsed& parsed : {parse(Opcode::dict_add, single_extras("p", 0, extras), "p1"),
+                                 parse(Opcode::multi_mutation, extras, specs)}) {
+      ASSERT_EQ(parsed.status, Status::success) << bytes;
+      EXPECT_EQ(parsed.request.user_flags, 0x89abcdefU);
+      EXPECT_EQ(parsed.request.expiry, 0x102U);
+      EXPECT_EQ(parsed.request.flags, bytes == 9 ? doc_flags::kCreate : 0);
+    }
+    EXPECT_EQ(single(Opcode::get, "p", "", 0, extras), Status::invalid_arguments);
+    EXPECT_EQ(lookups(lookup_spec(Opcode::get, "p"), extras), Status::invalid_arguments);
+  }
+  EXPECT_EQ(parse(Opcode::multi_mutation, tail_of_all.substr(0, 5), specs).request.user_flags, std::nullopt);
+  const std::string zero(8, '\0');
+  EXPECT_EQ(parse(Opcode::multi_mutation, zero, specs).request.user_flags, 0U) << "said, and 0";
 }
 
 TEST(SubdocFrame, PathLengthHasToBeTrue) {
@@ -128,8 +149,10 @@ TEST(SubdocFrame, RefusesFlagsThatAnOperationDoesNotHave) {
   EXPECT_EQ(single(Opcode::replace, "p", "1", kCreateParents), Status::invalid_arguments);
   EXPECT_EQ(single(Opcode::array_insert, "p[0]", "1", kCreateParents), Status::invalid_arguments);
   EXPECT_EQ(single(Opcode::counter, "p", "1", kXattr | kExpandMacros), Status::invalid_arguments);
-  for (const uint8_t flag : {0x02, 0x08, 0x20, 0x40, 0x80})
+  for (const uint8_t flag : {0x02, 0x08, 0x40, 0x80})
     EXPECT_EQ(single(Opcode::dict_add, "p", "1", flag), Status::invalid_arguments) << int{flag};
+  EXPECT_EQ(single(Opcode::counter, "p", "1", kXattr | kBinaryValue), Status::invalid_arguments);
+  EXPECT_EQ(single(Opcode::dict_add, "p", "1", kBinaryValue), Status::xattr_invalid_flags);
   EXPECT_EQ(single(Opcode::remove, "p", "", 0, tail(doc_flags::kCreate)), Status::invalid_arguments);
   EXPECT_EQ(single(Opcode::replace, "p", "1", 0, tail(doc_flags::kCreate)), Status::invalid_arguments);
   EXPECT_EQ(single(Opcode::get, "p", "", 0, tail(doc_flags::kCreate)), Status::invalid_arguments);
@@ -278,7 +301,7 @@ TEST(SubdocFrame, RefusesSpecsThatAreCutOrLie) {
 TEST(SubdocFrame, ChecksTheExtrasOfMultis) {
   const std::string lookup = lookup_spec(Opcode::get, "p");
   const std::string mutation = mutation_spec(Opcode::dict_add, "p", "1");
-  for (const size_t bytes : {2U, 3U, 6U, 7U, 8U}) {
+  for (const size_t bytes : {2U, 3U, 6U, 7U, 10U, 11U, 12U, 13U}) {
     EXPECT_EQ(lookups(lookup, std::string(bytes, '\0')), Status::invalid_arguments) << bytes;
     EXPECT_EQ(mutations(mutation, std::string(bytes, '\0')), Status::invalid_arguments) << bytes;
   }

@@ -128,6 +128,32 @@ test('a transaction that fails leaves nothing', async () => {
   assert.deepStrictEqual((await documents.get('u-new')).content, { a: 3 });
 });
 
+test('a transaction with documents that are not JSON', async () => {
+  const [old, bytes, late] = [[1, 255], [0, 254, 10], [128, 0]].map((numbers) => Buffer.from(numbers));
+  await documents.upsert('b-old', old);
+  await documents.upsert('b-json', { n: 1 });
+  await cluster.transactions().run(async (attempt) => {
+    const made = await attempt.insert(documents, 'b-new', old);
+    await attempt.replace(made, bytes);
+    await attempt.replace(await attempt.get(documents, 'b-old'), bytes);
+    await attempt.replace(await attempt.get(documents, 'b-json'), late);
+    assert.deepStrictEqual((await attempt.get(documents, 'b-new')).content, bytes);
+    assert.deepStrictEqual((await documents.get('b-old')).content, old);
+    // It is staged as bytes, not as JSON that stands for them.
+    const { content } = await documents.lookupIn('b-old', [LookupInSpec.get('txn.op.bin', { xattr: true })]);
+    assert.strictEqual(content[0].value, `cb-content-base64-encoded:${bytes.toString('base64')}`);
+  });
+  assert.deepStrictEqual((await documents.get('b-new')).content, bytes);
+  assert.deepStrictEqual((await documents.get('b-old')).content, bytes);
+  assert.deepStrictEqual((await documents.get('b-json')).content, late, 'its flags say what it is');
+  const fail = cluster.transactions().run(async (attempt) => {
+    await attempt.replace(await attempt.get(documents, 'b-old'), { n: 2 });
+    throw new Error('enough');
+  });
+  await assert.rejects(fail, couchbase.TransactionFailedError);
+  assert.deepStrictEqual((await documents.get('b-old')).content, bytes);
+});
+
 test('large values, which the SDK compresses', async () => {
   const large = { text: 'again and '.repeat(10000) };
   await documents.upsert('z', large);
