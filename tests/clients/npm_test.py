@@ -63,6 +63,9 @@ class NpmClients(unittest.TestCase):
     def test_couchbase_two_threads(self):
         self.run_couchbase("couchbase_test.js", threads=2)
 
+    def test_couchbase_everything_else(self):
+        self.run_couchbase("couchbase_whole_test.js", threads=2)
+
     def test_couchbase_tls(self):
         with tempfile.TemporaryDirectory(prefix="bobbin-sdk-") as folder:
             authority = Authority(folder)
