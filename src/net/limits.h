@@ -52,8 +52,9 @@ inline constexpr size_t kSpoolsPerTick = 64;
 inline constexpr size_t kSpareOutputs = 64;
 inline constexpr size_t kMaxSpareOutputBytes = 64 << 10;
 
-/// A connection's own read buffer; all that an idle connection holds beside its bookkeeping.
-inline constexpr size_t kReadBufferBytes = 2 << 10;
+/// A connection's own read buffer; all that an idle connection holds beside its bookkeeping. A pipeline of 16
+/// requests to store 100 bytes fits in: a second read for its end took 6 % of a busy loop's time.
+inline constexpr size_t kReadBufferBytes = 2560;
 
 /// Bytes read on top of that in one tick when the first buffer filled up.
 inline constexpr size_t kScratchBytes = 32 << 10;

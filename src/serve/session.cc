@@ -11,6 +11,7 @@
 #include "serve/bucket_stay.h"
 #include "serve/text_commands.h"
 #include "wire/datatype.h"
+#include "wire/pipeline.h"
 
 namespace bobbin::serve {
 
@@ -41,7 +42,9 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
   if (watching_) return bytes.size();
   if (!dialect_ && !bytes.empty()) dialect_ = wire::dialect_of(static_cast<uint8_t>(bytes.front()));
   size_t consumed = 0;
+  size_t ahead = 0;
   while (consumed < bytes.size() && !connection.congested() && !quitting_ && !watching_) {
+    if (consumed >= ahead) ahead = consumed + fetch_ahead(bytes.substr(consumed));
     const size_t n = step(bytes.substr(consumed), consumed == 0 ? seen : 0);
     ++now_.unix_ns;  // so that the mutations of one read have different CAS values, on whatever keys
     consumed += n;
@@ -52,6 +55,33 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
   settle_times();
   settle();
   return quitting_ || watching_ ? bytes.size() : consumed;
+}
+
+// What several requests will read, before the first of them runs. Answers how many bytes of `bytes` need not
+// be looked at before these are done.
+size_t Session::fetch_ahead(std::string_view bytes) const {
+  if (swallow_ > 0 || upload_ != nullptr || suspended_) return 0;
+  const bool binary = dialect_ == wire::Dialect::binary;
+  const bool with_collection = binary && has(wire::Feature::collections);
+  store::DocKey keys[store::Bucket::kFetchedAhead];
+  size_t count = 0;
+  size_t at = 0;
+  while (at < bytes.size() && count < std::size(keys)) {
+    const auto next =
+        binary ? wire::upcoming_binary(bytes.substr(at)) : wire::upcoming_text(bytes.substr(at));
+    // What is no request for a document is rare: this read goes on without.
+    if (!next) {
+      at = bytes.size();
+      break;
+    }
+    at += std::min<uint64_t>(next->bytes, bytes.size() - at);
+    // The first alone would be looked up twice.
+    if (count == 0 && at == bytes.size()) break;
+    const auto key = with_collection ? store::DocKey::parse(next->key) : store::DocKey(next->key);
+    if (key && key->is_valid()) keys[count++] = *key;
+  }
+  if (count > 1) served_->bucket().fetch_ahead(std::span(keys).first(count));
+  return at;
 }
 
 // Where the disk holds replies back, what is awaited is behind them: on_resumed looks for it then.

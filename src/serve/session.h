@@ -223,6 +223,7 @@ class Session final : public net::Receiver {
   void run_unordered(const BinaryCommand& row, const wire::BinaryRequest& request, std::string_view frame);
 
  private:
+  [[nodiscard]] size_t fetch_ahead(std::string_view bytes) const;
   size_t step(std::string_view bytes, size_t scanned);
   size_t handle_text(std::string_view bytes, size_t scanned);
   size_t handle_binary(std::string_view bytes);

@@ -170,29 +170,52 @@ Fetched Bucket::fetch(DocKey key, const FetchOptions& options, base::Now now) {
   return found;
 }
 
+namespace {
+
+struct Located {
+  VBucket* vbucket;
+  uint64_t hash;
+};
+
+// Step by step for all of them: so the processor waits for several at once.
+void load_ahead(std::span<const Located> keys) noexcept {
+  for (const Located& key : keys)
+    key.vbucket->prefetch_lock();
+  for (const Located& key : keys)
+    key.vbucket->prefetch_line(key.hash);
+  for (const Located& key : keys)
+    key.vbucket->prefetch_document(key.hash);
+}
+
+}  // namespace
+
+void Bucket::fetch_ahead(std::span<const DocKey> keys) const noexcept {
+  Located located[kFetchedAhead];
+  while (!keys.empty()) {
+    const size_t count = std::min(kFetchedAhead, keys.size());
+    for (size_t i = 0; i < count; ++i) {
+      const Key at = locate(keys[i]);
+      located[i] = {&at.vbucket, at.hash};
+    }
+    load_ahead(std::span(located).first(count));
+    keys = keys.subspan(count);
+  }
+}
+
 void Bucket::fetch_many(std::span<const DocKey> keys, std::span<Fetched> out, base::Now now) {
   assert(keys.size() == out.size());
-  // As many as have their lines under way at once; more do not fit into the processor's queue of misses.
-  constexpr size_t kAhead = 16;
   const uint32_t now_s = now.unix_s();
   flush_if_due(now_s);
-  struct Located {
-    VBucket* vbucket;
-    uint64_t hash;
-  };
-  Located located[kAhead];
-  for (size_t begin = 0; begin < keys.size(); begin += kAhead) {
-    const size_t count = std::min(kAhead, keys.size() - begin);
+  Located located[kFetchedAhead];
+  for (size_t begin = 0; begin < keys.size(); begin += kFetchedAhead) {
+    const size_t count = std::min(kFetchedAhead, keys.size() - begin);
     for (size_t i = 0; i < count; ++i) {
       const Key at = locate(keys[begin + i]);
       located[i] = {&at.vbucket, at.hash};
-      at.vbucket.prefetch_line(at.hash);
     }
+    load_ahead(std::span(located).first(count));
     for (size_t i = 0; i < count; ++i)
-      located[i].vbucket->prefetch_document(located[i].hash);
-    for (size_t i = 0; i < count; ++i) {
       out[begin + i] = located[i].vbucket->fetch(keys[begin + i], located[i].hash, now_s);
-    }
   }
 }
 

@@ -99,6 +99,12 @@ class Bucket {
   /// Plain gets of many keys: `out[i]` answers `keys[i]`; both have the same length. Faster than one after
   /// the other on a table larger than the processor's caches, because it waits for several of them at once.
   void fetch_many(std::span<const DocKey> keys, std::span<Fetched> out, base::Now now);
+  /// Has the processor load what operations on these keys will read: changes nothing, and says nothing. Pays
+  /// where several follow each other, on a table larger than the processor's caches.
+  void fetch_ahead(std::span<const DocKey> keys) const noexcept;
+  /// How many keys of fetch_ahead are under way at once; more do not fit into the processor's queue of
+  /// misses.
+  static constexpr size_t kFetchedAhead = 16;
   /// What meta debug shows, without counting as an access; nothing on a miss. Metadata will do: it blocks
   /// only when the key is unknown.
   [[nodiscard]] std::optional<Peeked> peek(DocKey key, base::Now now);

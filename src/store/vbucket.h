@@ -122,8 +122,9 @@ class alignas(64) VBucket {
   [[nodiscard]] LockResult lock(DocKey key, uint64_t hash, uint32_t seconds, base::Now now) noexcept;
   [[nodiscard]] LockStatus unlock(DocKey key, uint64_t hash, uint64_t cas, uint32_t now_s) noexcept;
 
-  /// Two hints that load what a fetch of this key will read, for several keys at once; see
-  /// Bucket::fetch_many.
+  /// Hints that load what an operation on this key will read, in this order, each for several keys at once;
+  /// see Bucket::fetch_ahead.
+  void prefetch_lock() const noexcept { __builtin_prefetch(&mutex_, 1); }
   void prefetch_line(uint64_t hash) const noexcept;
   void prefetch_document(uint64_t hash) const noexcept;
 
