@@ -25,7 +25,6 @@ constexpr uint32_t kSkipResolution = 0x01;
 constexpr uint32_t kForceAccept = 0x02;  // says that the sender knows the bucket's rule
 constexpr uint32_t kRegenerateCas = 0x04;
 constexpr uint32_t kIsExpiration = 0x10;
-constexpr uint64_t kMaxRevision = (uint64_t{1} << 48) - 1;
 
 BinaryStatus status_of(store::StoreStatus status) {
   switch (status) {
@@ -75,7 +74,7 @@ BinaryStatus read_change(const BinaryCommand& row, const BinaryRequest& request,
   change.new_cas = (options & kRegenerateCas) != 0;
   change.expired = (options & kIsExpiration) != 0;
   if (change.new_cas && change.resolve) return BinaryStatus::invalid_arguments;
-  if (change.revision == 0 || change.revision > kMaxRevision) return BinaryStatus::invalid_arguments;
+  if (change.revision == 0 || change.revision > store::kMaxRevision) return BinaryStatus::invalid_arguments;
   if (change.cas == 0 || change.cas == store::kLockedCas) return BinaryStatus::key_exists;
   change.add = is_add(row.opcode);
   if (request.header.cas != 0) change.cas_compare = request.header.cas;

@@ -23,11 +23,12 @@ bool keep_followed(SharedPersistence& shared, MemoryAccount& account, Manifest m
   return true;
 }
 
-constexpr uint64_t kMax48Bits = (uint64_t{1} << 48) - 1;
+// The protocol has 8 bytes, the disk 6.
+constexpr uint64_t kMaxSeqno = (uint64_t{1} << 48) - 1;
 
 bool is_valid(const ReplicaChange& change) noexcept {
-  return change.seqno != 0 && change.seqno <= kMax48Bits && change.cas != 0 && change.revision != 0 &&
-         change.revision <= kMax48Bits;
+  return change.seqno != 0 && change.seqno <= kMaxSeqno && change.cas != 0 && change.revision != 0 &&
+         change.revision <= kMaxRevision;
 }
 
 bool is_of_scope(EventKind kind) noexcept {

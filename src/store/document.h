@@ -18,6 +18,9 @@ class HashTable;
 class MemoryAccount;
 class VBucket;
 
+/// No revision is above it: protocols and the disk give it 48 bits.
+inline constexpr uint64_t kMaxRevision = (uint64_t{1} << 48) - 1;
+
 /// A key and value, in one allocation: 47 bytes of header, the collection and key, the value.
 ///
 /// What is public here never changes once the document is published, so any thread that holds a DocumentRef
@@ -96,7 +99,7 @@ class Document {
   static constexpr uint8_t kLocked = 8;
   static constexpr uint8_t kCopied = kFetched | kStale | kTokenSent;
 
-  static constexpr uint64_t kRevisionMask = (uint64_t{1} << 48) - 1;
+  static constexpr uint64_t kRevisionMask = kMaxRevision;
   static constexpr int kAccountShift = 48;
   // Above the account, set before publishing: what kind of shell this is. None: a whole document.
   static constexpr uint64_t kNonResident = uint64_t{1} << 56;

@@ -146,7 +146,7 @@ TEST_F(ForeignTest, AnyDocumentAndTheNamesOfAVbucket) {
 }
 
 TEST_F(ForeignTest, TheHighestRevisionStaysTheHighest) {
-  constexpr uint64_t kHighest = (uint64_t{1} << 48) - 1;
+  constexpr uint64_t kHighest = kMaxRevision;
   EXPECT_EQ(store({.cas = 5, .revision = kHighest}), StoreStatus::stored);
   EXPECT_EQ(set("k", "later").revision, kHighest);
   EXPECT_EQ(store({.cas = 6, .revision = 7}), StoreStatus::exists);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "store/doc_key.h"
+#include "store/document.h"
 #include "store/hash_table.h"
 
 namespace bobbin::store {
@@ -21,9 +22,6 @@ struct Removal {
 
 /// What no removal in the vbucket's history is above. Survives a restart.
 struct HighestRemoval {
-  /// As long as the disk keeps them.
-  static constexpr uint64_t kMaxRevision = (uint64_t{1} << 48) - 1;
-
   /// Also of documents that full eviction has taken out of the table.
   uint64_t revision = 0;
   uint64_t cas = 0;

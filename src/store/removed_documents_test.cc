@@ -182,7 +182,7 @@ TEST_P(RemovedDocumentsTest, ADeletionOfWhatWasNeverThereIsKept) {
 }
 
 TEST_P(RemovedDocumentsTest, TheHighestRevisionStaysTheHighest) {
-  constexpr uint64_t kHighest = HighestRemoval::kMaxRevision;
+  constexpr uint64_t kHighest = kMaxRevision;
   EXPECT_EQ(bring({.cas = 1, .revision = kHighest}), StoreStatus::stored);
   remove("k");
   in_each_state([&](const char* state) {
