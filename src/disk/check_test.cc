@@ -53,12 +53,16 @@ class Planted {
     state.vbucket = vbucket;
     state.items = items;
     state.high_seqno = high_seqno;
+    state.revisions.revision = highest_revision;
     state.failover = {{1, 0}};
     const std::vector<VBucketState> states = {state};
     ASSERT_TRUE(shard().commit(changes, states, Sync::yes));
   }
   void close() { ASSERT_TRUE(directory_->close()); }
   void crash() { directory_.reset(); }
+
+  /// That states tell of.
+  uint64_t highest_revision = store::kMaxRevision;
 
  private:
   TemporaryFolder folder_;
@@ -157,6 +161,16 @@ TEST(Check, FindsASeqnoThatTheStateDoesNotKnow) {
   const std::string text = text_of(report_on(planted.path()));
   EXPECT_NE(text.find("1 documents have a seqno above"), std::string::npos) << text;
   EXPECT_NE(text.find("1 index entries have a seqno above"), std::string::npos) << text;
+}
+
+TEST(Check, FindsARevisionThatTheStateDoesNotKnow) {
+  Planted planted;
+  planted.store("a", 10);
+  planted.highest_revision = 0;
+  planted.store("b", 10);
+  planted.close();
+  const std::string text = text_of(report_on(planted.path()));
+  EXPECT_NE(text.find("1 documents have a revision above"), std::string::npos) << text;
 }
 
 TEST(Check, FindsDocumentsWithoutAState) {

@@ -257,6 +257,8 @@ class Check {
       wrong.add("documents belong into other vbuckets: nobody will find them here");
     if (state != nullptr && record->seqno > state->high_seqno)
       wrong.add("documents have a seqno above the highest that the state knows");
+    if (state != nullptr && state->revisions.complete && record->revision > state->revisions.revision)
+      wrong.add("documents have a revision above the highest that the state knows");
     entries_.push_back(
         {record->seqno, hash_of(name->key), static_cast<uint32_t>(record->value.size()), record->kind});
     if (progress_ && (numbers_.documents + numbers_.tombstones) % kProgressEvery == 0)

@@ -73,6 +73,7 @@ VBucketState state_of(uint16_t vbucket, const store::VBucketState& state) {
   written.snapshot = state.snapshot;
   written.role = state.role;
   written.removals = state.removals;
+  written.revisions = state.revisions;
   written.failover.reserve(state.failover.size());
   for (const store::FailoverEntry& entry : state.failover)
     written.failover.push_back({entry.uuid, entry.seqno});
@@ -95,6 +96,7 @@ store::VBucketState state_of(const VBucketState& state) {
   restored.snapshot = state.snapshot;
   restored.role = state.role;
   restored.removals = state.removals;
+  restored.revisions = state.revisions;
   restored.failover.reserve(state.failover.size());
   for (const FailoverEntry& entry : state.failover)
     restored.failover.push_back({entry.uuid, entry.seqno});

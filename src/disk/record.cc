@@ -15,11 +15,15 @@ constexpr uint8_t kStateFormat = 2;
 constexpr uint8_t kRoleFormat = 3;
 // All that, and the highest removal, where there was one.
 constexpr uint8_t kRemovalFormat = 4;
+// All that, and the highest revision, where there was one.
+constexpr uint8_t kRevisionFormat = 5;
 constexpr uint32_t kAttributesMark = 1;
 constexpr uint32_t kFollowsMark = 2;
 constexpr uint32_t kFromDiskMark = 4;
 // Who wrote it has known all removals; others kept none of these.
 constexpr uint32_t kRemovalsMark = 8;
+// The same of all revisions.
+constexpr uint32_t kRevisionsMark = 16;
 constexpr int kMarksShift = 4;
 constexpr uint8_t kKindMask = 0x0f;
 constexpr uint8_t kMaxMarks = 0x0f;
@@ -66,8 +70,12 @@ void append_index_entry(std::string& out, const IndexEntry& entry) {
 
 void append_state(std::string& out, const VBucketState& state) {
   const bool has_role = state.follows || state.role != store::VBucketRole::active;
-  const bool has_removals = !state.removals.nothing();
-  out.push_back(static_cast<char>(has_removals ? kRemovalFormat : has_role ? kRoleFormat : kStateFormat));
+  const bool has_revisions = !state.revisions.nothing();
+  const bool has_removals = has_revisions || !state.removals.nothing();
+  out.push_back(static_cast<char>(has_revisions  ? kRevisionFormat
+                                  : has_removals ? kRemovalFormat
+                                  : has_role     ? kRoleFormat
+                                                 : kStateFormat));
   put_number(out, state.high_seqno, 8);
   put_number(out, state.max_cas, 8);
   put_number(out, state.reserved_seqno, 8);
@@ -78,7 +86,8 @@ void append_state(std::string& out, const VBucketState& state) {
   const store::ReplicaSnapshot snapshot = state.follows ? state.snapshot : store::ReplicaSnapshot();
   put_number(out,
              (state.may_have_attributes ? kAttributesMark : 0) | (state.follows ? kFollowsMark : 0) |
-                 (snapshot.from_disk ? kFromDiskMark : 0) | (state.removals.complete ? kRemovalsMark : 0),
+                 (snapshot.from_disk ? kFromDiskMark : 0) | (state.removals.complete ? kRemovalsMark : 0) |
+                 (state.revisions.complete ? kRevisionsMark : 0),
              4);
   if (has_role || has_removals) {
     put_number(out, static_cast<uint8_t>(state.role), 1);
@@ -89,6 +98,7 @@ void append_state(std::string& out, const VBucketState& state) {
     put_number(out, state.removals.revision, kSeqnoBytes);
     put_number(out, state.removals.cas, kCasBytes);
   }
+  if (has_revisions) put_number(out, state.revisions.revision, kSeqnoBytes);
   for (const FailoverEntry& entry : state.failover) {
     put_number(out, entry.uuid, 8);
     put_number(out, entry.seqno, 8);
@@ -196,7 +206,7 @@ std::optional<IndexEntry> decode_index_entry(std::string_view bytes) noexcept {
 std::optional<VBucketState> decode_state(uint16_t vbucket, std::string_view bytes) {
   ByteReader reader(bytes);
   const uint64_t format = reader.number(1);
-  if (format < kFormat || format > kRemovalFormat) return std::nullopt;
+  if (format < kFormat || format > kRevisionFormat) return std::nullopt;
   VBucketState state;
   state.vbucket = vbucket;
   state.high_seqno = reader.number(8);
@@ -205,6 +215,7 @@ std::optional<VBucketState> decode_state(uint16_t vbucket, std::string_view byte
   state.reserved_cas = reader.number(8);
   state.items = reader.number(8);
   state.removals.complete = false;
+  state.revisions.complete = false;
   if (format != kFormat) {
     state.flush_at_s = static_cast<uint32_t>(reader.number(4));
     state.as_of_ns = reader.number(8);
@@ -213,6 +224,7 @@ std::optional<VBucketState> decode_state(uint16_t vbucket, std::string_view byte
     state.follows = format >= kRoleFormat && (marks & kFollowsMark) != 0;
     state.snapshot.from_disk = state.follows && (marks & kFromDiskMark) != 0;
     state.removals.complete = (marks & kRemovalsMark) != 0;
+    state.revisions.complete = (marks & kRevisionsMark) != 0;
   }
   if (format >= kRoleFormat) {
     const uint64_t role = reader.number(1);
@@ -225,10 +237,11 @@ std::optional<VBucketState> decode_state(uint16_t vbucket, std::string_view byte
       state.snapshot.end = end;
     }
   }
-  if (format == kRemovalFormat) {
+  if (format >= kRemovalFormat) {
     state.removals.revision = reader.number(kSeqnoBytes);
     state.removals.cas = reader.number(kCasBytes);
   }
+  if (format == kRevisionFormat) state.revisions.revision = reader.number(kSeqnoBytes);
   while (reader.ok() && !reader.rest().empty()) {
     if (state.failover.size() == kMaxFailoverEntries) return std::nullopt;
     const uint64_t uuid = reader.number(8);

@@ -102,6 +102,7 @@ struct VBucketState {
   store::ReplicaSnapshot snapshot;
   store::VBucketRole role = store::VBucketRole::active;
   store::HighestRemoval removals;
+  store::HighestRevision revisions;
   /// To be written: everything that the vbucket has goes first. Not kept.
   bool clears = false;
   /// The last flush: where states are read, as the index has it; it is not written with them.

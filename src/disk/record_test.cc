@@ -245,9 +245,45 @@ TEST(Record, StatesWithTheHighestRemovalComeBack) {
     EXPECT_EQ(decode_state(0, bytes), state);
     for (size_t length = 0; length < bytes.size() - 16; ++length)
       EXPECT_FALSE(decode_state(0, bytes.substr(0, length))) << length;
-    bytes[0] = 5;
+    // Of a format to come.
+    bytes[0] = 6;
     EXPECT_FALSE(decode_state(0, bytes));
   }
+}
+
+TEST(Record, StatesWithTheHighestRevisionComeBack) {
+  for (const bool complete : {true, false}) {
+    VBucketState state;
+    state.failover = {{1, 2}};
+    state.role = complete ? store::VBucketRole::dead : store::VBucketRole::active;
+    state.removals = {complete ? 0 : 7U, 9, true};
+    state.revisions = {store::kMaxRevision, complete};
+    std::string bytes;
+    append_state(bytes, state);
+    EXPECT_EQ(bytes[0], 5);
+    EXPECT_EQ(decode_state(0, bytes), state);
+    for (size_t length = 0; length < bytes.size() - 16; ++length)
+      EXPECT_FALSE(decode_state(0, bytes.substr(0, length))) << length;
+  }
+}
+
+// The fourth format, as programs before this one have written it: they did not know the mark of revisions.
+TEST(Record, StatesOfTheFourthFormatLackRevisions) {
+  VBucketState state;
+  state.high_seqno = 10;
+  state.failover = {{1, 2}};
+  state.removals = {7, 9, true};
+  std::string bytes;
+  append_state(bytes, state);
+  ASSERT_EQ(bytes[0], 4);
+  constexpr size_t kMarksAt = 1 + 5 * 8 + 4 + 8;
+  constexpr char kMarksOfThen = 8;
+  bytes[kMarksAt] = kMarksOfThen;
+  state.revisions.complete = false;
+  EXPECT_EQ(decode_state(0, bytes), state);
+  std::string again;
+  append_state(again, state);
+  EXPECT_EQ(decode_state(0, again), state) << "nor does it know them when it was written again";
 }
 
 // Who wrote these counted no removals.
@@ -258,6 +294,7 @@ TEST(Record, StatesOfOlderProgramsHaveUnknownRemovals) {
   constexpr size_t kMarksAt = 1 + 5 * 8 + 4 + 8;
   bytes[kMarksAt] = 0;
   EXPECT_FALSE(decode_state(0, bytes)->removals.complete);
+  EXPECT_FALSE(decode_state(0, bytes)->revisions.complete);
 }
 
 TEST(Record, StatesOfTheFirstFormatAreRead) {
@@ -271,6 +308,7 @@ TEST(Record, StatesOfTheFirstFormatAreRead) {
   bytes.erase(41, kOfTheSecond);
   bytes.front() = 1;
   state.removals.complete = false;
+  state.revisions.complete = false;
   EXPECT_EQ(decode_state(0, bytes), state);
   bytes.front() = 3;
   EXPECT_FALSE(decode_state(0, bytes));

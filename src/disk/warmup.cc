@@ -100,6 +100,8 @@ void Warmup::take_tickets() {
 }
 
 void Warmup::finish(uint32_t vbucket, bool complete) {
+  if (complete) bucket_.learn_revisions(static_cast<uint16_t>(vbucket), seen_revisions_);
+  seen_revisions_ = {};
   if (!finishes_) return;
   bucket_.finish_warmup(static_cast<uint16_t>(vbucket), complete && !missed_[vbucket]);
   vbuckets_done_.fetch_add(1, std::memory_order_relaxed);
@@ -119,6 +121,7 @@ void Warmup::run() {
   else
     walk_in_two();
   plan_.reset();
+  learn_the_rest();
   publish_numbers();
   took_us_.store(std::max<uint64_t>(since_begun_us(), 1), std::memory_order_relaxed);
   finished_.store(!stopping_.load(std::memory_order_relaxed), std::memory_order_release);
@@ -162,6 +165,7 @@ Warmup::Walked Warmup::walk_all(Pass pass) {
 
 Warmup::Walked Warmup::walk() {
   take_tickets();
+  seen_revisions_ = {};
   const auto reader = shard_.read_keys_from(static_cast<uint16_t>(next_));
   uint64_t documents = 0;
   for (;;) {
@@ -202,6 +206,7 @@ void Warmup::walk_one_by_one() {
 
 Warmup::Walked Warmup::walk_one(uint16_t vbucket) {
   tickets_[vbucket] = bucket_.begin_load(vbucket);
+  seen_revisions_ = {};
   const auto reader = shard_.read_keys(vbucket);
   for (;;) {
     const Result<bool> more = reader->next();
@@ -229,8 +234,30 @@ bool Warmup::is_wanted(bool is_warm) const noexcept {
   return true;
 }
 
+void Warmup::learn_the_rest() {
+  for (uint32_t i = number_; i < bucket_.vbucket_count(); i += shards_) {
+    const auto vbucket = static_cast<uint16_t>(i);
+    if (!bucket_.lacks_revisions(vbucket)) continue;
+    store::SeenRevisions seen;
+    const auto reader = shard_.read_keys(vbucket);
+    for (;;) {
+      if (stopping_.load(std::memory_order_relaxed)) return;
+      const Result<bool> more = reader->next();
+      // The walk has told of it. What nobody knows of this vbucket is looked up.
+      if (!more) break;
+      if (!*more) {
+        bucket_.learn_revisions(vbucket, seen);
+        break;
+      }
+      const Record& record = reader->record();
+      seen.take(record.revision, is_tombstone(record.kind) ? std::optional(record.cas) : std::nullopt);
+    }
+  }
+}
+
 void Warmup::load(const KeyReader& reader) {
   const Record& record = reader.record();
+  seen_revisions_.take(record.revision, is_tombstone(record.kind) ? std::optional(record.cas) : std::nullopt);
   if (!is_loadable(record)) return;
   const uint16_t vbucket = reader.vbucket();
   const bool is_warm = pass_ != Pass::all && plan_->warm.contains(vbucket, reader.key());

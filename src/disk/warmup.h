@@ -72,11 +72,13 @@ class Warmup {
   void walk_one_by_one();
   [[nodiscard]] Walked walk_one(uint16_t vbucket);
   void load(const KeyReader& reader);
+  /// Of vbuckets that lack revisions, and whose records no walk has seen all of: there was no room.
+  void learn_the_rest();
   /// Whether this pass has anything to do with the document.
   [[nodiscard]] bool is_wanted(bool is_warm) const noexcept;
   [[nodiscard]] bool evicts_in_full() const noexcept;
   void take_tickets();
-  /// Finishes vbuckets before this one.
+  /// Finishes vbuckets before this one. `complete`: the walk has seen all that is on disk of them.
   void finish_until(uint32_t vbucket, bool complete);
   void finish(uint32_t vbucket, bool complete);
   /// Whether it is time for a look at memory, before a value of so many bytes.
@@ -111,6 +113,8 @@ class Warmup {
   uint64_t items_before_vbucket_ = 0;
   uint64_t values_ = 0;
   bool has_room_ = true;
+  /// Of the vbucket `next_`, so far.
+  store::SeenRevisions seen_revisions_;
 
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> items_told_{0};

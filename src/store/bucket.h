@@ -288,6 +288,11 @@ class Bucket {
   /// vbucket of which something cannot be read goes on as if it were warming up: what it does not know
   /// blocks.
   void finish_warmup(uint16_t vbucket, bool complete);
+  /// Whether there may be documents or removals on disk whose revisions nobody has kept: a program that kept
+  /// none of them has left them. Until they are learnt, stores of keys that nobody knows block.
+  [[nodiscard]] bool lacks_revisions(uint16_t vbucket) const noexcept;
+  /// Of all that is on disk of the vbucket at some moment since restore(). Nothing where nothing is lacking.
+  void learn_revisions(uint16_t vbucket, const SeenRevisions& seen);
   /// From here on the vbucket can no longer be written to disk: changes are refused with `no_memory`, and it
   /// is left out of flushes. What has expired is not found, and stays. Reads and loads go on.
   void refuse_changes(uint16_t vbucket) noexcept;

@@ -137,6 +137,14 @@ void Bucket::finish_warmup(uint16_t vbucket, bool complete) {
   }
 }
 
+bool Bucket::lacks_revisions(uint16_t vbucket) const noexcept {
+  return vbuckets_[vbucket].lacks_revisions();
+}
+
+void Bucket::learn_revisions(uint16_t vbucket, const SeenRevisions& seen) {
+  vbuckets_[vbucket].learn_revisions(seen);
+}
+
 void Bucket::refuse_changes(uint16_t vbucket) noexcept {
   vbuckets_[vbucket].refuse_changes();
 }

@@ -163,10 +163,12 @@ class Model {
                                 << there.revision << "/" << expected->revision;
   }
   /// Notes what a change has left, and that its numbers are new.
-  void changed(const std::string& key, uint64_t seqno, bool new_cas = true) {
+  void changed(const std::string& key, uint64_t seqno, uint64_t revision, bool new_cas = true) {
     const uint16_t vb = disk_.bucket().vbucket_of(key);
     ASSERT_GT(seqno, last_seqno_[vb]) << key;
     last_seqno_[vb] = seqno;
+    ASSERT_GT(revision, revisions_[vb][key]) << key;
+    revisions_[vb][key] = revision;
     Item* const item = find(key);
     if (item == nullptr) return;
     const auto seen = disk_.peek(key);
@@ -180,7 +182,8 @@ class Model {
     }
     item->cas = seen->doc->cas();
     item->seqno = seqno;
-    item->revision = seen->doc->revision();
+    ASSERT_EQ(seen->doc->revision(), revision) << key;
+    item->revision = revision;
     item->stale = seen->stale;
   }
   std::string some_value() { return std::string(random_() % 300, static_cast<char>('a' + random_() % 26)); }
@@ -223,7 +226,7 @@ class Model {
     ASSERT_EQ(result.status, stores ? StoreStatus::stored : StoreStatus::not_stored) << key;
     if (!stores) return;
     items_[key] = next;
-    changed(key, result.seqno);
+    changed(key, result.seqno, result.revision);
   }
   void compare(const std::string& key) {
     Item* const item = find(key);
@@ -238,7 +241,7 @@ class Model {
     if (!result.ok()) return;
     *item = Item{};
     item->value = value;
-    changed(key, result.seqno);
+    changed(key, result.seqno, result.revision);
   }
   void extend(const std::string& key) {
     Item* const item = find(key);
@@ -246,7 +249,7 @@ class Model {
     ASSERT_EQ(result.ok(), item != nullptr) << key;
     if (item == nullptr) return;
     item->value += "+";
-    changed(key, result.seqno);
+    changed(key, result.seqno, result.revision);
   }
   void remove(const std::string& key) {
     const bool present = find(key) != nullptr;
@@ -254,7 +257,7 @@ class Model {
     ASSERT_EQ(result.status, present ? RemoveStatus::removed : RemoveStatus::not_found) << key;
     if (!present) return;
     items_.erase(key);
-    changed(key, result.seqno);
+    changed(key, result.seqno, result.revision);
   }
   void touch(const std::string& key) {
     Item* const item = find(key);
@@ -264,13 +267,13 @@ class Model {
     if (item == nullptr) return;
     ASSERT_EQ(found.published, item->expiry != expiry);
     item->expiry = expiry;
-    if (found.published) changed(key, found.doc->seqno(), false);
+    if (found.published) changed(key, found.doc->seqno(), found.doc->revision(), false);
   }
   void mark_stale(const std::string& key) {
     Item* const item = find(key);
     const RemoveResult result = disk_.remove(key, {.mark_stale = true});
     ASSERT_EQ(result.status, item != nullptr ? RemoveStatus::removed : RemoveStatus::not_found) << key;
-    if (item != nullptr) changed(key, result.seqno);
+    if (item != nullptr) changed(key, result.seqno, result.revision);
   }
 
   // -- the disk -----------------------------------------------------------------------------------------
@@ -279,6 +282,7 @@ class Model {
   /// What a restart has when the changes of a vbucket up to here are on disk.
   void note_taken(uint16_t vb) {
     taken_items_[vb].clear();
+    taken_revisions_[vb] = revisions_[vb];
     for (const auto& [key, item] : items_) {
       if (disk_.bucket().vbucket_of(key) == vb) taken_items_[vb].insert({key, item});
     }
@@ -294,6 +298,7 @@ class Model {
     if (at == held_.end()) return;
     const PriorsFound priors = disk_.disk().commit(at->second);
     persisted_items_[vb] = taken_items_[vb];
+    persisted_revisions_[vb] = taken_revisions_[vb];
     // A crash between the two would be seen by nobody; reads may come in between.
     if (random_() % 2 == 0) begin_read();
     disk_.bucket().persisted(at->second, priors);
@@ -305,9 +310,15 @@ class Model {
     disk_.disk().flush(disk_.bucket(), vb, disk_.now());
     note_taken(vb);
     persisted_items_[vb] = taken_items_[vb];
+    persisted_revisions_[vb] = taken_revisions_[vb];
   }
   void flush_one() { flush(some_vbucket()); }
   void flush_all() {
+    // What a flush takes from the disk, nobody can learn there any more.
+    for (uint16_t vb = 0; vb < kVBuckets; ++vb) {
+      if (disk_.bucket().lacks_revisions(vb)) return;
+    }
+    flushed_ = true;
     disk_.bucket().flush(disk_.now());
     items_.clear();
     while (disk_.bucket().sweep_garbage(1000, disk_.now())) {
@@ -348,6 +359,7 @@ class Model {
       }
     }
     if (warmup.next != warmup.documents.end()) return;
+    disk_.disk().learn(disk_.bucket(), vb);
     disk_.bucket().finish_warmup(vb, policy_ == EvictionPolicy::value || random_() % 2 == 0);
     warmups_.erase(at);
   }
@@ -355,10 +367,15 @@ class Model {
     held_.clear();
     reads_.clear();
     warmups_.clear();
+    // As if an older program had been here.
+    for (uint16_t vb = 0; vb < kVBuckets; ++vb) {
+      if (random_() % 8 == 0 && !flushed_) disk_.disk().forget_revisions(vb);
+    }
     disk_.crash();
     items_.clear();
     for (uint16_t vb = 0; vb < kVBuckets; ++vb) {
       items_.insert(persisted_items_[vb].begin(), persisted_items_[vb].end());
+      revisions_[vb] = persisted_revisions_[vb];
       Warmup& warmup = warmups_[vb];
       warmup.ticket = disk_.bucket().begin_load(vb);
       warmup.documents = disk_.disk().snapshot(vb);
@@ -413,6 +430,13 @@ class Model {
   std::mt19937_64 random_;
   BucketOnDisk disk_;
   Items items_;
+  /// By vbucket and key, the latest that somebody was told of: none is ever below it, whatever has become of
+  /// the document.
+  using Revisions = std::map<uint16_t, std::map<std::string, uint64_t>>;
+  Revisions revisions_;
+  Revisions taken_revisions_;
+  Revisions persisted_revisions_;
+  bool flushed_ = false;
   std::map<uint16_t, Items> taken_items_;
   std::map<uint16_t, Items> persisted_items_;
   std::map<uint16_t, FlushBatch> held_;

@@ -156,7 +156,21 @@ class FakeDisk {
       if (record.live || record.deleted)
         (void)deliver(bucket, *DocKey::parse(key), record, ticket, LoadPurpose::warmup, now);
     }
+    learn(bucket, vbucket);
     bucket.finish_warmup(vbucket, true);
+  }
+  /// Shows the bucket the revisions of all there is.
+  void learn(Bucket& bucket, uint16_t vbucket) const {
+    SeenRevisions seen;
+    for (const auto& [key, record] : snapshot(vbucket))
+      seen.take(record.revision, record.live ? std::nullopt : std::optional(record.cas));
+    bucket.learn_revisions(vbucket, seen);
+  }
+  /// As a program leaves it that keeps no revisions.
+  void forget_revisions(uint16_t vbucket) {
+    const base::MutexLock lock(mutex_);
+    vbuckets_[vbucket].state->revisions = {0, false};
+    vbuckets_[vbucket].state->removals = {0, 0, false};
   }
   /// A new bucket with what is on this disk, and the first states written, as a server starts.
   [[nodiscard]] std::unique_ptr<Bucket> start(const BucketOptions& options, base::Now now) {

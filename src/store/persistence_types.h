@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -105,6 +106,7 @@ struct VBucketState {
   ReplicaSnapshot snapshot = {};
   VBucketRole role = VBucketRole::active;
   HighestRemoval removals = {};
+  HighestRevision revisions = {};
   /// The newest first.
   std::vector<FailoverEntry> failover;
   // In the order of their ids. What is to be written has those that have changed since the last state: the
@@ -167,6 +169,22 @@ struct PriorsFound {
 struct LoadTicket {
   uint64_t persisted_seqno = 0;
   uint32_t generation = 0;
+};
+
+/// What a walk over all records of a vbucket has found.
+struct SeenRevisions {
+  /// Of documents and removals.
+  uint64_t revision = 0;
+  uint64_t removal_revision = 0;
+  uint64_t removal_cas = 0;
+
+  /// `cas_of_removal`: it is one.
+  void take(uint64_t of_revision, std::optional<uint64_t> cas_of_removal) noexcept {
+    revision = std::max(revision, of_revision);
+    if (!cas_of_removal) return;
+    removal_revision = std::max(removal_revision, of_revision);
+    removal_cas = std::max(removal_cas, *cas_of_removal);
+  }
 };
 
 /// A live document as it is on disk, or a tombstone: one without attributes has a value that is empty.

@@ -22,7 +22,6 @@ struct Removal {
 
 /// What no removal in the vbucket's history is above. Survives a restart.
 struct HighestRemoval {
-  /// Also of documents that full eviction has taken out of the table.
   uint64_t revision = 0;
   uint64_t cas = 0;
   /// False: there may be others, of before anybody kept these.
@@ -34,6 +33,20 @@ struct HighestRemoval {
   }
   [[nodiscard]] bool nothing() const noexcept { return complete && revision == 0; }
   friend bool operator==(const HighestRemoval&, const HighestRemoval&) = default;
+};
+
+/// What no document that the vbucket ever had is above, nor any removal: for keys of which nobody knows
+/// whether the disk has them. Survives a restart.
+struct HighestRevision {
+  uint64_t revision = 0;
+  /// False: the disk may have higher ones, of before anybody kept this.
+  bool complete = true;
+
+  void take(uint64_t of_revision) noexcept {
+    revision = std::max(revision, std::min(of_revision, kMaxRevision));
+  }
+  [[nodiscard]] bool nothing() const noexcept { return complete && revision == 0; }
+  friend bool operator==(const HighestRevision&, const HighestRevision&) = default;
 };
 
 /// The removals that a vbucket's table does not show, because it has every key (value eviction): those that

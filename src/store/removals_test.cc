@@ -76,6 +76,17 @@ TEST_F(RemovalsTest, StartingOverForgets) {
   EXPECT_EQ(removals_.last_seqno(), 0U);
 }
 
+TEST(HighestRevisionTest, NoneIsAboveWhatADocumentCanHave) {
+  HighestRevision highest;
+  EXPECT_TRUE(highest.nothing());
+  highest.take(3);
+  highest.take(2);
+  EXPECT_EQ(highest, (HighestRevision{3, true}));
+  highest.take(UINT64_MAX);
+  EXPECT_EQ(highest.revision, kMaxRevision);
+  EXPECT_FALSE(HighestRevision({0, false}).nothing());
+}
+
 TEST(HighestRemovalTest, OnlyWhoHasSeenAllKnowsOfNone) {
   HighestRemoval highest;
   EXPECT_TRUE(highest.nothing());

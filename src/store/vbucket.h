@@ -184,6 +184,8 @@ class alignas(64) VBucket {
   /// `found` is what the disk has, or a placeholder for nothing; taken over when it is installed.
   [[nodiscard]] Loaded load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now now) noexcept;
   void finish_warmup(bool complete) noexcept;
+  [[nodiscard]] bool lacks_revisions() const noexcept;
+  void learn_revisions(const SeenRevisions& seen) noexcept;
   void refuse_changes() noexcept;
   /// When it is to be flushed, in Unix seconds, 0 for never: goes to disk with the state. Nothing happens
   /// here when it has come.
@@ -283,12 +285,19 @@ class alignas(64) VBucket {
   /// Room for one more lock.
   [[nodiscard]] bool has_room_for_lock(uint32_t now_s) noexcept REQUIRES(mutex_);
   void drop_lock(const Document& document) noexcept REQUIRES(mutex_);
+  /// What a document has from elsewhere; else it gets its own.
+  struct Given {
+    std::optional<uint64_t> cas = std::nullopt;
+    std::optional<uint64_t> revision = std::nullopt;
+  };
   /// Gives the draft its CAS, seqno and revision and puts it into the table; the document it replaces, if
   /// any, goes to `after`. False when there is no memory: then nothing has changed.
-  bool link(Draft& draft, uint64_t hash, HashTable::Slot old, std::optional<uint64_t> explicit_cas,
-            base::Now now, Aftermath& after) noexcept REQUIRES(mutex_);
+  bool link(Draft& draft, uint64_t hash, HashTable::Slot old, const Given& given, base::Now now,
+            Aftermath& after) noexcept REQUIRES(mutex_);
   /// Of what a new document replaces, or may have to be told from.
   [[nodiscard]] uint64_t revision_before(HashTable::Slot old) const noexcept REQUIRES(mutex_);
+  /// Whether a document may be stored, with its attributes (`whole`) or not, in the place of what is unknown.
+  [[nodiscard]] bool may_store_unseen(bool whole) const noexcept REQUIRES(mutex_);
   void count(const Document& document, int by) noexcept REQUIRES(mutex_);
   void count_linked(const Document& document) noexcept REQUIRES(mutex_);
   void count_unlinked(const Document& document) noexcept REQUIRES(mutex_);

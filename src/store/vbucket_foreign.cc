@@ -81,15 +81,15 @@ StoreResult VBucket::publish_foreign(Draft& draft, uint64_t hash, const ForeignC
       resolve(old, document.doc_key(), {change, document.expiry_, document.flags_, rule}, now.unix_s());
   if (resolved == Resolved::unknown) return {StoreStatus::would_block};
   if (resolved == Resolved::loses) return {StoreStatus::exists};
-  const auto cas = change.new_cas ? std::nullopt : std::optional(change.cas);
+  Given given{.revision = change.revision};
+  if (!change.new_cas) given.cas = change.cas;
   if (change.as_tombstone) document.revision_and_account_ |= Document::kDeleted;
   const uint32_t removed_s = moment_of_removal(document.expiry_, now.unix_s());
-  if (!link(draft, hash, old, cas, now, after)) return {StoreStatus::no_memory};
-  document.set_revision(change.revision);
+  if (!link(draft, hash, old, given, now, after)) return {StoreStatus::no_memory};
   if (change.as_tombstone) {
     // Who compares it with where it came from finds the same.
     document.expiry_ = tombstone_end(removed_s);
-    if (persistent_ != nullptr) persistent_->highest_removal.take(document.revision(), document.cas_);
+    if (persistent_ != nullptr) persistent_->note_removal(document.revision(), document.cas_);
   }
   if (!change.as_tombstone) ++events_.total_items;
   return stored(document);

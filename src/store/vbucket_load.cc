@@ -96,11 +96,11 @@ Loaded VBucket::load_dead(const Document& record, uint64_t hash, base::Now now, 
   placeholder->reference();
   count_linked(*placeholder);
   if (!expires) return {LoadStatus::absent, std::move(pin)};
-  placeholder->set_revision(record.revision() + 1);
+  placeholder->set_revision(record.next_revision());
   placeholder->cas_ = next_cas(std::nullopt, now);
   placeholder->seqno_ = ++seqno_;
   placeholder->expiry_ = tombstone_end(now.unix_s());
-  mine.highest_removal.take(placeholder->revision(), placeholder->cas_);
+  mine.note_removal(placeholder->revision(), placeholder->cas_);
   count_on_disk_only(record.collection(), -1);
   if (record.collection() != kDefaultCollection) note_change_of(record.collection());
   ++events_.expired;
@@ -123,6 +123,22 @@ void VBucket::finish_warmup(bool complete) noexcept {
     for (CollectionCount& count : collections_->counts)
       count.on_disk_only = 0;
   }
+}
+
+bool VBucket::lacks_revisions() const noexcept {
+  const base::MutexLock lock(mutex_);
+  return !persistent_->highest_revision.complete || !persistent_->highest_removal.complete;
+}
+
+void VBucket::learn_revisions(const SeenRevisions& seen) noexcept {
+  Aftermath after;
+  const base::MutexLock lock(mutex_);
+  PersistentState& mine = *persistent_;
+  if (mine.highest_revision.complete && mine.highest_removal.complete) return;
+  mine.highest_revision.take(seen.revision);
+  mine.highest_removal.take(seen.removal_revision, seen.removal_cas);
+  mine.highest_revision.complete = mine.highest_removal.complete = true;
+  mark_dirty(after);
 }
 
 bool VBucket::drop_placeholders(uint32_t& cursor, Victims& victims) noexcept {
@@ -176,8 +192,6 @@ Document* VBucket::evict(Document* document, Victims& victims) noexcept {
   } else {
     if (!document->is_tombstone()) count_on_disk_only(document->collection(), 1);
     mine.knows_all_keys = false;
-    // One that is stored in its place unseen must not seem older.
-    mine.highest_removal.take(document->revision(), 0);
     mine.unlinked_seqno = std::max(mine.unlinked_seqno, document->seqno_);
   }
   if (document->is_tombstone()) {

@@ -58,6 +58,7 @@ void VBucket::restore(const VBucketState& state, base::Now now) {
   mine.flush_at_s = state.flush_at_s;
   mine.may_have_attributes = state.may_have_attributes;
   mine.highest_removal = state.removals;
+  mine.highest_revision = state.revisions;
   mine.on_disk_only = static_cast<int64_t>(state.items);
   mine.knows_all_keys = state.high_seqno == 0;
   mine.warming = !mine.knows_all_keys;
@@ -87,6 +88,7 @@ VBucketState VBucket::state(base::Now now) const {
   state.snapshot = persistent_->snapshot;
   state.role = persistent_->role;
   state.removals = persistent_->highest_removal;
+  state.revisions = persistent_->highest_revision;
   if (state.follows) state.close();
   state.flush_seqno = persistent_->flush_seqno;
   state.flush_at_s = persistent_->flush_at_s;
@@ -256,7 +258,7 @@ Document* VBucket::bury(Document* document, const End& end, base::Now now, After
   }
   if (document->collection() != kDefaultCollection) note_change_of(document->collection());
   const uint64_t revision = left != nullptr ? left->revision() : document->next_revision();
-  mine.highest_removal.take(revision, cas);
+  mine.note_removal(revision, cas);
   if (!stays) mine.removals.note(document->doc_key(), {seqno_, cas, revision, moment_of_end(end, now)});
   const uint8_t marks = unknown ? ChangeLog::kPriorUnknown : 0;
   if (logs_document) {
@@ -293,9 +295,9 @@ ChangeChunks VBucket::log_flush(base::Now now, Aftermath& after) noexcept {
   mine.flush_at_s = 0;
   mine.may_have_attributes = false;
   mine.removals.forget_all();
-  // What was removed before counts no more, but for revisions, which go on.
-  mine.highest_removal.complete = true;
-  mine.highest_removal.cas = 0;
+  // What was removed before counts no more, but for revisions, which go on: a flush is the end of all.
+  mine.highest_removal = {mine.highest_revision.revision, 0, true};
+  mine.highest_revision.complete = true;
   mine.note_flush_moment_saved();
   mine.begin_branch(seqno_, now);
   mine.on_disk_only = 0;

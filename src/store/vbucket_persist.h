@@ -93,6 +93,11 @@ struct PersistentState {
     shared.dirty_bytes.fetch_sub(bytes, std::memory_order_relaxed);
   }
 
+  void note_removal(uint64_t revision, uint64_t cas) noexcept {
+    highest_removal.take(revision, cas);
+    highest_revision.take(revision);
+  }
+
   void note_flush_moment_saved() noexcept {
     if (!std::exchange(flush_moment_unsaved, false)) return;
     shared.unsaved_flush_moments.fetch_sub(1, std::memory_order_acq_rel);
@@ -117,6 +122,7 @@ struct PersistentState {
   ChangeLog log;
   Removals removals;
   HighestRemoval highest_removal;
+  HighestRevision highest_revision;
   uint64_t persisted_seqno = 0;
   /// No seqno above it is given out.
   uint64_t reserved_seqno = kUnlimited;

@@ -24,16 +24,22 @@ StoreResult VBucket::stored(const Document& document) noexcept {
 uint64_t VBucket::revision_before(HashTable::Slot old) const noexcept {
   const uint64_t known = old ? old.document()->revision() : 0;
   if (persistent_ == nullptr || (old && old.document()->seqno_ != 0)) return known;
-  // It may have been removed, and who has seen that must not take this for older.
-  return std::max(known, persistent_->highest_removal.revision);
+  // It may have been removed, and who has seen that must not take this for older; or be on disk still.
+  const PersistentState& mine = *persistent_;
+  return std::max(known, is_unknown(old) ? mine.highest_revision.revision : mine.highest_removal.revision);
 }
 
-bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::optional<uint64_t> explicit_cas,
-                   base::Now now, Aftermath& after) noexcept {
+bool VBucket::may_store_unseen(bool whole) const noexcept {
+  const PersistentState& mine = *persistent_;
+  return mine.highest_revision.complete && (whole || !mine.may_have_attributes);
+}
+
+bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, const Given& given, base::Now now,
+                   Aftermath& after) noexcept {
   if (persistent_ != nullptr && !persistent_->admits(seqno_)) return false;
   Document& document = *draft.document_;
   const Document* const replaced = old ? old.document() : nullptr;
-  document.set_revision(revision_before(old) + 1);
+  document.set_revision(given.revision.value_or(revision_before(old) + 1));
   document.last_access_ = now.unix_s();
   if (old) {
     // A write is a use, too, but not one that a reader made.
@@ -44,7 +50,7 @@ bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::option
     document.revision_and_account_ &= ~Document::kRevisionMask;
     return false;
   }
-  document.cas_ = next_cas(explicit_cas, now);
+  document.cas_ = next_cas(given.cas, now);
   document.seqno_ = ++seqno_;
   const CollectionId collection = document.collection();
   document.expiry_ = document.is_tombstone() ? tombstone_end(now.unix_s())
@@ -55,6 +61,7 @@ bool VBucket::link(Draft& draft, uint64_t hash, HashTable::Slot old, std::option
   draft.document_ = nullptr;
   if (persistent_ != nullptr) {
     persistent_->may_have_attributes |= document.has_attributes();
+    persistent_->highest_revision.take(document.revision());
     log_mutation(document, replaced, after);
   }
   return true;
@@ -78,8 +85,7 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
     if (compares && options.cas_compare != gone.removal.cas) return {StoreStatus::exists};
   } else if (!live) {
     if (gone.unknown) return {StoreStatus::would_block};
-    if (is_unknown(old) &&
-        (compares || mode != StoreMode::set || (persistent_->may_have_attributes && !options.whole))) {
+    if (is_unknown(old) && (compares || mode != StoreMode::set || !may_store_unseen(options.whole))) {
       count_blocked();
       return {StoreStatus::would_block};
     }
@@ -113,9 +119,9 @@ StoreResult VBucket::publish(Draft& draft, uint64_t hash, StoreMode mode, const 
     if ((old.document()->state_ & Document::kFetched) == 0) ++events_.expired_unfetched;
   }
   if (options.as_tombstone) document.revision_and_account_ |= Document::kDeleted;
-  if (!link(draft, hash, old, options.explicit_cas, now, after)) return {StoreStatus::no_memory};
+  if (!link(draft, hash, old, {.cas = options.explicit_cas}, now, after)) return {StoreStatus::no_memory};
   if (options.as_tombstone && persistent_ != nullptr)
-    persistent_->highest_removal.take(document.revision(), document.cas_);
+    persistent_->note_removal(document.revision(), document.cas_);
   if (options.stamp.write != nullptr) {
     options.stamp.write(options.stamp.context, {document.bytes() + document.key_len_, document.value_len_},
                         document.cas_, document.seqno_);
@@ -145,7 +151,7 @@ StoreResult VBucket::publish_over(Draft& draft, uint64_t hash, const Document& e
   if (takeover.mark_stale) {
     document.state_ = static_cast<uint8_t>((marks | Document::kStale) & ~Document::kTokenSent);
   }
-  if (!link(draft, hash, old, takeover.explicit_cas, now, after)) return {StoreStatus::no_memory};
+  if (!link(draft, hash, old, {.cas = takeover.explicit_cas}, now, after)) return {StoreStatus::no_memory};
   if (takeover.counts_as_stored) ++events_.total_items;
   StoreResult result = stored(document);
   result.expiry_before = expiry_before;
@@ -170,7 +176,7 @@ std::optional<Fetched> VBucket::vivify(Draft& draft, uint64_t hash, const FetchO
   if (!options.no_bump) document.state_ |= Document::kFetched;
   // There may be a placeholder or a tombstone.
   const HashTable::Slot dead = table_.find(document.doc_key(), HashTable::tag_of(hash));
-  if (!link(draft, hash, dead, options.explicit_cas, now, after)) {
+  if (!link(draft, hash, dead, {.cas = options.explicit_cas}, now, after)) {
     created.no_memory = true;
     return created;
   }
@@ -205,7 +211,7 @@ RemoveResult VBucket::remove(DocKey key, uint64_t hash, const RemoveOptions& opt
     return {RemoveStatus::would_block};
   }
   const uint32_t value_len = document->value_len_;
-  const uint64_t revision = document->revision() + 1;
+  const uint64_t revision = document->next_revision();
   const bool may_leave = keeps && document->has_attributes();
   const bool done = persistent_ == nullptr ? drop_from_cache(slot, keeps, std::nullopt, now, after)
                                            : bury_at(slot, {.keep_attributes = keeps}, now, after);
@@ -234,7 +240,7 @@ TouchedOver VBucket::touch_over(Draft& copy, uint64_t hash, const Document& expe
   found.expiry_before = expected.expiry_;
   found.last_access = expected.last_access_;
   document.state_ = expected.state_ & Document::kCopied;
-  if (!link(copy, hash, old, cas_of(expected), now, after)) {
+  if (!link(copy, hash, old, {.cas = cas_of(expected)}, now, after)) {
     touched.no_memory = true;
     return touched;
   }

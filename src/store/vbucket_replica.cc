@@ -123,14 +123,13 @@ ReplicaStatus VBucket::link_replica(Draft& draft, uint64_t hash, const ReplicaCh
   const HashTable::Slot old = table_.find(document.doc_key(), HashTable::tag_of(hash));
   const uint64_t before = std::exchange(seqno_, change.seqno - 1);
   mine.reserved_seqno = change.seqno;
-  const bool linked = link(draft, hash, old, change.cas, now, after);
+  const bool linked = link(draft, hash, old, {change.cas, change.revision}, now, after);
   mine.reserved_seqno = 0;
   if (!linked) {
     seqno_ = before;
     return ReplicaStatus::no_memory;
   }
-  document.set_revision(change.revision);
-  if (document.is_tombstone()) mine.highest_removal.take(document.revision(), change.cas);
+  if (document.is_tombstone()) mine.note_removal(change.revision, change.cas);
   return ReplicaStatus::applied;
 }
 
@@ -249,6 +248,7 @@ std::optional<VBucket::CutOff> VBucket::clear(base::Now now) noexcept {
   mine.unlinked_seqno = 0;
   mine.removals.start_over();
   mine.highest_removal = {};
+  mine.highest_revision = {};
   mine.flush_at_s = 0;
   mine.note_flush_moment_saved();
   mine.may_have_attributes = false;

@@ -27,7 +27,7 @@ base::Result<Document*, RemoveStatus> VBucket::tombstone_of(const Document& docu
 void VBucket::date_end(Document& left, const Document& document, uint64_t cas, base::Now now) noexcept {
   left.cas_ = cas;
   left.seqno_ = seqno_;
-  left.set_revision(document.revision() + 1);
+  left.set_revision(document.next_revision());
   left.last_access_ = now.unix_s();
   left.expiry_ = tombstone_end(now.unix_s());
 }
@@ -117,7 +117,7 @@ RemoveResult VBucket::remove_gone(DocKey key, uint64_t hash, const RemoveOptions
   if (gone.unknown) return {RemoveStatus::would_block};
   if (!gone.removed) return {RemoveStatus::not_found};
   if (options.cas_compare && *options.cas_compare != gone.removal.cas) return {RemoveStatus::exists};
-  const uint64_t revision = gone.removal.revision + 1;
+  const uint64_t revision = std::min(gone.removal.revision + 1, kMaxRevision);
   if (!bury_nothing(slot, key, hash, {.keep_attributes = false, .revision = revision}, now, after))
     return {RemoveStatus::no_memory};
   return {RemoveStatus::removed, cas_clock_, seqno_, revision};
@@ -170,7 +170,7 @@ bool VBucket::bury_unknown(DocKey key, uint64_t hash, const End& end, uint64_t s
   left->seqno_ = seqno;
   left->set_revision(*end.revision);
   left->expiry_ = tombstone_end(moment_of_end(end, now));
-  mine.highest_removal.take(left->revision(), left->cas_);
+  mine.note_removal(left->revision(), left->cas_);
   if (stays) {
     count_linked(*left);
     left->reference();
