@@ -72,7 +72,7 @@ void Removals::note(DocKey key, const Removal& removal) noexcept {
   Entry& entry = place_of(hash);
   used_ += entry.seqno == 0 ? 1 : 0;
   entry = {hash, removal.cas, removal.seqno, removal.revision, removal.time_s};
-  note_unlinked(removal.seqno);
+  last_seqno_ = std::max(last_seqno_, removal.seqno);
   if (recalled_ != nullptr) drop_recalled(key, hash);
 }
 

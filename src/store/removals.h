@@ -61,16 +61,14 @@ class Removals {
   Removals(const Removals&) = delete;
   Removals& operator=(const Removals&) = delete;
 
+  /// The hash that keys count by.
+  [[nodiscard]] uint64_t hash_of(DocKey key) const noexcept;
   /// Makes the next note possible; false when there is no memory. What is on disk may be forgotten.
   [[nodiscard]] bool reserve(uint64_t persisted_seqno) noexcept;
   /// After reserve(). The table has nothing of the key any more.
   void note(DocKey key, const Removal& removal) noexcept;
-  /// One that is on disk has left the table, too.
-  void note_unlinked(uint64_t seqno) noexcept { last_seqno_ = std::max(last_seqno_, seqno); }
   /// That of a key, if it is later than what is on disk.
   [[nodiscard]] std::optional<Removal> find(DocKey key, uint64_t persisted_seqno) const noexcept;
-  /// No removal is later.
-  [[nodiscard]] uint64_t last_seqno() const noexcept { return last_seqno_; }
   /// All that is not later is on disk.
   void persisted(uint64_t seqno) noexcept {
     if (entries_ != nullptr && last_seqno_ <= seqno) free_entries();
@@ -90,10 +88,6 @@ class Removals {
   void forget_all() noexcept {
     free_entries();
     recalled_.reset();
-  }
-  /// The same where seqnos begin anew.
-  void start_over() noexcept {
-    forget_all();
     last_seqno_ = 0;
   }
 
@@ -107,7 +101,6 @@ class Removals {
   };
   static_assert(sizeof(Entry) == 40);
 
-  [[nodiscard]] uint64_t hash_of(DocKey key) const noexcept;
   /// Where the hash is, or would be.
   [[nodiscard]] Entry& place_of(uint64_t hash) const noexcept;
   void free_entries() noexcept;
@@ -120,6 +113,7 @@ class Removals {
   Entry* entries_ = nullptr;
   uint32_t capacity_ = 0;  // a power of two, or 0
   uint32_t used_ = 0;
+  // None in entries_ is later.
   uint64_t last_seqno_ = 0;
   // Null until the disk is asked.
   std::unique_ptr<HashTable> recalled_;

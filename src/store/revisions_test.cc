@@ -208,5 +208,62 @@ TEST_P(RevisionsTest, WhatIsClearedBeginsAnew) {
   EXPECT_EQ(set("k", "v").revision, 1U);
 }
 
+/// A read of the disk that is under way while keys change, come to disk, and are evicted.
+class LateReadsTest : public RevisionsTest {
+ protected:
+  struct Read {
+    std::string key;
+    LoadTicket ticket;
+    std::optional<FakeDisk::Record> record;
+  };
+  Read begin(const std::string& key) { return {key, bucket().begin_load(0), disk().read_any(0, key)}; }
+  LoadStatus deliver(const Read& read) {
+    return FakeDisk::deliver(bucket(), read.key, read.record, read.ticket, LoadPurpose::fetch, now()).status;
+  }
+  /// A removal that has come to disk, and with full eviction has left the table.
+  void lose(DocKey key) {
+    set(key, "v");
+    remove(key);
+    flush_to_disk();
+    evict();
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Policies, LateReadsTest,
+                         testing::Values(EvictionPolicy::value, EvictionPolicy::full));
+
+TEST_P(LateReadsTest, OnlyItsOwnKeyMakesOneBeginAgain) {
+  lose("k");
+  lose("other");
+  const Read first = begin("k");
+  lose("busy");
+  // From here on keys are told apart.
+  EXPECT_EQ(deliver(first), LoadStatus::read_again);
+  const Read of_k = begin("k");
+  const Read of_other = begin("other");
+  lose("busy");
+  lose("other");
+  EXPECT_EQ(deliver(of_k), LoadStatus::absent);
+  EXPECT_EQ(deliver(of_other), LoadStatus::read_again);
+}
+
+TEST_P(LateReadsTest, OneThatSawADocumentIsNotBelieved) {
+  set("k", "old");
+  set("other", "old");
+  flush_to_disk();
+  lose("x");
+  const Read warns = begin("x");
+  lose("x");
+  EXPECT_EQ(deliver(warns), LoadStatus::read_again);
+  evict();
+  const Read of_k = begin("k");
+  const Read of_other = begin("other");
+  lose("k");
+  EXPECT_EQ(deliver(of_k), LoadStatus::read_again);
+  EXPECT_EQ(get("k"), "<miss>");
+  EXPECT_NE(deliver(of_other), LoadStatus::read_again);
+  EXPECT_EQ(get("other"), "old");
+}
+
 }  // namespace
 }  // namespace bobbin::store

@@ -49,7 +49,7 @@ Loaded VBucket::load(Draft& found, uint64_t hash, LoadTicket ticket, base::Now n
   }
   if (record.is_absent() && record.seqno_ <= mine.flush_seqno) record.say_nothing();
   if (mine.knows_all_keys) return recall(found, ticket);
-  if (mine.unlinked_seqno > ticket.persisted_seqno) return {LoadStatus::read_again, {}};
+  if (mine.may_have_missed(record.doc_key(), ticket)) return {LoadStatus::read_again, {}};
   if (record.is_absent()) {
     Loaded placed = install(found, hash, {}, after);
     if (placed.status == LoadStatus::installed) placed.status = LoadStatus::absent;
@@ -115,7 +115,7 @@ void VBucket::finish_warmup(bool complete) noexcept {
   if (!complete && mine.shared.policy == EvictionPolicy::value) return;
   mine.warming = false;
   // Where full eviction has been at work meanwhile, the table has not everything.
-  if (complete && mine.unlinked_seqno == 0) mine.knows_all_keys = true;
+  if (complete && mine.unlinked.nothing()) mine.knows_all_keys = true;
   if (mine.shared.policy == EvictionPolicy::value) {
     mine.knows_all_keys = true;
     mine.on_disk_only = 0;
@@ -154,7 +154,7 @@ bool VBucket::drop_placeholders(uint32_t& cursor, Victims& victims) noexcept {
               document->doc_key(),
               {document->seqno_, document->cas_, document->revision(), deletion_time(document->expiry_)});
         }
-        persistent_->removals.note_unlinked(document->seqno_);
+        persistent_->note_unlinked(document->doc_key(), document->seqno_);
         count_unlinked(*document);
         victims.expired[victims.expired_count++] = DocumentRef(document);
         return true;
@@ -192,7 +192,7 @@ Document* VBucket::evict(Document* document, Victims& victims) noexcept {
   } else {
     if (!document->is_tombstone()) count_on_disk_only(document->collection(), 1);
     mine.knows_all_keys = false;
-    mine.unlinked_seqno = std::max(mine.unlinked_seqno, document->seqno_);
+    mine.note_unlinked(document->doc_key(), document->seqno_);
   }
   if (document->is_tombstone()) {
     victims.expired[victims.expired_count++] = DocumentRef(document);
@@ -243,7 +243,7 @@ uint32_t VBucket::reclaim_persistent(Reclaim mode, uint32_t documents, uint32_t 
       // While values warm up, what was deleted meanwhile must not come back from a read that is older. What
       // was there before, the reads know of.
       if (mine.warming && document->seqno_ > mine.restored_seqno) return document;
-      if (!mine.warming) mine.unlinked_seqno = std::max(mine.unlinked_seqno, document->seqno_);
+      if (!mine.warming) mine.note_unlinked(document->doc_key(), document->seqno_);
       mine.removals.forget_recalled(document->doc_key());
       count_unlinked(*document);
       victims.expired[victims.expired_count++] = DocumentRef(document);

@@ -259,7 +259,10 @@ Document* VBucket::bury(Document* document, const End& end, base::Now now, After
   if (document->collection() != kDefaultCollection) note_change_of(document->collection());
   const uint64_t revision = left != nullptr ? left->revision() : document->next_revision();
   mine.note_removal(revision, cas);
-  if (!stays) mine.removals.note(document->doc_key(), {seqno_, cas, revision, moment_of_end(end, now)});
+  if (!stays) {
+    mine.removals.note(document->doc_key(), {seqno_, cas, revision, moment_of_end(end, now)});
+    mine.note_unlinked(document->doc_key(), seqno_);
+  }
   const uint8_t marks = unknown ? ChangeLog::kPriorUnknown : 0;
   if (logs_document) {
     // For the log, which shows it as when the document went.

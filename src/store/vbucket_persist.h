@@ -14,6 +14,7 @@
 #include "store/news.h"
 #include "store/persistence_types.h"
 #include "store/removals.h"
+#include "store/unlinked.h"
 #include "store/vbucket.h"
 
 namespace bobbin::store {
@@ -93,6 +94,12 @@ struct PersistentState {
     shared.dirty_bytes.fetch_sub(bytes, std::memory_order_relaxed);
   }
 
+  void note_unlinked(DocKey key, uint64_t seqno) noexcept { unlinked.note(removals.hash_of(key), seqno); }
+  /// Whether a read that began at the ticket may have missed the last of the key. Only where the table has
+  /// nothing of it.
+  [[nodiscard]] bool may_have_missed(DocKey key, LoadTicket ticket) noexcept {
+    return unlinked.may_have_left(removals.hash_of(key), ticket.persisted_seqno);
+  }
   void note_removal(uint64_t revision, uint64_t cas) noexcept {
     highest_removal.take(revision, cas);
     highest_revision.take(revision);
@@ -138,8 +145,8 @@ struct PersistentState {
   /// A key that is not in the table may have attributes, which are to be kept.
   bool may_have_attributes = false;
   bool flush_moment_unsaved = false;
-  /// The highest seqno that full eviction has taken out of the table: see LoadTicket.
-  uint64_t unlinked_seqno = 0;
+  /// What has left the table while the disk has it, or will have it: see LoadTicket.
+  Unlinked unlinked;
   std::vector<FailoverEntry> failover;
 
   /// See Bucket::follow. Then reserved_seqno is 0.

@@ -245,8 +245,8 @@ std::optional<VBucket::CutOff> VBucket::clear(base::Now now) noexcept {
   mine.persisted_seqno = 0;
   mine.flush_seqno = 0;
   mine.dropped_seqno = 0;
-  mine.unlinked_seqno = 0;
-  mine.removals.start_over();
+  mine.unlinked.start_over();
+  mine.removals.forget_all();
   mine.highest_removal = {};
   mine.highest_revision = {};
   mine.flush_at_s = 0;

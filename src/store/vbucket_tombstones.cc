@@ -126,11 +126,10 @@ RemoveResult VBucket::remove_gone(DocKey key, uint64_t hash, const RemoveOptions
 Loaded VBucket::recall(Draft& found, LoadTicket ticket) noexcept {
   PersistentState& mine = *persistent_;
   const DocKey key = found.doc_key();
-  if (std::max(mine.removals.last_seqno(), mine.unlinked_seqno) > ticket.persisted_seqno) {
-    if (mine.removals.find(key, mine.persisted_seqno)) return {LoadStatus::absent, {}};
-    // A removal that has come to disk meanwhile may be what the read has missed.
-    if (mine.persisted_seqno > ticket.persisted_seqno) return {LoadStatus::read_again, {}};
-  }
+  if (mine.removals.find(key, mine.persisted_seqno)) return {LoadStatus::absent, {}};
+  // A removal that has come to disk meanwhile may be what the read has missed.
+  if (mine.persisted_seqno > ticket.persisted_seqno && mine.may_have_missed(key, ticket))
+    return {LoadStatus::read_again, {}};
   // A document has no place in a table that had all of them: its end was long ago, or is damage.
   Draft nothing;
   const bool is_removal = found.document_->is_absent();
@@ -176,6 +175,7 @@ bool VBucket::bury_unknown(DocKey key, uint64_t hash, const End& end, uint64_t s
     left->reference();
   } else {
     mine.removals.note(key, {seqno, left->cas_, left->revision(), moment_of_end(end, now)});
+    mine.note_unlinked(key, seqno);
   }
   if (key.collection() != kDefaultCollection) note_change_of(key.collection());
   append_change(end.kind, left, seqno, left->cas_, is_unknown ? ChangeLog::kPriorUnknown : uint8_t{0}, after);
