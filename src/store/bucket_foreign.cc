@@ -25,8 +25,11 @@ StoreResult Bucket::store_foreign(Draft& draft, const ForeignChange& change, bas
 RemoveResult Bucket::remove_foreign(DocKey key, const ForeignChange& change, base::Now now) {
   flush_if_due(now.unix_s());
   const Key at = locate(key);
-  const bool has_room = persistence_ == nullptr || make_room(0, now);
-  return at.vbucket.remove_foreign(key, at.hash, change, options_.conflicts, has_room, now);
+  Room room = Room::unmade;
+  const RemoveResult result = at.vbucket.remove_foreign(key, at.hash, change, options_.conflicts, room, now);
+  if (room != Room::wanted || !make_room(0, now)) return result;
+  room = Room::made;
+  return at.vbucket.remove_foreign(key, at.hash, change, options_.conflicts, room, now);
 }
 
 std::optional<Peeked> Bucket::any(uint64_t random, CollectionId collection, base::Now now, bool& gave_up) {

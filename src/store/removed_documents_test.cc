@@ -215,6 +215,25 @@ TEST_P(RemovedDocumentsTest, AnEndOfNothingTakesNoMoreThanThereIs) {
   EXPECT_EQ(bring_end({.cas = 70, .revision = 8}, "there").status, RemoveStatus::removed);
 }
 
+TEST_P(RemovedDocumentsTest, ForTheEndOfWhatIsThereNothingIsEvicted) {
+  for (int i = 0; i < 50; ++i)
+    set(numbered("k", i), std::string(500, 'v'));
+  const RemoveResult removed = leave();
+  flush_to_disk();
+  const uint64_t quota = bucket().quota_bytes();
+  EXPECT_EQ(gone(), "4");
+  bucket().set_quota_bytes(1);
+  EXPECT_EQ(bring_end({.cas = 70, .revision = 8}, "k7").status, RemoveStatus::removed);
+  EXPECT_EQ(bucket().statistics().evictions, 0U);
+  EXPECT_EQ(bring_end({.cas = removed.cas, .revision = 3}).status, RemoveStatus::exists) << "it loses";
+  // One more thing to be kept.
+  bucket().set_quota_bytes(quota - 1);
+  EXPECT_EQ(bring_end({.cas = 70, .revision = 8}, "new").status, RemoveStatus::removed);
+  bucket().set_quota_bytes(1);
+  EXPECT_EQ(bring_end({.cas = 70, .revision = 8}, "newer").status, RemoveStatus::no_memory);
+  EXPECT_NE(bucket().statistics().evictions, 0U);
+}
+
 TEST_P(RemovedDocumentsTest, RevisionsGoOn) {
   const uint64_t revision = leave().revision;
   EXPECT_EQ(revision, 4U);

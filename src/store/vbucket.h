@@ -81,9 +81,8 @@ class alignas(64) VBucket {
 
   [[nodiscard]] StoreResult publish_foreign(Draft& draft, uint64_t hash, const ForeignChange& change,
                                             ConflictResolution rule, base::Now now) noexcept;
-  /// `has_room`: for what is to be kept of a document that is not there.
   [[nodiscard]] RemoveResult remove_foreign(DocKey key, uint64_t hash, const ForeignChange& change,
-                                            ConflictResolution rule, bool has_room, base::Now now) noexcept;
+                                            ConflictResolution rule, Room& room, base::Now now) noexcept;
   [[nodiscard]] RemoveStatus evict_key(DocKey key, uint64_t hash, uint32_t now_s) noexcept;
   [[nodiscard]] VBucketFacts facts() const noexcept;
   /// Whether the table has every key.
@@ -380,8 +379,8 @@ class alignas(64) VBucket {
                                  uint32_t now_s) noexcept REQUIRES(mutex_);
   /// A deletion of what is not there: who is asked for it later has it.
   [[nodiscard]] RemoveResult remove_nothing(DocKey key, uint64_t hash, const ForeignChange& change,
-                                            ConflictResolution rule, base::Now now, Aftermath& after) noexcept
-      REQUIRES(mutex_);
+                                            ConflictResolution rule, Room& room, base::Now now,
+                                            Aftermath& after) noexcept REQUIRES(mutex_);
 
   // Of persistent buckets; vbucket_persist.cc.
 

@@ -96,7 +96,7 @@ StoreResult VBucket::publish_foreign(Draft& draft, uint64_t hash, const ForeignC
 }
 
 RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignChange& change,
-                                     ConflictResolution rule, bool has_room, base::Now now) noexcept {
+                                     ConflictResolution rule, Room& room, base::Now now) noexcept {
   Aftermath after;
   const base::MutexLock lock(mutex_);
   if (!knows(key.collection())) return {RemoveStatus::unknown_collection};
@@ -104,9 +104,7 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
   if (!slot) {
     if (after.unknown) return {RemoveStatus::would_block};
     if (change.cas_compare) return {RemoveStatus::not_found};
-    // Nothing becomes less by it.
-    if (!has_room) return {RemoveStatus::no_memory};
-    return remove_nothing(key, hash, change, rule, now, after);
+    return remove_nothing(key, hash, change, rule, room, now, after);
   }
   Document& there = *slot.document();
   const bool same = change.cas_compare == cas_of(there);
@@ -130,13 +128,18 @@ RemoveResult VBucket::remove_foreign(DocKey key, uint64_t hash, const ForeignCha
 }
 
 RemoveResult VBucket::remove_nothing(DocKey key, uint64_t hash, const ForeignChange& change,
-                                     ConflictResolution rule, base::Now now, Aftermath& after) noexcept {
+                                     ConflictResolution rule, Room& room, base::Now now,
+                                     Aftermath& after) noexcept {
   const HashTable::Slot slot = table_.find(key, HashTable::tag_of(hash));
   const Resolved resolved = resolve(slot, key, {change, change.expiry, 0, rule}, now.unix_s());
   if (resolved == Resolved::unknown) return {RemoveStatus::would_block};
   if (resolved == Resolved::loses) return {RemoveStatus::exists};
   // A cache keeps nothing of what it has not.
   if (persistent_ == nullptr) return {RemoveStatus::removed, change.cas, seqno_, change.revision};
+  if (room != Room::made) {
+    room = Room::wanted;
+    return {RemoveStatus::no_memory};
+  }
   const End end{change.expired ? ChangeKind::expiration : ChangeKind::deletion, false,
                 change.new_cas ? std::nullopt : std::optional(change.cas), change.revision,
                 moment_of_removal(change.expiry, now.unix_s())};

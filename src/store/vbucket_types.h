@@ -37,6 +37,13 @@ enum class Resolved : uint8_t {
   unknown,  ///< it takes something that only the disk knows
 };
 
+/// For what is to be kept of a document that is not there: nothing becomes less by it.
+enum class Room : uint8_t {
+  unmade,
+  wanted,  ///< the answer is no_memory, for want of it
+  made,
+};
+
 /// How the clock hand chooses.
 enum class Reclaim : uint8_t {
   expired_only,  ///< for a bucket that does not evict
