@@ -164,6 +164,12 @@ void write_scans(MetricsText& text, const serve::Engine& engine) {
   text.one("bobbin_range_scan_items_total", Kind::counter, "Keys and documents that range scans have sent.",
            scans.items);
   text.one("bobbin_range_scan_bytes_total", Kind::counter, "Bytes of these.", scans.bytes);
+  text.one("bobbin_range_scan_held_bytes", Kind::gauge,
+           "Bytes of large documents that range scans have read and not sent.", scans.memory.held_bytes);
+  text.one("bobbin_range_scan_held_bytes_limit", Kind::gauge, "Such bytes that there may be.",
+           engine.scans.limits().memory.bytes);
+  text.one("bobbin_range_scans_waiting", Kind::gauge, "Range scans that wait for their turn to hold some.",
+           scans.memory.waiting);
 }
 
 void write_spools(MetricsText& text, const serve::Engine& engine, const serve::EventCounts& events) {

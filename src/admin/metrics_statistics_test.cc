@@ -168,6 +168,9 @@ constexpr Pair kPairs[] = {
     {"range_scans_refused", "range_scans_refused_total"},
     {"range_scans_items", "range_scan_items_total"},
     {"range_scans_bytes", "range_scan_bytes_total"},
+    {"range_scans_held_bytes", "range_scan_held_bytes"},
+    {"range_scans_held_limit", "range_scan_held_bytes_limit"},
+    {"range_scans_waiting", "range_scans_waiting"},
 };
 
 constexpr Pair kOfFollowing[] = {

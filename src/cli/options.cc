@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint64_t kKiB = 1ull << 10;
 constexpr uint64_t kMiB = 1ull << 20;
+constexpr uint64_t kTiB = 1ull << 40;
 constexpr uint64_t kGiB = 1ull << 30;
 constexpr uint64_t kMonthMs = 30ull * 86'400'000;
 
@@ -219,6 +220,12 @@ constexpr std::array kOptions = {
   Option{"scan_idle_timeout", OptionType::duration, kConnections, 1, kMonthMs,
          "Drop a range scan that nobody has continued for so long",
          [](ServeConfig& c) -> Field { return &c.scans.idle_timeout; }},
+  Option{"scan_memory", OptionType::size, kConnections, kMiB, kTiB,
+         "Bytes of documents of 32 KiB and more that range scans may have read and not sent",
+         [](ServeConfig& c) -> Field { return &c.scans.memory.bytes; }},
+  Option{"scan_memory_per_connection", OptionType::size, kConnections, kMiB, kTiB,
+         "Of these, those for one connection; one document is let through alone, whatever its size",
+         [](ServeConfig& c) -> Field { return &c.scans.memory.connection_bytes; }},
 
   Option{"threads", OptionType::count, kProcess, 0, 1024,
          "Threads that serve connections; 0 takes one per core",

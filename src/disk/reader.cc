@@ -1,8 +1,10 @@
 #include "disk/reader.h"
 
 #include <algorithm>
+#include <cassert>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "disk/bytes.h"
 #include "disk/shard_impl.h"
@@ -46,6 +48,7 @@ struct KeyReader::Impl {
   bool started = true;
   DocumentKey name;
   Record record;
+  std::string resume;  // where next() goes on; empty: where the iterator is
 };
 
 KeyReader::KeyReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -53,11 +56,15 @@ KeyReader::~KeyReader() = default;
 
 Result<bool> KeyReader::next() {
   rocksdb::Iterator& documents = *impl_->documents;
-  if (impl_->started)
+  if (!impl_->resume.empty())
+    documents.Seek(std::exchange(impl_->resume, {}));
+  else if (impl_->started)
     impl_->started = false;
   else if (documents.Valid())
     documents.Next();
   if (!documents.Valid() || !documents.key().starts_with(impl_->prefix)) {
+    impl_->name = {};
+    impl_->record = {};
     if (documents.status().ok()) return false;
     return base::fail(impl_->shard.error_of(documents.status()));
   }
@@ -67,6 +74,16 @@ Result<bool> KeyReader::next() {
   impl_->name = *name;
   impl_->record = *record;
   return true;
+}
+
+void KeyReader::let_go(Resume at) {
+  assert(!impl_->end.empty() && impl_->documents->Valid());
+  impl_->resume = impl_->documents->key().ToString();
+  if (at == Resume::following) impl_->resume.push_back('\0');
+  impl_->name = {};
+  impl_->record = {};
+  // Behind its bound: RocksDB's iterator lets go of a value when it moves, and there is none.
+  impl_->documents->Seek(impl_->end_slice);
 }
 
 uint16_t KeyReader::vbucket() const noexcept {
@@ -86,13 +103,13 @@ std::unique_ptr<KeyReader::Impl> Shard::Impl::read_documents() const {
   rocksdb::ReadOptions ahead = walking();
   ahead.readahead_size = kReadaheadBytes;
   return std::make_unique<KeyReader::Impl>(KeyReader::Impl{
-      *this, {}, {}, std::unique_ptr<rocksdb::Iterator>(db->NewIterator(ahead, docs)), {}, true, {}, {}});
+      *this, {}, {}, std::unique_ptr<rocksdb::Iterator>(db->NewIterator(ahead, docs)), {}, true, {}, {}, {}});
 }
 
 std::unique_ptr<KeyReader> Shard::read_range(uint16_t vbucket, std::string_view from,
                                              std::string_view to) const {
   auto impl = std::make_unique<KeyReader::Impl>(
-      KeyReader::Impl{*impl_, vbucket_prefix(vbucket).append(to), {}, nullptr, {}, true, {}, {}});
+      KeyReader::Impl{*impl_, vbucket_prefix(vbucket).append(to), {}, nullptr, {}, true, {}, {}, {}});
   impl->end_slice = impl->end;
   rocksdb::ReadOptions options = walking();
   options.iterate_upper_bound = &impl->end_slice;
@@ -168,8 +185,15 @@ Result<KeysUntil> Shard::read_keys_until(uint16_t vbucket) const {
   const rocksdb::Status status = make_both(*impl_, ahead, both);
   if (!status.ok()) return base::fail(impl_->error_of(status));
   const std::unique_ptr<rocksdb::Iterator> index(both[0]);
-  auto impl = std::make_unique<KeyReader::Impl>(KeyReader::Impl{
-      *impl_, {}, {}, std::unique_ptr<rocksdb::Iterator>(both[1]), vbucket_prefix(vbucket), true, {}, {}});
+  auto impl = std::make_unique<KeyReader::Impl>(KeyReader::Impl{*impl_,
+                                                                {},
+                                                                {},
+                                                                std::unique_ptr<rocksdb::Iterator>(both[1]),
+                                                                vbucket_prefix(vbucket),
+                                                                true,
+                                                                {},
+                                                                {},
+                                                                {}});
   KeysUntil keys;
   keys.last_seqno = last_seqno_of(*index, vbucket);
   if (!index->status().ok()) return base::fail(impl_->error_of(index->status()));

@@ -51,6 +51,12 @@ class KeyReader {
   [[nodiscard]] std::string_view stored_key() const noexcept;
   [[nodiscard]] const Record& record() const noexcept;
 
+  enum class Resume : uint8_t { same, following };
+  /// Frees the value that it holds, which may be large: there is no key and no record until next(), which
+  /// goes on with the same document, read again, or with the one behind it. Of read_range() only, after a
+  /// next() that was true.
+  void let_go(Resume at);
+
  private:
   std::unique_ptr<Impl> impl_;
 };

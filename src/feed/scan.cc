@@ -9,7 +9,6 @@
 #include "store/expiry.h"
 #include "wire/crypto.h"
 #include "wire/datatype.h"
-#include "wire/frame_info.h"
 #include "wire/xattr.h"
 
 namespace bobbin::feed {
@@ -19,10 +18,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using wire::BinaryStatus;
 
-// A frame is sent when it has so much; a document is never cut.
-constexpr size_t kFrameBytes = 32 << 10;
-// A larger one is sent from where it lies instead of being copied under the spool's lock.
-constexpr size_t kLargeFrameBytes = 64 << 10;
 // Of one step: records looked at, and bytes of items.
 constexpr size_t kStepRecords = 4096;
 constexpr size_t kStepBytes = 512 << 10;
@@ -56,14 +51,6 @@ std::string behind_last_stored_key(const wire::ScanCreate& what) {
   std::string key = store::DocKey(what.collection, what.range.end).stored();
   if (!what.range.excludes_end) key.push_back('\0');
   return key;
-}
-
-base::PinnedBytes pinned(std::vector<char> memory, size_t begin, size_t size) {
-  auto owner = std::make_unique<std::vector<char>>(std::move(memory));
-  const std::span<const char> bytes(owner->data() + begin, size);
-  return {bytes, owner.release(), [](void* held) noexcept {
-            std::unique_ptr<std::vector<char>>(static_cast<std::vector<char>*>(held)).reset();
-          }};
 }
 
 void remove_system_xattrs(std::string& block) {
@@ -152,6 +139,16 @@ bool Scan::begin_request() {
 }
 
 Next Scan::step() {
+  const Next next = advance();
+  // Nobody knows for how long there is no other step.
+  if (reader_ != nullptr && is_large()) {
+    is_let_go_ = item_ != Item::none;
+    reader_->let_go(is_let_go_ ? disk::KeyReader::Resume::same : disk::KeyReader::Resume::following);
+  }
+  return next;
+}
+
+Next Scan::advance() {
   if (concludes_) return conclude();
   const Ending ending = take_ending();
   if (ending != Ending::none) {
@@ -263,7 +260,7 @@ Next Scan::open() {
 }
 
 Scan::Looked Scan::look(size_t& budget) {
-  while (!at_item_) {
+  while (item_ == Item::none || is_let_go_) {
     if (budget-- == 0) return Looked::enough;
     const auto next = reader_->next();
     if (!next) {
@@ -271,14 +268,17 @@ Scan::Looked Scan::look(size_t& budget) {
       return Looked::failed;
     }
     if (!*next) return Looked::end;
+    if (std::exchange(is_let_go_, false)) break;
     const disk::Record& record = reader_->record();
-    at_item_ = !disk::is_tombstone(record.kind) && !store::is_expired(record.time_s, now_s_);
+    if (!disk::is_tombstone(record.kind) && !store::is_expired(record.time_s, now_s_)) item_ = Item::found;
   }
   return Looked::found;
 }
 
 bool Scan::is_drawn() {
-  return !draw_below_ || next_random(random_) < *draw_below_;
+  if (item_ == Item::drawn) return true;
+  item_ = !draw_below_ || next_random(random_) < *draw_below_ ? Item::drawn : Item::none;
+  return item_ == Item::drawn;
 }
 
 bool Scan::is_limit_reached() const {
@@ -290,7 +290,7 @@ bool Scan::is_limit_reached() const {
 }
 
 void Scan::take_item() {
-  at_item_ = false;
+  item_ = Item::none;
   const std::string_view key = reader_->key().name();
   const size_t before = frame_.bytes();
   if (options_.what.key_only) {
@@ -313,7 +313,7 @@ void Scan::take_item() {
       }
     }
     frame_.add_document(item);
-    if (value_.capacity() > kLargeFrameBytes) std::string().swap(value_);
+    if (value_.capacity() > kLargeBytes) std::string().swap(value_);
   }
   ++sent_items_;
   ++frame_items_;
@@ -324,6 +324,7 @@ Next Scan::produce() {
   size_t budget = kStepRecords;
   const uint64_t bytes_before = sent_bytes_;
   for (;;) {
+    if (sent_bytes_ - bytes_before > kStepBytes) return Next::again();
     const Looked looked = look(budget);
     if (looked == Looked::failed) return fail(BinaryStatus::internal_error);
     if (looked == Looked::end) {
@@ -331,17 +332,18 @@ Next Scan::produce() {
       put_frame(BinaryStatus::range_scan_complete);
       return conclude();
     }
-    if (looked == Looked::enough || sent_bytes_ - bytes_before > kStepBytes) return Next::again();
+    if (looked == Looked::enough) return Next::again();
     if (is_limit_reached()) {
       put_frame(BinaryStatus::range_scan_more);
       return Next::again();
     }
-    if (!is_drawn()) {
-      at_item_ = false;
+    if (!is_drawn()) continue;
+    if (const auto next = await_room()) return *next;
+    take_item();
+    if (frame_.bytes() < kFrameBytes) {
+      room_.reset();  // its attributes were what was large
       continue;
     }
-    take_item();
-    if (frame_.bytes() < kFrameBytes) continue;
     put_frame(BinaryStatus::success);
     if (const auto next = send()) return *next;
     give_way();
@@ -356,97 +358,17 @@ Next Scan::rest() {
   return fail(BinaryStatus::range_scan_cancelled);
 }
 
-// ---- sending
-
-std::string_view Scan::trace() {
-  if (asker_->received_ns == 0) return {};
-  const uint64_t now = clock_.now().unix_ns;
-  trace_ = wire::trace_of((now - std::min(now, asker_->received_ns)) / 1000);
-  return {trace_.data(), trace_.size()};
-}
-
-void Scan::put_frame(BinaryStatus status) {
-  const std::string_view bytes = frame_.finish(asker_->request, status, trace());
-  is_last_ = status != BinaryStatus::success;
-  concludes_ = status == BinaryStatus::range_scan_complete;
-  if (concludes_) scans_.hide(id_);
-  const uint64_t item_bytes = frame_.bytes();
-  bytes_.fetch_add(item_bytes, std::memory_order_relaxed);
-  scans_.bytes_.fetch_add(item_bytes, std::memory_order_relaxed);
-  items_.fetch_add(frame_items_, std::memory_order_relaxed);
-  scans_.items_.fetch_add(std::exchange(frame_items_, 0), std::memory_order_relaxed);
-  if (bytes.size() < kLargeFrameBytes) {
-    ready_ = bytes;
-    outbox_ = Outbox::frame;
-    return;
-  }
-  const size_t size = bytes.size();
-  const size_t begin = frame_.begin();
-  large_ = pinned(frame_.take(), begin, size);
-  outbox_ = Outbox::large;
-}
-
-void Scan::put_reply(BinaryStatus status, std::string_view value) {
-  const wire::BinaryReply head{
-      .status = status, .framing = trace(), .value_bytes = static_cast<uint32_t>(value.size())};
-  reply_.resize(wire::kBinaryHeaderBytes + wire::kTraceBytes);
-  reply_.resize(wire::write_binary_head(reply_.data(), asker_->request, head));
-  reply_.append(value);
-  is_last_ = true;
-  outbox_ = Outbox::reply;
-}
-
-std::optional<Next> Scan::send() {
-  switch (flush()) {
-    case net::Append::accepted:
-      break;
-    case net::Append::full:
-      return Next::wait();
-    case net::Append::closed:
-      release();
-      return Next::done();
-  }
-  return std::nullopt;
-}
-
-net::Append Scan::flush() {
-  if (outbox_ == Outbox::empty) return net::Append::accepted;
-  const std::function<void()> waker = waker_of(shared_from_this());
-  const auto append = [&] {
-    if (outbox_ == Outbox::large) return asker_->spool.append_or_wake({}, large_, waker);
-    return asker_->spool.append_or_wake(outbox_ == Outbox::frame ? ready_ : std::string_view(reply_), waker);
-  };
-  net::Append result{};
-  {
-    const base::MutexLock lock(mutex_);
-    result = append();
-    if (result == net::Append::accepted && is_last_) state_ = concludes_ ? State::over : State::idle;
-  }
-  if (result != net::Append::accepted) return result;
-  if (outbox_ == Outbox::frame) frame_.clear();
-  outbox_ = Outbox::empty;
-  if (!is_last_) return result;
-  is_last_ = false;
-  idle_since_ = steady_clock::now();
-  if (asker_->awaited != nullptr) {
-    asker_->awaited->has_come.store(true, std::memory_order_release);
-    asker_->spool.resume();
-  }
-  asker_.reset();
-  return result;
-}
-
 // ---- ending
 
 Next Scan::fail(BinaryStatus status) {
   concludes_ = true;
+  failure_ = status;
   scans_.hide(id_);
   {
     const base::MutexLock lock(mutex_);
     state_ = State::over;
-    if (!asker_ && request_) asker_ = std::move(request_->asker);
-    request_.reset();
   }
+  drop_frame();
   if (asker_) put_reply(status, {});
   return conclude();
 }
@@ -454,13 +376,19 @@ Next Scan::fail(BinaryStatus status) {
 Next Scan::conclude() {
   // Nothing more is read.
   release();
-  if (flush() == net::Append::full) return Next::wait();
-  return Next::done();
+  for (;;) {
+    if (flush() == net::Append::full) return Next::wait();
+    drop_frame();
+    // Another may have asked for more while the end of an answer waited.
+    if (!begin_request()) return Next::done();
+    put_reply(failure_, {});
+  }
 }
 
 void Scan::release() noexcept {
   scans_.hide(id_);
   reader_.reset();
+  room_.reset();
   options_.bucket.keeper.reset();
   if (std::exchange(holds_place_, false)) scans_.leave();
   {

@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "base/pinned_bytes.h"
 #include "disk/persistence.h"
+#include "feed/frame_memory.h"
 #include "feed/pool.h"
 #include "feed/scans.h"
 #include "net/spool.h"
@@ -32,6 +33,8 @@ struct Asker {
   wire::BinaryHeader request;
   uint64_t received_ns = 0;  ///< when, where the client wants to be told how long it took; else 0
   std::shared_ptr<Awaited> awaited = {};  ///< null: nobody waits
+  /// What the connection's frames hold: ConnectionScans::memory(); null: they have a limit of their own.
+  std::shared_ptr<FrameMemory::Connection> memory = {};
 };
 
 /// What the client that makes a scan may see, and has agreed to read.
@@ -59,7 +62,8 @@ struct ScanOptions {
 
 /// One range scan: the keys or documents of a vbucket's collection between two keys, as the disk had them at
 /// one moment. A task of the pool; it answers its RANGE_SCAN_CREATE, then each RANGE_SCAN_CONTINUE, through
-/// the asker's spool, with frames of some 32 KiB.
+/// the asker's spool, with frames of some 32 KiB. A document that is as large has one of its own, for which
+/// there has to be room (feed/frame_memory.h); between two steps no other large value is held.
 ///
 ///   opening --> idle <--> continuing --> over
 ///
@@ -101,14 +105,23 @@ class Scan final : public Task {
 
  protected:
   Next step() override EXCLUDES(mutex_);
-  void abandoned() noexcept override { release(); }
+  void abandoned() noexcept override {
+    release();
+    drop_frame();
+  }
 
  private:
   using Time = Next::Time;
   enum class Ending : uint8_t { none, cancelled, left };
   enum class Outbox : uint8_t { empty, frame, large, reply };
   enum class Looked : uint8_t { found, end, enough, failed };
+  enum class Item : uint8_t { none, found, drawn };  // drawn: it is to be sent
 
+  // A frame is sent when it has so much; a document is never cut.
+  static constexpr size_t kFrameBytes = 32 << 10;
+  static constexpr size_t kLargeBytes = kFrameBytes;
+
+  [[nodiscard]] Next advance() EXCLUDES(mutex_);
   [[nodiscard]] Ending take_ending() const EXCLUDES(mutex_);
   /// False: nobody has asked for more.
   [[nodiscard]] bool begin_request() EXCLUDES(mutex_);
@@ -122,17 +135,22 @@ class Scan final : public Task {
 
   // Continuing.
   [[nodiscard]] Next produce();
+  [[nodiscard]] bool is_large() const noexcept { return reader_->record().value.size() >= kLargeBytes; }
   [[nodiscard]] Looked look(size_t& budget);
   [[nodiscard]] bool is_drawn();
   [[nodiscard]] bool is_limit_reached() const;
   void take_item();
   [[nodiscard]] Next rest() EXCLUDES(mutex_);
 
-  // Sending.
+  // Sending (feed/scan_frames.cc).
+  /// Nothing: there is room for the item, whatever its size.
+  [[nodiscard]] std::optional<Next> await_room() EXCLUDES(mutex_);
   void put_frame(wire::BinaryStatus status);
   void put_reply(wire::BinaryStatus status, std::string_view value);
-  /// The state changes with the last frame of an answer: a client that has it may ask again.
-  [[nodiscard]] net::Append flush() EXCLUDES(mutex_);
+  /// The last frame of an answer is in the outbox: a client that has it may ask again.
+  void answered() EXCLUDES(mutex_);
+  void drop_frame() noexcept;
+  [[nodiscard]] net::Append flush();
   /// The same; nothing: the outbox is empty, and the step goes on.
   [[nodiscard]] std::optional<Next> send() EXCLUDES(mutex_);
   [[nodiscard]] std::string_view trace();
@@ -175,7 +193,8 @@ class Scan final : public Task {
   uint64_t frame_items_ = 0;  // of this frame
   Time idle_since_{};
   std::unique_ptr<disk::KeyReader> reader_;
-  bool at_item_ = false;  // the reader stands at one that was not taken
+  Item item_ = Item::none;  // at which the reader stands, and which was not taken
+  bool is_let_go_ = false;  // and which has to be read again
   uint64_t vbucket_uuid_ = 0;
   uint64_t manifest_generation_ = 0;
   std::optional<uint64_t> draw_below_;  // of a sampling that does not take all
@@ -186,10 +205,12 @@ class Scan final : public Task {
 
   wire::ScanFrame frame_;
   Outbox outbox_ = Outbox::empty;
-  bool is_last_ = false;     // what is in the outbox ends the answer
-  bool concludes_ = false;   // and the scan
-  std::string_view ready_;   // in frame_
-  base::PinnedBytes large_;  // a frame that is not copied
+  bool is_last_ = false;    // what is in the outbox ends the answer
+  bool concludes_ = false;  // and the scan
+  wire::BinaryStatus failure_{};
+  std::string_view ready_;                    // in frame_
+  base::PinnedBytes large_;                   // a frame that is not copied
+  std::unique_ptr<FrameMemory::Claim> room_;  // for the next of these
   std::string reply_;
   std::array<char, wire::kTraceBytes> trace_{};
   bool holds_place_ = true;

@@ -45,6 +45,7 @@ struct Client {
       : socket(address, receive_buffer_bytes) {}
   net::TestSocket socket;
   net::Spool spool;
+  std::shared_ptr<FrameMemory::Connection> memory = std::make_shared<FrameMemory::Connection>();
 
   Reply reply() {
     const std::string head = socket.receive(wire::kBinaryHeaderBytes);
@@ -101,7 +102,7 @@ class ScanTest : public testing::Test {
     return client;
   }
   Asker asker(Client& client, wire::BinaryOpcode opcode) {
-    return {client.spool, {.opcode = static_cast<uint8_t>(opcode), .opaque = 77}};
+    return {client.spool, {.opcode = static_cast<uint8_t>(opcode), .opaque = 77}, 0, nullptr, client.memory};
   }
   std::shared_ptr<Scan> make(Client& client, wire::ScanCreate what, ScanView view = {true, true, true}) {
     EXPECT_TRUE(mine_->enter());
@@ -189,6 +190,13 @@ class ScanTest : public testing::Test {
   static void wait_for(Condition condition) {
     while (!condition())
       std::this_thread::sleep_for(1ms);
+  }
+  /// Until no task has anything to do before a client does something.
+  void wait_until_all_wait() {
+    wait_for([&] {
+      const PoolNumbers numbers = pool_->numbers();
+      return numbers.runnable == 0 && numbers.running == 0;
+    });
   }
   void limit(const ScanLimits& limits) {
     mine_.reset();

@@ -19,12 +19,12 @@ std::vector<std::shared_ptr<Scan>> Scans::all() const {
   return scans;
 }
 
-ScanStatistics Scans::statistics() const noexcept {
+ScanStatistics Scans::statistics() const {
   const auto read = [](const std::atomic<uint64_t>& counter) {
     return counter.load(std::memory_order_relaxed);
   };
-  return {read(open_),    read(created_), read(completed_), read(cancelled_),
-          read(expired_), read(refused_), read(items_),     read(bytes_)};
+  return {read(open_),    read(created_), read(completed_), read(cancelled_),  read(expired_),
+          read(refused_), read(items_),   read(bytes_),     memory_->numbers()};
 }
 
 bool Scans::enter() noexcept {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "feed/frame_memory.h"
 #include "wire/range_scan.h"
 
 namespace bobbin::feed {
@@ -21,6 +22,8 @@ struct ScanLimits {
   size_t scans_per_connection = 128;
   /// A scan that nobody continues for so long is dropped. More than 0.
   std::chrono::milliseconds idle_timeout{180'000};
+  /// Of frames with large documents, until they are sent.
+  FrameMemory::Limits memory = {};
 };
 
 /// Events since the start, and what there is now.
@@ -33,12 +36,14 @@ struct ScanStatistics {
   uint64_t refused = 0;    ///< too many were open
   uint64_t items = 0;
   uint64_t bytes = 0;  ///< of items, as they were sent
+  FrameMemory::Numbers memory = {};
 };
 
 /// The range scans of a server, found by their ids. Any thread. Outlives the scans.
 class Scans {
  public:
-  explicit Scans(const ScanLimits& limits) : limits_(limits) {}
+  explicit Scans(const ScanLimits& limits)
+      : limits_(limits), memory_(std::make_shared<FrameMemory>(limits.memory)) {}
   Scans(const Scans&) = delete;
   Scans& operator=(const Scans&) = delete;
 
@@ -47,7 +52,7 @@ class Scans {
   [[nodiscard]] std::shared_ptr<Scan> find(const wire::ScanId& id) const EXCLUDES(mutex_);
   /// At this moment.
   [[nodiscard]] std::vector<std::shared_ptr<Scan>> all() const EXCLUDES(mutex_);
-  [[nodiscard]] ScanStatistics statistics() const noexcept;
+  [[nodiscard]] ScanStatistics statistics() const;
 
  private:
   friend class Scan;
@@ -61,6 +66,8 @@ class Scans {
   void hide(const wire::ScanId& id) EXCLUDES(mutex_);
 
   const ScanLimits limits_;
+  // Shared with frames on their way, which may outlive this.
+  const std::shared_ptr<FrameMemory> memory_;
   std::atomic<uint64_t> open_{0};
   std::atomic<uint64_t> created_{0};
   std::atomic<uint64_t> completed_{0};
@@ -84,9 +91,12 @@ class ConnectionScans {
   /// Takes a place for one more, which has to be add()ed. False: there is none, here or in all.
   [[nodiscard]] bool enter();
   void add(std::shared_ptr<Scan> scan) { scans_of_mine_.push_back(std::move(scan)); }
+  /// Of the answers that this connection waits for, whoever has made the scans.
+  [[nodiscard]] const std::shared_ptr<FrameMemory::Connection>& memory() const noexcept { return memory_; }
 
  private:
   Scans& scans_;
+  const std::shared_ptr<FrameMemory::Connection> memory_ = std::make_shared<FrameMemory::Connection>();
   std::vector<std::shared_ptr<Scan>> scans_of_mine_;
 };
 

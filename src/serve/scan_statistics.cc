@@ -65,6 +65,9 @@ StatAnswer report_scans(const StatQuery& query, const StatSink& sink) {
   tell(sink, "range_scans_refused", numbers.refused);
   tell(sink, "range_scans_items", numbers.items);
   tell(sink, "range_scans_bytes", numbers.bytes);
+  tell(sink, "range_scans_held_bytes", numbers.memory.held_bytes);
+  tell(sink, "range_scans_held_limit", query.engine.scans.limits().memory.bytes);
+  tell(sink, "range_scans_waiting", numbers.memory.waiting);
   for (const auto& scan : query.engine.scans.all()) {
     if (scan->is_of(query.bucket.bucket()) && (!vbucket || scan->vbucket() == *vbucket))
       report_scan(*scan, sink);

@@ -1,0 +1,143 @@
+// What a scan sends: frames and replies, through the spool of who asks.
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "feed/scan.h"
+#include "wire/frame_info.h"
+
+namespace bobbin::feed {
+namespace {
+
+using std::chrono::steady_clock;
+using wire::BinaryStatus;
+
+// Whether who asks is still there is looked at so often by a scan that waits for others.
+constexpr std::chrono::seconds kLookForAsker{1};
+// What a frame has around a document.
+constexpr size_t kAroundBytes = 256;
+
+/// A frame and the room that was made for it.
+struct Large {
+  std::vector<char> memory;
+  std::unique_ptr<FrameMemory::Claim> room;
+};
+
+base::PinnedBytes pinned(std::vector<char> memory, size_t begin, size_t size,
+                         std::unique_ptr<FrameMemory::Claim> room) {
+  auto owner = std::make_unique<Large>(Large{std::move(memory), std::move(room)});
+  const std::span<const char> bytes(owner->memory.data() + begin, size);
+  return {bytes, owner.release(),
+          [](void* held) noexcept { std::unique_ptr<Large>(static_cast<Large*>(held)).reset(); }};
+}
+
+}  // namespace
+
+std::optional<Next> Scan::await_room() {
+  // What is only told by its key costs no more than that.
+  if (options_.what.key_only || !is_large()) return std::nullopt;
+  if (frame_.bytes() > 0) {
+    put_frame(BinaryStatus::success);
+    if (const auto next = send()) return next;
+  }
+  if (room_ == nullptr) {
+    const size_t size = reader_->record().value.size() + reader_->key().name().size() + kAroundBytes;
+    room_ = scans_.memory_->claim(asker_->memory, size, waker_of(shared_from_this()));
+  }
+  if (room_->is_granted()) return std::nullopt;
+  if (asker_->spool.closed()) {
+    asker_.reset();
+    return fail(BinaryStatus::range_scan_cancelled);
+  }
+  return Next::wait_until(steady_clock::now() + kLookForAsker);
+}
+
+std::string_view Scan::trace() {
+  if (asker_->received_ns == 0) return {};
+  const uint64_t now = clock_.now().unix_ns;
+  trace_ = wire::trace_of((now - std::min(now, asker_->received_ns)) / 1000);
+  return {trace_.data(), trace_.size()};
+}
+
+void Scan::put_frame(BinaryStatus status) {
+  const std::string_view bytes = frame_.finish(asker_->request, status, trace());
+  concludes_ = status == BinaryStatus::range_scan_complete;
+  if (concludes_) scans_.hide(id_);
+  if (status != BinaryStatus::success) answered();
+  const uint64_t item_bytes = frame_.bytes();
+  bytes_.fetch_add(item_bytes, std::memory_order_relaxed);
+  scans_.bytes_.fetch_add(item_bytes, std::memory_order_relaxed);
+  items_.fetch_add(frame_items_, std::memory_order_relaxed);
+  scans_.items_.fetch_add(std::exchange(frame_items_, 0), std::memory_order_relaxed);
+  if (room_ == nullptr || item_bytes == 0) {
+    ready_ = bytes;
+    outbox_ = Outbox::frame;
+    return;
+  }
+  const size_t size = bytes.size();
+  const size_t begin = frame_.begin();
+  large_ = pinned(frame_.take(), begin, size, std::move(room_));
+  outbox_ = Outbox::large;
+}
+
+void Scan::put_reply(BinaryStatus status, std::string_view value) {
+  const wire::BinaryReply head{
+      .status = status, .framing = trace(), .value_bytes = static_cast<uint32_t>(value.size())};
+  reply_.resize(wire::kBinaryHeaderBytes + wire::kTraceBytes);
+  reply_.resize(wire::write_binary_head(reply_.data(), asker_->request, head));
+  reply_.append(value);
+  answered();
+  outbox_ = Outbox::reply;
+}
+
+// Before it is sent: a lock that loops take is not held while the spool's is. What is asked for meanwhile
+// waits for its end.
+void Scan::answered() {
+  is_last_ = true;
+  const base::MutexLock lock(mutex_);
+  state_ = concludes_ ? State::over : State::idle;
+}
+
+void Scan::drop_frame() noexcept {
+  outbox_ = Outbox::empty;
+  frame_.clear();
+  large_ = {};
+}
+
+std::optional<Next> Scan::send() {
+  switch (flush()) {
+    case net::Append::accepted:
+      break;
+    case net::Append::full:
+      return Next::wait();
+    case net::Append::closed:
+      asker_.reset();
+      return fail(BinaryStatus::range_scan_cancelled);
+  }
+  return std::nullopt;
+}
+
+net::Append Scan::flush() {
+  if (outbox_ == Outbox::empty) return net::Append::accepted;
+  const std::function<void()> waker = waker_of(shared_from_this());
+  const std::string_view bytes = outbox_ == Outbox::frame ? ready_ : std::string_view(reply_);
+  const net::Append result = outbox_ == Outbox::large ? asker_->spool.append_or_wake({}, large_, waker)
+                                                      : asker_->spool.append_or_wake(bytes, waker);
+  if (result != net::Append::accepted) return result;
+  if (outbox_ == Outbox::frame) frame_.clear();
+  outbox_ = Outbox::empty;
+  if (!is_last_) return result;
+  is_last_ = false;
+  idle_since_ = steady_clock::now();
+  if (asker_->awaited != nullptr) {
+    asker_->awaited->has_come.store(true, std::memory_order_release);
+    asker_->spool.resume();
+  }
+  asker_.reset();
+  return result;
+}
+
+}  // namespace bobbin::feed
