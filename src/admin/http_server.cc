@@ -3,6 +3,12 @@
 #include <utility>
 
 namespace bobbin::admin {
+namespace {
+
+// One answer may be longer. Streams go through spools.
+constexpr size_t kMaxUnsentBytes = 64 << 10;
+
+}  // namespace
 
 HttpServer::HttpServer(const serve::Engine& engine)
     : admin_{engine, streams_, counters_,
@@ -22,6 +28,8 @@ base::Result<std::unique_ptr<HttpServer>, base::Error> HttpServer::open(const Ht
   // A body is taken as it comes: what stays unread is a head, or the requests behind one that is being worked
   // on.
   front_end.limits.max_unread_bytes = 2 * kMaxBodyBytes;
+  // Who asks without reading the answers may not have logged in.
+  front_end.limits.max_unsent_bytes = kMaxUnsentBytes;
   auto opened = net::FrontEnd::open(
       front_end, [server = server.get()](size_t) { return std::make_unique<HttpSession>(server->admin_); });
   if (!opened) return base::fail(std::move(opened.error()));

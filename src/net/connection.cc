@@ -1,5 +1,7 @@
 #include "net/connection.h"
 
+#include <algorithm>
+
 #include "net/loop.h"
 
 namespace bobbin::net {
@@ -18,6 +20,11 @@ void Connection::divert(Output* elsewhere) noexcept {
   out_ = elsewhere != nullptr     ? elsewhere
          : own_output_ != nullptr ? own_output_.get()
                                   : &loop_.shared_output_;
+}
+
+void Connection::limit_unsent(size_t bytes) noexcept {
+  assert_owner();
+  max_unsent_bytes_ = std::min(bytes, loop_.limits().max_unsent_bytes);
 }
 
 Spool Connection::spool() {

@@ -49,6 +49,9 @@ class Connection {
     return *out_;
   }
 
+  /// From now on less than max_unsent_bytes, for a peer that is to be sent only little; at most those count.
+  void limit_unsent(size_t bytes) noexcept;
+
   /// True when max_unsent_bytes of replies are not sent yet: consume no further request.
   [[nodiscard]] bool congested() const noexcept { return out_->size() >= max_unsent_bytes_; }
 
@@ -99,7 +102,7 @@ class Connection {
 
   Loop& loop_;
   const uint64_t id_;
-  const size_t max_unsent_bytes_;
+  size_t max_unsent_bytes_;
   Output* out_;                         // own_output_ if there is one, the loop's otherwise
   std::unique_ptr<Output> own_output_;  // only while something waits for the tick's end or for the peer
   std::unique_ptr<Receiver> receiver_;

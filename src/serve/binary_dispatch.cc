@@ -1,5 +1,6 @@
 // From the bytes of a binary request to the row of its command.
 
+#include <algorithm>
 #include <array>
 
 #include "serve/binary_commands.h"
@@ -16,6 +17,9 @@ using wire::BinaryStatus;
 using wire::Feature;
 
 using Rows = std::array<const BinaryCommand*, 256>;
+// HELLO and logins take a few hundred: it is kept until all of it is there.
+constexpr uint32_t kStrangersValueBytes = 4 << 10;
+
 
 constexpr auto kTables = {classic_commands,  connection_commands, login_commands,     collection_commands,
                           metadata_commands, subdoc_commands,     lock_commands,      with_meta_commands,
@@ -197,7 +201,8 @@ void run_binary_command(Session& session) {
     return session.swallow(request.frame_bytes());
   }
   if (!row->uploads) {
-    if (request.value_bytes > row->max_value_bytes) {
+    const uint32_t most = session.is_stranger() ? kStrangersValueBytes : row->max_value_bytes;
+    if (request.value_bytes > std::min(most, row->max_value_bytes)) {
       reply_binary_error(session, request.header, BinaryStatus::too_large);
       return session.swallow(request.frame_bytes());
     }

@@ -14,6 +14,13 @@
 #include "wire/pipeline.h"
 
 namespace bobbin::serve {
+namespace {
+
+// Replies that wait for who has not logged in: beyond these no further request of theirs is looked at. Ten
+// thousand such connections are 160 MB then.
+constexpr size_t kStrangersUnsentBytes = 16 << 10;
+
+}  // namespace
 
 void Session::on_open(net::Connection& connection) {
   connection_ = &connection;
@@ -22,6 +29,7 @@ void Session::on_open(net::Connection& connection) {
     if (engine_.logins.certificate(peer->common_name, connection.status().peer, true))
       log_in(peer->common_name);
   }
+  renew_access();
   if (log().wants(kWatchConnections)) log().connection_opened(connection.status().peer, id());
 }
 
@@ -183,6 +191,8 @@ void Session::work_out_access() {
   access_generation_ = engine_.users.generation();
   access_manifest_generation_ = served_->collections().generation();
   access_ = access_of(engine_, user_, *served_);
+  is_stranger_ = user_.empty() && !has_every_right(engine_, user_);
+  connection_->limit_unsent(is_stranger_ ? kStrangersUnsentBytes : SIZE_MAX);
   if (impersonated_ != nullptr) impersonated_->access = access_of(engine_, impersonated_->user, *served_);
 }
 
@@ -285,6 +295,7 @@ bool Session::may_select(std::string_view bucket) const {
 void Session::log_in(std::string user) {
   user_ = std::move(user);
   access_generation_ = 0;
+  watch_config();  // which not everybody may
 }
 
 void Session::log_out() {

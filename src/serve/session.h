@@ -111,6 +111,9 @@ class Session final : public net::Receiver {
   [[nodiscard]] std::unique_ptr<wire::ScramExchange> take_login();
   /// Empty: nobody.
   [[nodiscard]] const std::string& user() const noexcept { return user_; }
+  /// Whoever this is has to log in and has not, as users were when may() was last asked: may hold and be sent
+  /// only little.
+  [[nodiscard]] bool is_stranger() const noexcept { return is_stranger_; }
   /// The bucket that this client works on; of memcached's protocols, the default one.
   [[nodiscard]] const ServedBucket& served() const noexcept { return *served_; }
   [[nodiscard]] store::Bucket& bucket() const noexcept { return served_->bucket(); }
@@ -298,6 +301,7 @@ class Session final : public net::Receiver {
   std::optional<wire::Dialect> dialect_;
   uint64_t config_watch_ = 0;  // its number among its bucket's ConfigWatchers; 0: none
   bool selected_ = true;
+  bool is_stranger_ = false;
   uint64_t guest_ = 0;                        // of served_, where it may be removed (Buckets::Entered)
   std::shared_ptr<feed::Producer> producer_;  // shared with the pool that takes its steps
   bool quitting_ = false;

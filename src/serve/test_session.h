@@ -80,6 +80,8 @@ class TestConnection final : public net::Connection {
   }
   [[nodiscard]] bool suspended() const noexcept { return suspended_; }
   [[nodiscard]] bool owing() const noexcept { return owing_; }
+  /// Of replies that waited for the peer at once.
+  [[nodiscard]] size_t most_unsent_bytes() const noexcept { return most_unsent_bytes_; }
 
   [[nodiscard]] const std::string& replies() const noexcept { return replies_; }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
@@ -99,6 +101,7 @@ class TestConnection final : public net::Connection {
 
   void take_replies() {
     std::array<std::span<const char>, 16> runs;
+    most_unsent_bytes_ = std::max(most_unsent_bytes_, out_->size());
     while (!out_->empty() && !holding_) {
       size_t taken = 0;
       const size_t count = out_->gather(runs, out_->size());
@@ -114,6 +117,7 @@ class TestConnection final : public net::Connection {
   std::string unread_;
   std::string replies_;
   size_t seen_ = 0;
+  size_t most_unsent_bytes_ = 0;
   bool closing_ = false;
   bool suspended_ = false;
   bool holding_ = false;
