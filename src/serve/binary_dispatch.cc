@@ -102,8 +102,7 @@ BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& re
 }
 
 void refuse(Session& session, const BinaryRequest& request, BinaryStatus status) {
-  if (status == BinaryStatus::not_my_vbucket)
-    return reply_binary_error(session, request.header, status, bucket_config(session));
+  if (status == BinaryStatus::not_my_vbucket) return reply_not_my_vbucket(session, request.header);
   reply_binary_error(session, request.header, status);
 }
 

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "serve/binary_commands.h"
 #include "serve/session.h"
 #include "wire/binary_header.h"
 #include "wire/datatype.h"
@@ -146,6 +147,16 @@ std::string global_config(const Node& node, net::Address place) {
 
 std::string bucket_config(const Session& session) {
   return bucket_config(session.engine().node, session.served(), place_of(session));
+}
+
+void reply_not_my_vbucket(Session& session, const wire::BinaryHeader& request) {
+  Client& client = *session.client();
+  const int64_t revision = bucket_config_revision(session.manifest().uid());
+  const bool is_known =
+      client.features.has(wire::Feature::dedupe_not_my_vbucket_clustermap) && client.known_config == revision;
+  client.known_config = revision;
+  reply_binary_error(session, request, wire::BinaryStatus::not_my_vbucket,
+                     is_known ? std::string() : bucket_config(session));
 }
 
 std::string global_config(const Session& session) {

@@ -6,6 +6,10 @@
 
 #include "net/address.h"
 
+namespace bobbin::wire {
+struct BinaryHeader;
+}  // namespace bobbin::wire
+
 namespace bobbin::serve {
 
 class Session;
@@ -37,6 +41,9 @@ struct Node {
 /// docs/BinaryProtocol.md, "0xb5 Get cluster config"; the shapes are those of Couchbase's terse bucket
 /// information).
 [[nodiscard]] std::string bucket_config(const Session& session);
+/// NOT_MY_VBUCKET with that, of a client of Couchbase's protocol. One that has agreed on
+/// DedupeNotMyVbucketClustermap is not sent again what GET_CLUSTER_CONFIG or this has sent it.
+void reply_not_my_vbucket(Session& session, const wire::BinaryHeader& request);
 /// What clients are told that have no bucket: the nodes alone.
 [[nodiscard]] std::string global_config(const Session& session);
 

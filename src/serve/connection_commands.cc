@@ -94,7 +94,9 @@ void handle_cluster_config(Session& session, const BinaryCommand&, const BinaryR
     if (epoch > kConfigEpoch || (epoch == kConfigEpoch && revision >= current))
       return answer_success(session, request.header);
   }
-  answer_json(session, request, of_bucket ? bucket_config(session) : global_config(session));
+  if (!of_bucket) return answer_json(session, request, global_config(session));
+  session.client()->known_config = bucket_config_revision(session.manifest().uid());
+  answer_json(session, request, bucket_config(session));
 }
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,

@@ -67,7 +67,7 @@ void handle_observe(Session& session, const BinaryCommand&, const BinaryRequest&
     store::DocKey key;
     if (const auto wrong = read_key(session, rest.substr(4, key_bytes), key); wrong != BinaryStatus::success)
       return refuse(wrong);
-    if (vbucket >= bucket.vbucket_count()) return refuse(BinaryStatus::not_my_vbucket);
+    if (vbucket >= bucket.vbucket_count()) return reply_not_my_vbucket(session, request.header);
     const auto seen = bucket.peek(key, session.now());
     if (seen && seen->would_block) {
       if (session.retry_after_reading(key)) return;
@@ -176,7 +176,7 @@ void handle_get_ex(Session& session, const BinaryCommand&, const BinaryRequest& 
 
 // There are no replicas here.
 void handle_get_ex_replica(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
+  reply_not_my_vbucket(session, request.header);
 }
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,

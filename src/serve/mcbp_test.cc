@@ -262,6 +262,37 @@ TEST_F(McbpTest, WhoHasTheConfigurationIsSentNoOther) {
   EXPECT_EQ(asked_with(known(1, 1)), "");
 }
 
+TEST_F(McbpTest, AConfigurationIsSentOnceToWhoCanTell) {
+  const auto elsewhere = [&] { return ask({.opcode = BinaryOpcode::get, .key = "k", .vbucket = 1}); };
+  hello({});
+  for (int i = 0; i < 2; ++i)
+    EXPECT_NE(elsewhere().value, "") << "to who has not agreed on it";
+  hello({Feature::json, Feature::dedupe_not_my_vbucket_clustermap});
+  EXPECT_EQ(elsewhere().value, "");
+  connect_again();
+  hello({Feature::json, Feature::dedupe_not_my_vbucket_clustermap});
+  const Reply first = elsewhere();
+  EXPECT_EQ(first.status, BinaryStatus::not_my_vbucket);
+  EXPECT_NE(first.value, "");
+  const Reply second = elsewhere();
+  EXPECT_EQ(second.status, BinaryStatus::not_my_vbucket);
+  EXPECT_EQ(second.value, "");
+  EXPECT_EQ(second.datatype, 0);
+  const std::string manifest = R"({"uid":"1","scopes":[{"name":"_default","uid":"0","collections":)"
+                               R"([{"name":"_default","uid":"0"},{"name":"c","uid":"8"}]}]})";
+  EXPECT_EQ(status({.opcode = BinaryOpcode::collections_set_manifest, .value = manifest}),
+            BinaryStatus::success);
+  EXPECT_NE(elsewhere().value, "") << "of another configuration";
+  EXPECT_EQ(elsewhere().value, "");
+  connect_again();
+  hello({Feature::json, Feature::dedupe_not_my_vbucket_clustermap});
+  EXPECT_NE(ask({.opcode = BinaryOpcode::get_cluster_config}).value, "");
+  EXPECT_EQ(elsewhere().value, "") << "which GET_CLUSTER_CONFIG has sent";
+  EXPECT_NE(ask({.opcode = BinaryOpcode::get_cluster_config}).value, "") << "who asks is told";
+  select();
+  EXPECT_NE(elsewhere().value, "") << "of a bucket that was selected since";
+}
+
 TEST_F(McbpTest, TheErrorMapExplainsEveryStatusOnce) {
   hello({});
   for (const char version : {'\1', '\2', '\3'}) {

@@ -119,7 +119,7 @@ void handle_all_seqnos(Session& session, const BinaryCommand&, const BinaryReque
 
 // There are no replicas here.
 void handle_get_replica(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
+  reply_not_my_vbucket(session, request.header);
 }
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,

@@ -50,8 +50,7 @@ void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
 // GET_VBUCKET: the state of one.
 void handle_get_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const auto state = session.served().vbuckets().of(request.header.vbucket_or_status);
-  if (state == VBucketStates::kDeleted)
-    return reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
+  if (state == VBucketStates::kDeleted) return reply_not_my_vbucket(session, request.header);
   const std::string value{'\0', '\0', '\0', static_cast<char>(state)};
   answer_value(session, request.header, value);
 }
@@ -61,8 +60,7 @@ void handle_get_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
 void handle_del_vbucket(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   const uint16_t vbucket = request.header.vbucket_or_status;
   const auto state = session.served().vbuckets().of(vbucket);
-  if (state == VBucketStates::kDeleted)
-    return reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
+  if (state == VBucketStates::kDeleted) return reply_not_my_vbucket(session, request.header);
   if (state != VBucketStates::kDead)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   const bool waits = request.value == "async=0";

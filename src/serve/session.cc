@@ -206,6 +206,7 @@ bool Session::impersonate(std::string_view user) {
 
 void Session::select(Buckets::Entered entered) {
   selected_ = true;
+  if (client_ != nullptr) client_->known_config = 0;
   if (entered.bucket == served_) {
     if (entered.guest != 0) served_->guests()->leave(entered.guest);  // it has entered twice
     watch_config();

@@ -242,8 +242,7 @@ void run_subdoc(Session& session, const BinaryRequest& request) {
   if (const auto parsed = wire::parse_subdoc(frame, subdoc); parsed != SubdocStatus::success)
     return reply_binary_error(session, request.header, status_of(parsed));
   // There are no replicas here.
-  if (subdoc.has(wire::doc_flags::kReplicaRead))
-    return reply_binary_error(session, request.header, BinaryStatus::not_my_vbucket, bucket_config(session));
+  if (subdoc.has(wire::doc_flags::kReplicaRead)) return reply_not_my_vbucket(session, request.header);
   if (subdoc.mutates && session.may_in(request.collection, kUpsert) != Verdict::granted)
     return reply_binary_error(session, request.header, BinaryStatus::no_access);
   for (const wire::SubdocSpec& spec : subdoc.specs()) {
