@@ -89,6 +89,13 @@ bool read_ttl(const std::string& text, BucketSettings& settings) {
   return true;
 }
 
+bool read_vbuckets(const std::string& text, BucketSettings& settings) {
+  const auto vbuckets = number_of(text);
+  if (!vbuckets || *vbuckets == 0 || *vbuckets > UINT32_MAX) return false;
+  settings.vbuckets = static_cast<uint32_t>(*vbuckets);
+  return true;
+}
+
 bool is_none(const std::string& text, BucketSettings&) {
   return text.empty() || text == "0" || text == "false";
 }
@@ -123,6 +130,7 @@ constexpr Field kFields[] = {
        settings.conflicts = text;
        return true;
      }},
+    {"numVBuckets", "The number of vbuckets must be a power of two, from 1 to 1024", read_vbuckets},
     // What is asked for and cannot be done is refused.
     {"historyRetentionCollectionDefault", "There is no history of changes here", is_none},
     {"historyRetentionBytes", "There is no history of changes here", is_none},

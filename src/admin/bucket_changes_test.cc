@@ -61,10 +61,24 @@ TEST_F(BucketChangesTest, WhatCannotBeIsSaidInTheWordsThatClientsLookFor) {
         "name=a/b&ramQuotaMB=100", "name=c&bucketType=x&ramQuotaMB=100", "name=c&ramQuotaMB=100&maxTTL=x",
         "name=c&ramQuotaMB=100&maxTTL=2147483648", "name=c&ramQuotaMB=100&maxTTL=-1",
         "name=c&bucketType=ephemeral&ramQuotaMB=100&conflictResolutionType=custom",
+        "name=c&bucketType=ephemeral&ramQuotaMB=100&numVBuckets=0",
+        "name=c&bucketType=ephemeral&ramQuotaMB=100&numVBuckets=96",
+        "name=c&bucketType=ephemeral&ramQuotaMB=100&numVBuckets=2048",
         "name=c&ramQuotaMB=100&replicaNumber=4", "name=%zz", "name=c&ramQuotaMB=100&evictionPolicy=no",
         "name=c&ramQuotaMB=100&bucketType=membase"})
     EXPECT_THAT(http_.send("POST", buckets_, form), StartsWith("HTTP/1.1 400 ")) << form;
   EXPECT_THAT(http_.send("DELETE", buckets_ + "/default", ""), StartsWith("HTTP/1.1 400 "));
+}
+
+TEST_F(BucketChangesTest, ABucketHasAsManyVBucketsAsItIsMadeWith) {
+  EXPECT_THAT(create("&ramQuotaMB=100&numVBuckets=4"), StartsWith("HTTP/1.1 202 "));
+  EXPECT_THAT(http_.get(buckets_ + "/b"), HasSubstr(R"("numVBuckets":4,)"));
+  EXPECT_THAT(http_.get("/pools/default/b/b"), HasSubstr(R"("vBucketMap":[[0],[0],[0],[0]]})"));
+  EXPECT_EQ(http_.engine().buckets.find("b")->bucket().vbucket_count(), 4U);
+  EXPECT_THAT(http_.send("POST", buckets_ + "/b", "numVBuckets=4&ramQuotaMB=110"),
+              StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(http_.send("POST", buckets_ + "/b", "numVBuckets=8"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(http_.get(buckets_ + "/b"), HasSubstr(R"("numVBuckets":4,)"));
 }
 
 TEST_F(BucketChangesTest, ABucketHasRulesForItsDocuments) {

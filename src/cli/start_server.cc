@@ -98,7 +98,8 @@ std::vector<serve::Setting> settings_of(const ServeConfig& config) {
 /// What one bucket has on disk, and how much memory it takes.
 struct DiskPlan {
   std::string path;
-  size_t shards = 0;  ///< 0: those that are there
+  size_t shards = 0;      ///< 0: those that are there
+  uint32_t vbuckets = 0;  ///< the same
   uint64_t quota_bytes = 0;
   uint64_t disk_memory_bytes = 0;
   uint64_t history_bytes = 0;  ///< for restoring moments between backups, which know the default bucket
@@ -113,6 +114,7 @@ disk::Result<std::unique_ptr<disk::Persistence>> open_disk(const ServeConfig& co
   options.directory.path = plan.path;
   options.directory.files = files;
   if (plan.shards != 0) options.directory.shards = static_cast<uint32_t>(plan.shards);
+  if (plan.vbuckets != 0) options.directory.vbuckets = plan.vbuckets;
   options.directory.memory_bytes = plan.disk_memory_bytes;
   options.directory.history_bytes = plan.history_bytes;
   options.bucket = bucket;
@@ -153,7 +155,8 @@ serve::BucketsOptions buckets_of(const ServeConfig& config, const store::BucketO
   options.folder = config.data;
   options.open_disk = [config, cache, files](const std::string& folder,
                                              const serve::BucketSettings& settings) {
-    DiskPlan plan{.path = folder, .shards = 1, .quota_bytes = settings.quota_bytes};
+    DiskPlan plan{
+        .path = folder, .shards = 1, .vbuckets = settings.vbuckets, .quota_bytes = settings.quota_bytes};
     plan.disk_memory_bytes = kDiskMemoryBytes;
     if (settings.eviction == "fullEviction") plan.eviction = store::EvictionPolicy::full;
     plan.durable_replies = settings.persists_replies();

@@ -176,6 +176,8 @@ void Scout::take_statistic(std::string_view name, std::string_view value) {
     read_number(value, settings.max_ttl_s);
   else if (name == "ep_max_size")
     read_number(value, settings.quota_bytes);
+  else if (name == "ep_max_vbuckets")
+    read_number(value, settings.vbuckets);
 }
 
 }  // namespace bobbin::cluster

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
 #include <set>
 #include <utility>
@@ -16,11 +17,11 @@ namespace {
 
 using wire::JsonValue;
 
-constexpr uint64_t kFormat = 2;
+constexpr uint64_t kFormat = 3;
 constexpr uint64_t kOldestFormat = 1;
 constexpr std::string_view kChecksumAt = ",\n\"checksum\":";
-constexpr size_t kMembers = 11;
-constexpr size_t kMembersOfFormat1 = 9;
+constexpr std::array<size_t, kFormat + 1> kMembersOfFormat{0, 9, 11, 12};
+constexpr uint32_t kMostVBuckets = 1024;
 constexpr uint64_t kLeastQuotaBytes = 100 << 20;
 constexpr uint32_t kMaxReplicas = 3;
 constexpr uint32_t kMaxTtlS = INT32_MAX;  // as in Couchbase
@@ -35,12 +36,13 @@ bool is_uuid(std::string_view text) {
 
 std::string encode_bucket(const BucketSettings& bucket) {
   return fmt::format(R"({{"name":{},"uuid":{},"type":{},"eviction":{},"durability_min":{},"compression":{},)"
-                     R"("quota_bytes":{},"replicas":{},"flush_enabled":{},"max_ttl_s":{},"conflicts":{}}})",
+                     R"("quota_bytes":{},"replicas":{},"flush_enabled":{},"max_ttl_s":{},"conflicts":{},)"
+                     R"("vbuckets":{}}})",
                      wire::json_string(bucket.name), wire::json_string(bucket.uuid),
                      wire::json_string(bucket.type), wire::json_string(bucket.eviction),
                      wire::json_string(bucket.durability_min), wire::json_string(bucket.compression),
                      bucket.quota_bytes, bucket.replicas, bucket.flush_enabled, bucket.max_ttl_s,
-                     wire::json_string(bucket.conflicts));
+                     wire::json_string(bucket.conflicts), bucket.vbuckets);
 }
 
 bool read_text(const JsonValue& value, std::string_view name, std::string& text) {
@@ -50,19 +52,24 @@ bool read_text(const JsonValue& value, std::string_view name, std::string& text)
   return true;
 }
 
-/// What format 2 has more.
-bool read_rules(const JsonValue& value, BucketSettings& bucket) {
+/// What later formats have more.
+bool read_rules(const JsonValue& value, uint64_t format, BucketSettings& bucket) {
+  if (format == kOldestFormat) return true;
   const JsonValue* const ttl = value.member("max_ttl_s");
   if (ttl == nullptr || ttl->number().value_or(UINT64_MAX) > kMaxTtlS) return false;
   bucket.max_ttl_s = static_cast<uint32_t>(*ttl->number());
-  return read_text(value, "conflicts", bucket.conflicts);
+  if (!read_text(value, "conflicts", bucket.conflicts)) return false;
+  if (format == 2) return true;
+  const JsonValue* const vbuckets = value.member("vbuckets");
+  if (vbuckets == nullptr || vbuckets->number().value_or(UINT64_MAX) > kMostVBuckets) return false;
+  bucket.vbuckets = static_cast<uint32_t>(*vbuckets->number());
+  return true;
 }
 
 /// False: that is none.
 bool read_bucket(const JsonValue& value, uint64_t format, BucketSettings& bucket) {
-  const size_t members = format == kOldestFormat ? kMembersOfFormat1 : kMembers;
-  if (value.object() == nullptr || value.object()->size() != members) return false;
-  if (format != kOldestFormat && !read_rules(value, bucket)) return false;
+  if (value.object() == nullptr || value.object()->size() != kMembersOfFormat[format]) return false;
+  if (!read_rules(value, format, bucket)) return false;
   const JsonValue* const quota = value.member("quota_bytes");
   const JsonValue* const replicas = value.member("replicas");
   const JsonValue* const flush = value.member("flush_enabled");
@@ -116,6 +123,8 @@ BucketTrouble check_bucket(const BucketSettings& settings) {
   if (settings.max_ttl_s > kMaxTtlS) return {"maxTTL", "Max TTL must be an integer between 0 and 2147483647"};
   if (!is_one_of(settings.conflicts, {"seqno", "lww"}))
     return {"conflictResolutionType", "Conflict resolution type must be 'seqno' or 'lww'"};
+  if (settings.vbuckets > kMostVBuckets || (settings.vbuckets & (settings.vbuckets - 1)) != 0)
+    return {"numVBuckets", "The number of vbuckets must be a power of two, from 1 to 1024"};
   return {};
 }
 

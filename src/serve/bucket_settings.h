@@ -25,6 +25,8 @@ struct BucketSettings {
   std::string conflicts =
       "seqno";  ///< "lww": of two changes the later one wins, not that of the higher revision
   bool flush_enabled = false;
+  /// A power of two up to 1024, which does not change any more; 0: as many as the default bucket has.
+  uint32_t vbuckets = 0;
 
   [[nodiscard]] bool on_disk() const noexcept { return type == "membase"; }
   [[nodiscard]] bool evicts() const noexcept { return eviction != "noEviction"; }
@@ -50,15 +52,15 @@ struct BucketTrouble {
 
 /// The file of buckets: a JSON object with a checksum over everything before it as its last member.
 ///
-///   {"format":2,
+///   {"format":3,
 ///    "buckets":[
 ///     {"name":"b","uuid":"…","type":"membase","eviction":"valueOnly","durability_min":"none",
 ///      "compression":"off","quota_bytes":104857600,"replicas":0,"flush_enabled":false,
-///      "max_ttl_s":0,"conflicts":"seqno"}
+///      "max_ttl_s":0,"conflicts":"seqno","vbuckets":0}
 ///    ],
 ///    "checksum":123}
 ///
-/// Format 1 has not the last two.
+/// Format 1 has not the last three, format 2 not the last.
 [[nodiscard]] std::string encode_buckets(const std::vector<BucketSettings>& buckets);
 /// What is not what encode_buckets writes is an error that names the file.
 [[nodiscard]] disk::Result<std::vector<BucketSettings>> decode_buckets(std::string_view text,

@@ -17,6 +17,7 @@ BucketSettings some() {
   settings.durability_min = "majority";
   settings.max_ttl_s = 3600;
   settings.conflicts = "lww";
+  settings.vbuckets = 64;
   return settings;
 }
 
@@ -33,17 +34,29 @@ TEST(BucketSettings, reads_what_it_writes) {
 }
 
 TEST(BucketSettings, reads_what_earlier_ones_wrote) {
-  const std::string text =
-      "{\"format\":1,\n\"buckets\":[\n "
-      R"({"name":"b","uuid":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","type":"membase","eviction":"valueOnly",)"
-      R"("durability_min":"none","compression":"off","quota_bytes":104857600,"replicas":1,"flush_enabled":true})"
-      "\n]";
-  const auto read =
-      decode_buckets(text + ",\n\"checksum\":" + std::to_string(store::crc32(text)) + "}\n", "f");
-  ASSERT_TRUE(read) << read.error().message;
-  ASSERT_EQ(read->size(), 1U);
-  EXPECT_EQ(read->front().max_ttl_s, 0U);
-  EXPECT_EQ(read->front().conflicts, "seqno");
+  const auto read = [](int format, std::string_view more) {
+    std::string text = "{\"format\":" + std::to_string(format) + ",\n\"buckets\":[\n ";
+    text +=
+        R"({"name":"b","uuid":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","type":"membase","eviction":"valueOnly",)"
+        R"("durability_min":"none","compression":"off","quota_bytes":104857600,"replicas":1,)"
+        R"("flush_enabled":true)";
+    text.append(more) += "}\n]";
+    return decode_buckets(text + ",\n\"checksum\":" + std::to_string(store::crc32(text)) + "}\n", "f");
+  };
+  const auto first = read(1, "");
+  ASSERT_TRUE(first) << first.error().message;
+  ASSERT_EQ(first->size(), 1U);
+  EXPECT_EQ(first->front().max_ttl_s, 0U);
+  EXPECT_EQ(first->front().conflicts, "seqno");
+  EXPECT_EQ(first->front().vbuckets, 0U);
+  const auto second = read(2, R"(,"max_ttl_s":7,"conflicts":"lww")");
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_EQ(second->front().max_ttl_s, 7U);
+  EXPECT_EQ(second->front().conflicts, "lww");
+  EXPECT_EQ(second->front().vbuckets, 0U);
+  EXPECT_FALSE(read(2, ""));
+  EXPECT_FALSE(read(3, R"(,"max_ttl_s":7,"conflicts":"lww")"));
+  EXPECT_FALSE(read(3, R"(,"max_ttl_s":7,"conflicts":"lww","vbuckets":2048)"));
 }
 
 TEST(BucketSettings, every_flipped_bit_and_every_missing_end_is_noticed) {
@@ -90,6 +103,8 @@ TEST(BucketSettings, have_to_fit_together) {
   EXPECT_EQ(field([](auto& s) { s.replicas = 4; }), "replicaNumber");
   EXPECT_EQ(field([](auto& s) { s.max_ttl_s = uint32_t{1} << 31; }), "maxTTL");
   EXPECT_EQ(field([](auto& s) { s.conflicts = "custom"; }), "conflictResolutionType");
+  EXPECT_EQ(field([](auto& s) { s.vbuckets = 96; }), "numVBuckets");
+  EXPECT_EQ(field([](auto& s) { s.vbuckets = 2048; }), "numVBuckets");
 }
 
 }  // namespace

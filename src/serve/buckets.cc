@@ -75,6 +75,7 @@ base::Result<std::shared_ptr<ServedBucket>, disk::Error> Buckets::make(const Buc
   options.cache.quota_bytes = settings.quota_bytes;
   options.cache.evict = settings.evicts();
   options.cache.conflicts = conflicts_of(settings);
+  if (settings.vbuckets != 0) options.cache.vbuckets = settings.vbuckets;
   // The names of its vbuckets' histories come from it: of two buckets of one name they have to differ.
   std::random_device random;
   options.cache.hash_seed = (uint64_t{random()} << 32) | random();
@@ -261,6 +262,8 @@ Buckets::Done Buckets::change(const BucketSettings& settings) {
   if (settings.conflicts != before.conflicts)
     return refuse(Kind::invalid, "conflictResolutionType",
                   "The conflict resolution of a bucket cannot change");
+  if (settings.vbuckets != 0 && settings.vbuckets != bucket->bucket().vbucket_count())
+    return refuse(Kind::invalid, "numVBuckets", "The number of vbuckets of a bucket cannot change");
   if (settings.eviction != before.eviction)
     return refuse(Kind::invalid, "evictionPolicy", "The eviction policy of a bucket cannot change");
   bucket->set_settings(settings);

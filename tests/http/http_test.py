@@ -10,6 +10,7 @@ import struct
 import tempfile
 import unittest
 import urllib.parse
+import zlib
 
 from lib.server import Server, poll
 
@@ -43,10 +44,10 @@ class Client:
         return json.loads(text)
 
 
-def mcbp(connection, opcode, key=b"", value=b"", extras=b""):
+def mcbp(connection, opcode, key=b"", value=b"", extras=b"", vbucket=0):
     """Sends one request, and returns the status and value of its answer."""
     body = extras + key + value
-    connection.sendall(struct.pack(">BBHBBHIIQ", 0x80, opcode, len(key), len(extras), 0, 0, len(body), 0, 0) + body)
+    connection.sendall(struct.pack(">BBHBBHIIQ", 0x80, opcode, len(key), len(extras), 0, vbucket, len(body), 0, 0) + body)
     head = _receive(connection, 24)
     extras_len, status, length = head[4], *struct.unpack(">HI", head[6:12])
     return status, _receive(connection, length)[extras_len:]
@@ -91,6 +92,17 @@ class HttpTest(unittest.TestCase):
         self.assertEqual(mcbp(connection, SELECT, bucket)[0], 0)
         return connection
 
+    def items(self, client, bucket):
+        return client.json(f"/pools/default/buckets/{bucket}")["basicStats"]["itemCount"]
+
+    def anonymous(self, server, bucket):
+        """The same where nobody has to log in."""
+        connection = socket.create_connection(server.tcp, timeout=20)
+        self.addCleanup(connection.close)
+        self.assertEqual(mcbp(connection, HELLO, b"test")[0], 0)
+        self.assertEqual(mcbp(connection, SELECT, bucket)[0], 0)
+        return connection
+
     def test_what_was_made_is_there_after_kill_and_after_a_restart(self):
         with self.server() as server:
             self.assertEqual(self.client(server).ask("PUT", "/settings/rbac/users/local/admin", password=_ADMIN[1],
@@ -112,6 +124,27 @@ class HttpTest(unittest.TestCase):
                                  ["default", "b"])  # fmt: skip
                 self.assertEqual(mcbp(self.login(server, b"b"), GET, b"k"), (0, b"v"))
                 self.assertEqual(mcbp(self.login(server, b"default"), GET, b"k")[0], 1)
+
+    def test_a_bucket_keeps_its_number_of_vbuckets(self):
+        with self.server() as server:
+            made = self.client(server).ask("POST", "/pools/default/buckets", name="b", ramQuotaMB=100, numVBuckets=8)
+            self.assertEqual(made[0], 202)
+            documents = self.anonymous(server, b"b")
+            for number in range(100):
+                key = b"k%d" % number
+                vbucket = (zlib.crc32(key) >> 16) & 7
+                self.assertEqual(mcbp(documents, SET, key, b"v", bytes(8), vbucket=vbucket)[0], 0)
+        for _ in range(2):
+            with self.server() as server:
+                bucket = self.client(server).json("/pools/default/buckets/b")
+                self.assertEqual(bucket["numVBuckets"], 8)
+                self.assertEqual(len(bucket["vBucketServerMap"]["vBucketMap"]), 8)
+                self.assertEqual(len(self.client(server).json("/pools/default/b/b")["vBucketServerMap"]["vBucketMap"]), 8)
+                documents = self.anonymous(server, b"b")
+                self.assertEqual(mcbp(documents, GET, b"k7", vbucket=(zlib.crc32(b"k7") >> 16) & 7), (0, b"v"))
+                self.assertEqual(mcbp(documents, GET, b"k7", vbucket=8)[0], 7)
+                client = self.client(server)
+                poll(lambda client=client: self.items(client, "b") == 100, "all documents")
 
     def test_a_bucket_goes_while_it_is_in_use(self):
         with self.server() as server:
