@@ -36,7 +36,6 @@ double seconds(const timeval& time) {
 void write_controllers(JsonWriter& json, const std::string& base, bool can_flush) {
   json.key("controllers").begin_object();
   if (can_flush) json.member("flush", base + "/controller/doFlush");
-  json.member("compactAll", base + "/controller/compactBucket");
   json.end();
 }
 
