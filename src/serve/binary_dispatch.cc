@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "serve/asking.h"
 #include "serve/binary_commands.h"
 #include "serve/cluster_config.h"
 #include "serve/session.h"
@@ -16,10 +17,10 @@ using wire::BinaryRequest;
 using wire::BinaryStatus;
 using wire::Feature;
 
-using Rows = std::array<const BinaryCommand*, 256>;
 // HELLO and logins take a few hundred: it is kept until all of it is there.
 constexpr uint32_t kStrangersValueBytes = 4 << 10;
 
+using Rows = std::array<const BinaryCommand*, 256>;
 
 constexpr auto kTables = {classic_commands,  connection_commands, login_commands,     collection_commands,
                           metadata_commands, subdoc_commands,     lock_commands,      with_meta_commands,
@@ -106,6 +107,14 @@ void refuse(Session& session, const BinaryRequest& request, BinaryStatus status)
   reply_binary_error(session, request.header, status);
 }
 
+/// Who may not do what administrators do stands in the audit log, as who has done it does.
+void note_refusal(Session& session, const BinaryCommand& row) {
+  constexpr Privileges kAdministration = kFlush | kManageBucket | kManageCollections | kManageServer;
+  if ((row.needs & kAdministration) == 0 || session.is_stranger()) return;
+  Asking(session).note(row.name, session.has_bucket() ? session.served().name() : std::string(), false,
+                       "not allowed");
+}
+
 /// Not for a server that follows another. A lock is in the way of those who write. Of what such a server may
 /// be asked nothing else is a change of what is stored: users, logs and connections are its own.
 bool changes_something(const BinaryCommand& row) {
@@ -184,6 +193,7 @@ void run_binary_command(Session& session) {
   const bool is_allowed = said_hello && row->key == KeyKind::document ? session.may_somewhere(row->needs)
                                                                       : session.may(row->needs);
   if (!is_allowed) {
+    note_refusal(session, *row);
     // Memcached's clients know only that they have to log in.
     reply_binary_error(session, request.header,
                        said_hello ? BinaryStatus::no_access : BinaryStatus::auth_error);

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "serve/asking.h"
 #include "serve/binary_commands.h"
 #include "serve/session.h"
 #include "store/manifest.h"
@@ -61,10 +62,12 @@ wire::BinaryStatus status_of(store::ManifestError error) {
 void handle_set_manifest(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   store::Manifest::Changed manifest = store::Manifest::parse(request.value);
   if (!manifest) return reply_binary_error(session, request.header, status_of(manifest.error()));
-  session.run_aside(request.header, [sent = std::move(*manifest)](const ServedBucket& served) {
-    const Collections::Changed changed = served.collections().replace(sent);
-    return changed ? BinaryStatus::success : status_of(changed.error());
-  });
+  session.run_aside(request.header,
+                    [sent = std::move(*manifest), asking = Asking(session)](const ServedBucket& served) {
+                      const Collections::Changed changed = served.collections().replace(sent);
+                      asking.note("replace manifest", served.name(), changed.has_value());
+                      return changed ? BinaryStatus::success : status_of(changed.error());
+                    });
 }
 
 constexpr BinaryCommand set_manifest_row() {

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "serve/asking.h"
 #include "serve/binary_commands.h"
 #include "serve/interface_settings.h"
 #include "serve/session.h"
@@ -47,19 +48,6 @@ std::string interface_text(const Engine& engine, const net::ListenerStatus& list
   if (listener.speaks_tls) json += R"(,"tls":true)";
   return json + fmt::format(R"(,"type":"mcbp","uuid":{}}})", wire::json_string(uuid_of(engine, listener)));
 }
-
-/// Who asks, for the audit log, of what may be done after the session has gone.
-struct Asking {
-  explicit Asking(Session& session)
-      : audit(session.engine().audit), user(session.user()), peer(session.connection().status().peer) {}
-  void note(std::string_view action, std::string_view object, bool succeeded) const {
-    audit.admin({user, peer, action, object, succeeded});
-  }
-
-  AuditLog& audit;
-  std::string user;
-  std::string peer;
-};
 
 void handle_list(Session& session, const BinaryRequest& request) {
   std::string json = "[";

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "serve/asking.h"
 #include "serve/binary_commands.h"
 #include "serve/cluster_config.h"
 #include "serve/durations_json.h"
@@ -25,9 +26,25 @@ void handle_refused(Session& session, const BinaryCommand&, const BinaryRequest&
   reply_binary_error(session, request.header, BinaryStatus::not_supported);
 }
 
+std::string text_of(const ServedBucket& served, uint16_t vbucket) {
+  return served.name() + "/" + std::to_string(vbucket);
+}
+
 void set_state(const ServedBucket& served, uint16_t vbucket, VBucketStates::State state) {
   served.vbuckets().set(vbucket, state);
   if (served.disk() != nullptr) served.bucket().set_role(vbucket, static_cast<store::VBucketRole>(state));
+}
+
+BinaryStatus delete_vbucket(const ServedBucket& served, uint16_t vbucket, bool waits, base::Now now) {
+  // Another may have been faster.
+  if (served.vbuckets().of(vbucket) != VBucketStates::kDead) return BinaryStatus::not_my_vbucket;
+  disk::Persistence* const disk = served.disk();
+  if (disk != nullptr && !disk->writable(vbucket)) return BinaryStatus::temporary_failure;
+  // A crash in between leaves one that is dead and empty.
+  if (!served.bucket().clear(vbucket, now)) return BinaryStatus::temporary_failure;
+  set_state(served, vbucket, VBucketStates::kDeleted);
+  if (!waits || disk == nullptr) return BinaryStatus::success;
+  return disk->bring_to_disk() ? BinaryStatus::success : BinaryStatus::temporary_failure;
 }
 
 // SET_VBUCKET: it is on disk with the vbucket's next commit. In front of a cache it holds until the server
@@ -41,8 +58,9 @@ void handle_set_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   const uint16_t vbucket = request.header.vbucket_or_status;
   // One after the other with DEL_VBUCKET, which takes a while.
-  session.run_aside(request.header, [vbucket, state](const ServedBucket& served) {
+  session.run_aside(request.header, [vbucket, state, asking = Asking(session)](const ServedBucket& served) {
     set_state(served, vbucket, static_cast<VBucketStates::State>(state));
+    asking.note("set vbucket", text_of(served, vbucket), true, std::to_string(state));
     return BinaryStatus::success;
   });
 }
@@ -65,17 +83,12 @@ void handle_del_vbucket(Session& session, const BinaryCommand&, const BinaryRequ
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   const bool waits = request.value == "async=0";
   const base::Now now = session.now();
-  session.run_aside(request.header, [vbucket, waits, now](const ServedBucket& served) {
-    // Another may have been faster.
-    if (served.vbuckets().of(vbucket) != VBucketStates::kDead) return BinaryStatus::not_my_vbucket;
-    disk::Persistence* const disk = served.disk();
-    if (disk != nullptr && !disk->writable(vbucket)) return BinaryStatus::temporary_failure;
-    // A crash in between leaves one that is dead and empty.
-    if (!served.bucket().clear(vbucket, now)) return BinaryStatus::temporary_failure;
-    set_state(served, vbucket, VBucketStates::kDeleted);
-    if (!waits || disk == nullptr) return BinaryStatus::success;
-    return disk->bring_to_disk() ? BinaryStatus::success : BinaryStatus::temporary_failure;
-  });
+  session.run_aside(
+      request.header, [vbucket, waits, now, asking = Asking(session)](const ServedBucket& served) {
+        const BinaryStatus status = delete_vbucket(served, vbucket, waits, now);
+        asking.note("delete vbucket", text_of(served, vbucket), status == BinaryStatus::success);
+        return status;
+      });
 }
 
 // COMPACT_DB: extras are up to which time and which seqno tombstones go, whether all do, and the file's
@@ -86,9 +99,10 @@ void handle_compact(Session& session, const BinaryCommand&, const BinaryRequest&
     return handle_refused(session, {}, request);
   const uint16_t vbucket = request.header.vbucket_or_status;
   std::atomic<bool>& ending = session.engine().errands.ending();
-  session.run_aside(request.header, [vbucket, &ending](const ServedBucket& served) {
+  session.run_aside(request.header, [vbucket, &ending, asking = Asking(session)](const ServedBucket& served) {
     const auto compacted = served.disk()->compact(vbucket, ending);
     if (!compacted) base::log(base::LogLevel::error, "disk: compaction: " + compacted.error().message);
+    asking.note("compact", text_of(served, vbucket), compacted.has_value() && !ending.load());
     return compacted && !ending.load() ? BinaryStatus::success : BinaryStatus::temporary_failure;
   });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "serve/asking.h"
 #include "serve/binary_reply.h"
 #include "store/expiry.h"
 #include "wire/compression.h"
@@ -172,7 +173,9 @@ void refuse_chunk(Session& session, bool noreply) {
 
 bool flush(Session& session, int64_t delay) {
   const disk::Persistence* disk = session.served().disk();
-  if (disk != nullptr && disk->failure()) return false;
+  const bool can_be = disk == nullptr || !disk->failure();
+  Asking(session).note("flush bucket", session.served().name(), can_be);
+  if (!can_be) return false;
   session.counters().cmd_flush.add(1);
   const uint32_t when = delay <= 0 ? store::kExpiredAtOnce : store::absolute_expiry(delay, session.now());
   if (store::is_expired(when, session.now().unix_s())) {
