@@ -156,6 +156,7 @@ class Loader {
     if (addresses->empty()) {
       errors_.push_back({where("listen") + "there is nothing to listen on: no address and no Unix socket"});
     }
+    settle_admin();
     std::set<std::string> hosts;  // one may listen on two ports
     for (const net::Address& address : *addresses)
       if (hosts.insert(address.host).second) check_reach(address);
@@ -247,6 +248,18 @@ class Loader {
     if (!config_.follow_password_file.empty()) read_follow_password();
   }
 
+  void settle_admin() {
+    for (const std::string_view key : {"admin", "admin_password"}) {
+      if (!given(key)) continue;
+      if (config_.dev)
+        errors_.push_back(
+            {where(key) + "with --dev there is an administrator, and anybody may do everything"});
+      else if ((key == "admin" ? config_.admin : config_.admin_password).empty())
+        errors_.push_back({where(key) + "this is empty"});
+    }
+    if (!config_.admin_password.empty() && config_.admin.empty()) config_.admin = "Administrator";
+  }
+
   void check_followed_buckets() {
     std::set<std::string> seen;
     for (const std::string& name : followed_buckets(config_)) {
@@ -288,13 +301,15 @@ class Loader {
                                      where("listen"), address.text())});
       return;
     }
-    if (config_.force_public || has_users(config_) || !config_.seed_tables.users.empty()) return;
-    errors_.push_back({fmt::format(
-        "{}refusing to listen on {}, which other machines may reach: there are no users and "
-        "passwords, so whoever reaches that address could read, change and delete everything. "
-        "Listen on 127.0.0.1, or add users first (bobbin user add, --seed), or, if your network keeps "
-        "others away, add --force-public (force_public = true in the file)",
-        where("listen"), address.text())});
+    if (config_.force_public || has_users(config_) || !config_.seed_tables.users.empty() ||
+        !config_.admin.empty())
+      return;
+    errors_.push_back(
+        {fmt::format("{}refusing to listen on {}, which other machines may reach: there are no users and "
+                     "passwords, so whoever reaches that address could read, change and delete everything. "
+                     "Listen on 127.0.0.1, or add users first (--admin, bobbin user add, --seed), or, if "
+                     "your network keeps others away, add --force-public (force_public = true in the file)",
+                     where("listen"), address.text())});
   }
 
   void apply(const std::string& path, const FileEntry& entry) {

@@ -183,6 +183,13 @@ constexpr std::array kOptions = {
          "Take any certificate of the source; with --follow-tls",
          [](ServeConfig& c) -> Field { return &c.follow_insecure; }},
 
+  Option{"admin", OptionType::path, kSeed, 0, 0,
+         "Where there are no users yet, make an administrator of this name before the first client is served. Without "
+         "--admin-password its password is made up, and printed once",
+         [](ServeConfig& c) -> Field { return &c.admin; }},
+  Option{"admin_password", OptionType::path, kSeed, 0, 0,
+         "That administrator's password, of Administrator where --admin names none; better given in the environment",
+         [](ServeConfig& c) -> Field { return &c.admin_password; }},
   Option{"seed", OptionType::path, kSeed, 0, 0,
          "A folder, or a file *.toml, with buckets, collections, users and documents that are made before the first "
          "client is served, where they are not there yet (docs/seed.md)",

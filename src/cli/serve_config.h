@@ -79,6 +79,10 @@ struct ServeConfig {
   std::string follow_cafile;         ///< who may sign its certificate; empty: whom this machine trusts
   bool follow_insecure = false;      ///< any certificate will do
 
+  /// Who is made an administrator where there are no users; empty: nobody.
+  std::string admin;
+  std::string admin_password;  ///< empty: one is made up, and printed
+
   std::string seed;        ///< a folder, or a file *.toml, with what the server begins with; empty: none
   SeedTables seed_tables;  ///< of that, of the configuration file and of the environment
 

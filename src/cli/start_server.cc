@@ -235,6 +235,7 @@ StartError wrong_seed(const std::vector<base::Error>& errors) {
 /// users, where there are to be some.
 base::Result<void, StartError> begin(serve::Server& server, admin::HttpServer* http, const Seed& seed,
                                      const ServeConfig& config) {
+  if (auto made = make_administrator(config, server.engine()); !made) return made;
   Seeding seeding(seed, config, server.engine());
   if (!seed.empty()) {
     server.start_buckets();

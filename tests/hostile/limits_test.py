@@ -1,9 +1,13 @@
 """The limits: connections, descriptors, idle time, stalled readers, memory. Each is counted in the statistics."""
 
+import base64
+import http.client
+import re
 import select
 import time
 import unittest
 
+from lib import binary
 from lib.connection import Connection
 from lib.server import KIND, PATIENCE_S, SANITIZED, Server, poll
 
@@ -12,6 +16,16 @@ BOBBIN_ONLY = unittest.skipIf(KIND == "memcached", "a limit of Bobbin's own")
 
 def stat(connection, name):
     return int(connection.stats()[name])
+
+
+def unsent_bytes(server):
+    """Of a server whose administrator has the password "secret": the other protocols tell nobody else."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=PATIENCE_S)
+    login = base64.b64encode(b"Administrator:secret").decode()
+    connection.request("GET", "/metrics", headers={"Authorization": f"Basic {login}"})
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return int(re.search(r"^bobbin_unsent_bytes (\d+)$", text, re.MULTILINE).group(1))
 
 
 class Connections(unittest.TestCase):
@@ -161,6 +175,20 @@ class Bytes(unittest.TestCase):
                 # A reply already begun may pass the mark.
                 self.assertLessEqual(unsent, 2 << 20)
             poll(lambda: stat(other, "conn_unsent_bytes") == 0, "its bytes to be given back")
+
+    @BOBBIN_ONLY
+    def test_who_has_not_logged_in_is_owed_little(self):
+        """Each waiting reply costs memory, and nobody knows who asks."""
+        count = 50
+        with Server(admin_password="secret", http=True, memory="64M") as server:
+            strangers = [Connection(server.endpoint, receive_buffer=4096) for _ in range(count)]
+            for stranger in strangers:
+                self.addCleanup(stranger.close)
+                stranger.send(binary.request(0x1F, b"stranger"))
+                # The error map is some 6 KB for 26 bytes.
+                stranger.send_until_blocked(binary.request(0xFE, value=b"\0\2") * 5000, quiet_s=0.05)
+            unsent = poll(lambda: unsent_bytes(server), "replies to wait")
+            self.assertLessEqual(unsent, count * (32 << 10))
 
     def test_memory_stays_within_its_limit_under_endless_sets(self):
         with Server(memory="64M") as server, Connection(server.endpoint) as connection:
