@@ -1,6 +1,7 @@
 // What is wrong with a request, of every command: made from the rows of the tables and from the commands'
 // vectors.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -37,6 +38,7 @@ const std::string kNoop = [] {
 // What a client gets to know.
 struct Answer {
   std::vector<BinaryStatus> statuses;  // of the replies before that to the noop
+  std::string bytes;                   // of all
   bool goes_on = false;                // the noop was answered
   bool closes = false;
 };
@@ -90,6 +92,7 @@ class MalformedRequestsTest : public testing::Test {
   static Answer read(std::string_view replies, bool closes) {
     Answer answer;
     answer.closes = closes;
+    answer.bytes = replies;
     while (!replies.empty()) {
       EXPECT_GE(replies.size(), wire::kBinaryHeaderBytes);
       const wire::BinaryHeader header = wire::decode_header(replies.data());
@@ -110,9 +113,19 @@ class MalformedRequestsTest : public testing::Test {
     ASSERT_EQ(got.statuses.size(), 1U) << what;
     if (status) {
       EXPECT_EQ(got.statuses[0], *status) << what;
+      if (*status == BinaryStatus::invalid_arguments) expect_bare(got.bytes, frame.opcode, *status, what);
     } else {
       EXPECT_NE(got.statuses[0], BinaryStatus::success) << what;
     }
+  }
+  // Byte for byte: nothing but the status, and how long the request took.
+  static void expect_bare(std::string_view bytes, BinaryOpcode opcode, BinaryStatus status,
+                          std::string_view what) {
+    const std::string expected =
+        vector_bytes(fmt::format("18{:02x} 0300 00 00 {:04x} 00000003 00000007 0000000000000000 020000",
+                                 static_cast<unsigned>(opcode), static_cast<unsigned>(status)));
+    EXPECT_EQ(testing::PrintToString(bytes.substr(0, expected.size())), testing::PrintToString(expected))
+        << what;
   }
   static void for_each_row(const std::function<void(const BinaryCommand&)>& visit) {
     for_each_binary_command([&](const BinaryCommand& row) {
@@ -189,6 +202,22 @@ TEST_F(MalformedRequestsTest, DatatypesThatNobodyKnowsOrMaySend) {
     }
     wrong.datatype = wire::kDatatypeSnappy;
     if (!row.takes_compressed) expect_refused(wrong, "Snappy");
+  });
+}
+
+TEST_F(MalformedRequestsTest, FramingThatContradictsItselfOrIsUnknown) {
+  for_each_row([](const BinaryCommand& row) {
+    Frame wrong = frame_of(row);
+    // A barrier of one byte that is not there, and one that is; two; a durability level without its byte, and
+    // of two; a stream's id of one byte; nobody to be impersonated; a number that goes on and does not; an
+    // expiry that is kept, of one byte.
+    for (const std::string& framing : {"\x01"s, "\x01x"s, "\0\0"s, "\x10"s, "\x12\x01\0"s, "\x21\0"s, "\x40"s,
+                                       "\xf0"s, "\x0f"s, "\x51\0"s}) {
+      wrong.framing = framing;
+      expect_refused(wrong, testing::PrintToString(framing));
+    }
+    wrong.framing = "\x70"s;
+    expect_refused(wrong, "unknown", BinaryStatus::unknown_frame_info);
   });
 }
 
