@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <iterator>
+#include <utility>
 
 #include "cli/quantity.h"
 
@@ -439,29 +441,13 @@ std::string environment_name(const Option& option) {
 }
 
 std::string_view value_name(OptionType type) {
-  switch (type) {
-    case OptionType::port:
-      return "PORT";
-    case OptionType::addresses:
-      return "ADDRESS";
-    case OptionType::size:
-      return "SIZE";
-    case OptionType::duration:
-      return "DURATION";
-    case OptionType::count:
-      return "N";
-    case OptionType::path:
-      return "PATH";
-    case OptionType::mode:
-      return "MODE";
-    case OptionType::log_level:
-      return "LEVEL";
-    case OptionType::choice:
-      return "NAME";
-    case OptionType::boolean:
-      return "";
-  }
-  return "";
+  using enum OptionType;
+  static constexpr std::pair<OptionType, std::string_view> kNames[] = {
+      {port, "PORT"}, {addresses, "ADDRESS"}, {size, "SIZE"},       {duration, "DURATION"}, {count, "N"},
+      {path, "PATH"}, {mode, "MODE"},         {log_level, "LEVEL"}, {choice, "NAME"},       {boolean, ""}};
+  const auto* const found = std::find_if(std::begin(kNames), std::end(kNames),
+                                         [type](const auto& name) { return name.first == type; });
+  return found == std::end(kNames) ? "" : found->second;
 }
 
 std::string current_text(const Option& option, const ServeConfig& config) {
