@@ -30,6 +30,13 @@ void report_state(const ServedBucket& served, uint16_t vbucket, const StatSink& 
   VBucketReport(sink, vbucket)("", name_of(served.vbuckets().of(vbucket)));
 }
 
+// How far its history has come, and what that is called.
+void report_history(const ServedBucket& served, uint16_t vbucket, const store::VBucketFacts& facts,
+                    const VBucketReport& stat) {
+  stat("high_seqno", facts.high_seqno);
+  stat("uuid", served.bucket().vbucket_uuid(vbucket));
+}
+
 void report_details(const ServedBucket& served, uint16_t vbucket, const StatSink& sink) {
   const store::VBucketFacts facts = served.bucket().facts(vbucket);
   const VBucketReport stat(sink, vbucket);
@@ -40,20 +47,18 @@ void report_details(const ServedBucket& served, uint16_t vbucket, const StatSink
   stat("ht_memory", facts.table_bytes);
   stat("ht_size", facts.table_buckets);
   stat("queue_size", facts.dirty_items);
-  stat("high_seqno", facts.high_seqno);
   stat("max_cas", facts.max_cas);
-  stat("uuid", served.bucket().vbucket_uuid(vbucket));
+  report_history(served, vbucket, facts, stat);
 }
 
 void report_seqnos(const ServedBucket& served, uint16_t vbucket, const StatSink& sink) {
   const store::VBucketFacts facts = served.bucket().facts(vbucket);
   const VBucketReport stat(sink, vbucket);
-  stat("high_seqno", facts.high_seqno);
+  report_history(served, vbucket, facts, stat);
   stat("abs_high_seqno", facts.high_seqno);
   stat("last_persisted_seqno", facts.persisted_seqno);
   stat("last_persisted_snap_start", facts.persisted_seqno);
   stat("last_persisted_snap_end", facts.persisted_seqno);
-  stat("uuid", served.bucket().vbucket_uuid(vbucket));
 }
 
 void report_failovers(const ServedBucket& served, uint16_t vbucket, const StatSink& sink) {
