@@ -66,7 +66,8 @@ Fetcher::Fetcher(store::Bucket& bucket, Directory& directory, const base::Clock&
       clock_(clock),
       readers_(std::max(readers, 1U)),
       queues_(directory.shards()),
-      reads_(directory.shards()) {}
+      reads_(directory.shards()),
+      in_progress_(readers_) {}
 
 Fetcher::~Fetcher() {
   stop();
@@ -74,7 +75,7 @@ Fetcher::~Fetcher() {
 
 void Fetcher::start() {
   for (uint32_t i = 0; i < readers_; ++i)
-    threads_.emplace_back([this] { run(); });
+    threads_.emplace_back([this, i] { run(i); });
 }
 
 void Fetcher::stop() {
@@ -131,10 +132,10 @@ FetcherStatistics Fetcher::statistics() const {
   return numbers;
 }
 
-void Fetcher::run() {
+void Fetcher::run(size_t reader) {
   base::name_thread("fetcher");
   for (auto keys = take(); !keys.empty(); keys = take())
-    read(keys);
+    read(keys, reader);
 }
 
 std::vector<store::DocKey> Fetcher::take() {
@@ -165,7 +166,7 @@ bool Fetcher::is_wanted(store::DocKey key) const {
                      [](const Waiter& waiter) { return !waiter.wait->has_enough(); });
 }
 
-void Fetcher::read(std::span<const store::DocKey> keys) {
+void Fetcher::read(std::span<const store::DocKey> keys, size_t reader) {
   std::vector<Arrival> arrivals(keys.size());
   if (keys.size() == 1 && !is_wanted(keys.front())) return finish(keys, arrivals);
   std::vector<DocumentKey> names;
@@ -178,11 +179,13 @@ void Fetcher::read(std::span<const store::DocKey> keys) {
   Shard& shard = directory_.shard(number);
   fetches_.fetch_add(keys.size(), std::memory_order_relaxed);
   const auto begun = std::chrono::steady_clock::now();
+  in_progress_.begin(reader, begun);
   std::vector<Result<std::optional<StoredRecord>>> found;
   if (keys.size() == 1)
     found.push_back(shard.get(names.front().vbucket, keys.front()));
   else
     found = shard.get_many(names);
+  in_progress_.end(reader);
   const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - begun;
   reads_[number].times.add(static_cast<uint64_t>(took.count()));
   reads_[number].documents.fetch_add(keys.size(), std::memory_order_relaxed);

@@ -17,6 +17,7 @@
 #include "base/durations.h"
 #include "base/mutex.h"
 #include "disk/directory.h"
+#include "disk/in_progress.h"
 #include "disk/persistence.h"
 #include "store/bucket.h"
 
@@ -55,6 +56,7 @@ class Fetcher {
   };
   [[nodiscard]] const ShardReads& reads_of(uint32_t shard) const noexcept { return reads_[shard]; }
   [[nodiscard]] uint32_t readers() const noexcept { return readers_; }
+  [[nodiscard]] const InProgress& in_progress() const noexcept { return in_progress_; }
 
  private:
   class Wait;
@@ -73,12 +75,13 @@ class Fetcher {
   /// By stored key.
   using Wanted = std::unordered_map<std::string, Waiters>;
 
-  void run();
+  /// Each of the threads has a number.
+  void run(size_t reader);
   /// Waits for keys, of one shard; empty when the thread is to end. They stay in the map.
   [[nodiscard]] std::vector<store::DocKey> take();
   /// Whether somebody waits for the key who has not been given enough for now.
   [[nodiscard]] bool is_wanted(store::DocKey key) const;
-  void read(std::span<const store::DocKey> keys);
+  void read(std::span<const store::DocKey> keys, size_t reader);
   [[nodiscard]] bool is_stopping() EXCLUDES(mutex_);
   /// Reads and loads one key until it is there, or the end has come.
   [[nodiscard]] store::Loaded read_again(uint16_t vbucket, store::DocKey key, bool& failed);
@@ -111,6 +114,7 @@ class Fetcher {
   std::atomic<uint64_t> waiters_{0};
   std::atomic<uint64_t> failures_{0};
   std::vector<ShardReads> reads_;  // by shard; as many as there are, from the beginning
+  InProgress in_progress_;
   std::vector<std::thread> threads_;
 };
 

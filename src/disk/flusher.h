@@ -12,6 +12,7 @@
 #include "base/durations.h"
 #include "base/mutex.h"
 #include "disk/error.h"
+#include "disk/in_progress.h"
 #include "disk/shard.h"
 #include "store/bucket.h"
 
@@ -67,6 +68,7 @@ class Flusher {
   /// Of the bucket's dirty bytes, those that no commit will take any more.
   [[nodiscard]] uint64_t stuck_bytes() const noexcept { return stuck_bytes_.load(std::memory_order_relaxed); }
   [[nodiscard]] FlusherStatistics statistics() const;
+  [[nodiscard]] const InProgress& in_progress() const noexcept { return in_progress_; }
 
  private:
   using SteadyClock = std::chrono::steady_clock;
@@ -139,6 +141,7 @@ class Flusher {
 
   std::atomic<bool> failed_{false};
   std::atomic<uint64_t> stuck_bytes_{0};
+  InProgress in_progress_{1};
   std::thread thread_;
 };
 

@@ -110,9 +110,11 @@ void Flusher::commit() {
   const auto begun = SteadyClock::now();
   for (const store::FlushBatch& batch : group_.batches)
     add_to_commit(batch);
+  in_progress_.begin(0, begun);
   count_priors();
-  if (auto committed = shard_.commit(group_.changes, group_.states, Sync::yes); !committed)
-    return fail_with(committed.error());
+  const auto committed = shard_.commit(group_.changes, group_.states, Sync::yes);
+  in_progress_.end(0);
+  if (!committed) return fail_with(committed.error());
   for (size_t i = 0; i < group_.batches.size(); ++i)
     bucket_.persisted(group_.batches[i], group_.priors[i]);
   {

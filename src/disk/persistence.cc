@@ -310,6 +310,22 @@ std::vector<ShardActivity> Persistence::shard_activity() const {
   return all;
 }
 
+DiskInProgress Persistence::in_progress(std::chrono::nanoseconds slow_after) const {
+  const auto now = std::chrono::steady_clock::now();
+  DiskInProgress counts{.reads = impl_->fetcher->in_progress().count(now, slow_after), .commits = {}};
+  for (const auto& flusher : impl_->flushers) {
+    const InProgressCounts one = flusher->in_progress().count(now, slow_after);
+    counts.commits.all += one.all;
+    counts.commits.slow += one.slow;
+  }
+  return counts;
+}
+
+Result<std::optional<StoredRecord>> Persistence::read(store::DocKey key) const {
+  const uint16_t vbucket = impl_->bucket->vbucket_of(key);
+  return impl_->directory->shard_of(vbucket).get(vbucket, key);
+}
+
 size_t Persistence::writers() const noexcept {
   return impl_->flushers.size();
 }

@@ -15,6 +15,8 @@
 #include "base/durations.h"
 #include "disk/directory.h"
 #include "disk/error.h"
+#include "disk/in_progress.h"
+#include "disk/reader.h"
 #include "store/bucket.h"
 
 namespace bobbin::disk {
@@ -89,6 +91,13 @@ struct ShardActivity {
   uint64_t read_documents = 0;
 };
 
+/// What waits for the disk at one moment: reads for those who asked, of one document or of several, and
+/// commits.
+struct DiskInProgress {
+  InProgressCounts reads;
+  InProgressCounts commits;
+};
+
 /// What keeps a bucket on disk: the directory, the bucket, and the threads between them: a flusher and a
 /// warmup for each shard, and a few readers. Opened, started and ended by one thread; the rest is for any
 /// thread, and does not wait for the disk unless it says so.
@@ -156,6 +165,13 @@ class Persistence {
   [[nodiscard]] std::vector<ShardTimes> shard_times() const;
   /// Looks at the directories: waits for the disk.
   [[nodiscard]] std::vector<ShardActivity> shard_activity() const;
+
+  /// Slow is what has taken so long already, or longer.
+  [[nodiscard]] DiskInProgress in_progress(std::chrono::nanoseconds slow_after) const;
+  /// What is on disk under the key, whatever memory has: the last version that was committed, which may be a
+  /// tombstone. None: it was never there, or is forgotten. Waits for the disk; not for a thread that others
+  /// wait for.
+  [[nodiscard]] Result<std::optional<StoredRecord>> read(store::DocKey key) const;
 
   /// Threads that bring changes to the disk, and that read it.
   [[nodiscard]] size_t writers() const noexcept;

@@ -18,6 +18,7 @@ class RunQueue {
     base::MutexLock lock(mutex_);
     if (closed_) return;
     tasks_.emplace(task.get(), task);
+    task->number_ = ++spawned_;
     make_runnable(*task);
   }
 
@@ -66,11 +67,35 @@ class RunQueue {
     base::MutexLock lock(mutex_);
     return {.tasks = tasks_.size(), .runnable = runnable_.size(), .running = running_, .steps = steps_};
   }
+  /// In no order.
+  [[nodiscard]] std::vector<TaskFacts> list() const EXCLUDES(mutex_) {
+    std::vector<TaskFacts> all;
+    base::MutexLock lock(mutex_);
+    all.reserve(tasks_.size());
+    for (const auto& [address, task] : tasks_)
+      all.push_back(facts_of(*task));
+    return all;
+  }
 
  private:
   [[nodiscard]] static uint64_t between(Next::Time from, Next::Time to) noexcept {
     const std::chrono::nanoseconds passed = to - from;
     return passed.count() < 0 ? 0 : static_cast<uint64_t>(passed.count());
+  }
+
+  [[nodiscard]] TaskFacts facts_of(const Task& task) const REQUIRES(mutex_) {
+    const bool is_in_step = task.state_ == Task::State::running || task.state_ == Task::State::woken;
+    TaskFacts facts;
+    facts.kind = task.kind();
+    facts.number = task.number_;
+    facts.alarm = task.alarm_;
+    facts.steps = task.steps_;
+    facts.ran_ns = task.ran_ns_;
+    facts.last_ran_ns = task.last_ran_ns_;
+    if (is_in_step) facts.state = TaskFacts::running;
+    if (task.state_ == Task::State::queued) facts.state = TaskFacts::queued;
+    if (is_in_step || task.steps_ != 0) facts.began = task.began_;
+    return facts;
   }
 
   // A task has one alarm at most: who is woken often would leave one behind each time.
@@ -109,7 +134,8 @@ class RunQueue {
     runnable_.pop_front();
     task->state_ = Task::State::running;
     ++running_;
-    steps_[task->kind()].waited.add(between(task->queued_at_, std::chrono::steady_clock::now()));
+    task->began_ = std::chrono::steady_clock::now();
+    steps_[task->kind()].waited.add(between(task->queued_at_, task->began_));
     return tasks_.at(task);
   }
 
@@ -123,7 +149,10 @@ class RunQueue {
       EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
     --running_;
-    steps_[task.kind()].ran.add(between(begun, std::chrono::steady_clock::now()));
+    ++task.steps_;
+    task.last_ran_ns_ = between(begun, std::chrono::steady_clock::now());
+    task.ran_ns_ += task.last_ran_ns_;
+    steps_[task.kind()].ran.add(task.last_ran_ns_);
     if (next.kind_ == Next::Kind::done) {
       task.state_ = Task::State::done;
       const auto found = tasks_.find(&task);
@@ -151,6 +180,7 @@ class RunQueue {
   std::deque<Task*> runnable_ GUARDED_BY(mutex_);
   std::set<std::pair<Next::Time, Task*>> alarms_ GUARDED_BY(mutex_);  // of tasks that are asleep
   size_t running_ GUARDED_BY(mutex_) = 0;
+  uint64_t spawned_ GUARDED_BY(mutex_) = 0;
   std::map<std::string_view, StepTimes> steps_ GUARDED_BY(mutex_);  // by kind: there are a few
   bool closed_ GUARDED_BY(mutex_) = false;
 
@@ -196,6 +226,14 @@ PoolNumbers Pool::numbers() const {
   PoolNumbers numbers = queue_->numbers();
   numbers.threads = threads_.size();
   return numbers;
+}
+
+std::vector<TaskFacts> Pool::list(size_t most) const {
+  std::vector<TaskFacts> tasks = queue_->list();
+  std::sort(tasks.begin(), tasks.end(),
+            [](const TaskFacts& one, const TaskFacts& other) { return one.number < other.number; });
+  tasks.resize(std::min(tasks.size(), most));
+  return tasks;
 }
 
 }  // namespace bobbin::feed

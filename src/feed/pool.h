@@ -84,6 +84,11 @@ class Task : public std::enable_shared_from_this<Task> {
   State state_ = State::asleep;
   std::optional<Next::Time> alarm_;  // in the queue's list
   Next::Time queued_at_;
+  uint64_t number_ = 0;  // in the order in which they were spawned
+  Next::Time began_;     // the last step
+  uint64_t steps_ = 0;   // that are over
+  uint64_t ran_ns_ = 0;  // these, and the last of them
+  uint64_t last_ran_ns_ = 0;
 };
 
 /// For Spool::append_or_wake: wakes the task if it is still there.
@@ -104,6 +109,20 @@ struct PoolNumbers {
   std::map<std::string_view, StepTimes> steps = {};  ///< since the start, by Task::kind()
 };
 
+/// One task at one moment.
+struct TaskFacts {
+  enum State : uint8_t { asleep, queued, running };
+
+  std::string_view kind;
+  uint64_t number = 0;  ///< of the tasks of its pool, from 1
+  State state = asleep;
+  std::optional<Next::Time> alarm;  ///< asleep until then; none: until somebody wakes it
+  std::optional<Next::Time> began;  ///< its last step, or the one that it is in
+  uint64_t steps = 0;               ///< that are over
+  uint64_t ran_ns = 0;              ///< all of these
+  uint64_t last_ran_ns = 0;         ///< the last of these
+};
+
 /// The threads that take tasks' steps: first come, first served, so all tasks get their share.
 ///
 /// Made and destroyed by one thread that is no loop, while no spool's loop has gone yet; the rest is any
@@ -122,6 +141,8 @@ class Pool {
   /// Tasks that are not done.
   [[nodiscard]] size_t tasks() const;
   [[nodiscard]] PoolNumbers numbers() const;
+  /// Those that are not done, the oldest first, and no more than `most`.
+  [[nodiscard]] std::vector<TaskFacts> list(size_t most) const;
 
  private:
   const std::shared_ptr<RunQueue> queue_;  // shared with tasks that outlive the pool

@@ -44,6 +44,39 @@ TEST(PoolTest, StepsUntilDone) {
   ended.get_future().wait();
 }
 
+TEST(PoolTest, TasksAreListedAsTheyWereSpawned) {
+  std::promise<void> in_step;
+  std::promise<void> go_on;
+  Pool pool(1);  // ends before what its tasks use
+  EXPECT_TRUE(pool.list(10).empty());
+  const auto far = std::chrono::steady_clock::now() + 1h;
+  const auto sleeper = scripted([far](int step) { return step < 3 ? Next::again() : Next::wait_until(far); });
+  pool.spawn(sleeper);
+  while (pool.list(1)[0].steps != 3)
+    std::this_thread::yield();
+  pool.spawn(scripted([&](int) {
+    in_step.set_value();
+    go_on.get_future().wait();
+    return Next::done();
+  }));
+  in_step.get_future().wait();
+  pool.spawn(scripted([](int) { return Next::done(); }));
+  const std::vector<TaskFacts> tasks = pool.list(10);
+  ASSERT_EQ(tasks.size(), 3U);
+  EXPECT_EQ(tasks[0].kind, "scripted");
+  EXPECT_EQ(tasks[0].number, 1U);
+  EXPECT_EQ(tasks[0].state, TaskFacts::asleep);
+  EXPECT_EQ(tasks[0].alarm, far);
+  EXPECT_GE(tasks[0].ran_ns, tasks[0].last_ran_ns);
+  EXPECT_EQ(tasks[1].state, TaskFacts::running);
+  EXPECT_EQ(tasks[1].steps, 0U);
+  EXPECT_GE(tasks[1].began, tasks[0].began);
+  EXPECT_EQ(tasks[2].state, TaskFacts::queued);
+  EXPECT_EQ(tasks[2].began, std::nullopt);
+  EXPECT_EQ(pool.list(2).size(), 2U);
+  go_on.set_value();
+}
+
 TEST(PoolTest, StepsAreTimedByTheirKind) {
   Pool pool(1);
   pool.spawn(scripted([](int step) { return step < 3 ? Next::again() : Next::done(); }));
