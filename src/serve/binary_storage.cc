@@ -79,7 +79,9 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
   if (header.cas != 0) options.cas_compare = header.cas;
   options.keep_expiry = session.client() != nullptr && session.client()->frame.preserve_ttl;
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
-  if (session.has(wire::Feature::json) && !appends) draft.set_datatype(datatype_of(draft.value()));
+  if (session.has(wire::Feature::json) && !appends) {
+    draft.set_datatype(session.counters().json_checks.time([&draft] { return datatype_of(draft.value()); }));
+  }
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
   const uint16_t vbucket = session.vbucket_of(draft.doc_key());
   const auto result = session.bucket().store(draft, mode, options, session.now());

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <string>
 
 #include "serve/disk_statistics.h"
@@ -84,6 +86,26 @@ StatAnswer report_disk_space(const StatQuery& query, const StatSink& sink) {
   return StatAnswer::told;
 }
 
+StatAnswer report_failed(const StatQuery& query, const StatSink& sink) {
+  if (query.bucket.disk() == nullptr) return StatAnswer::unknown;
+  report_disk_failures(query.bucket, sink);
+  return StatAnswer::told;
+}
+
+StatAnswer report_slow(const StatQuery& query, const StatSink& sink) {
+  const char* const last = query.argument.data() + query.argument.size();
+  uint32_t slow_after_s = 0;
+  const auto [end, error] = std::from_chars(query.argument.data(), last, slow_after_s);
+  if (error != std::errc() || end != last) return StatAnswer::invalid;
+  if (query.bucket.disk() == nullptr) return StatAnswer::unknown;
+  const disk::DiskInProgress now = query.bucket.disk()->in_progress(std::chrono::seconds(slow_after_s));
+  tell(sink, "pending_disk_read_num", now.reads.all);
+  tell(sink, "pending_disk_read_slow_num", now.reads.slow);
+  tell(sink, "pending_disk_write_num", now.commits.all);
+  tell(sink, "pending_disk_write_slow_num", now.commits.slow);
+  return StatAnswer::told;
+}
+
 StatAnswer report_kvstore(const StatQuery& query, const StatSink& sink) {
   if (query.bucket.disk() == nullptr) return StatAnswer::unknown;
   const auto shards = query.bucket.disk()->shard_activity();
@@ -127,6 +149,15 @@ constexpr StatGroup kGroups[] = {
      .report = report_disk_space,
      .about = "sizes of files; `detail`: of each shard, as a vbucket has no files of its own",
      .argument = "[detail]"},
+    {.name = "disk-failures",
+     .report = report_failed,
+     .about =
+         "reads for clients that have failed, and whether a commit has (1), which is the last then; in a "
+         "persistent bucket"},
+    {.name = "disk-slowness",
+     .report = report_slow,
+     .about = "reads for clients and commits that are under way, and those that take so long already",
+     .argument = "seconds"},
     {.name = "kvstore", .report = report_kvstore, .about = "what each shard has read and written"},
     {.name = "workload",
      .report = report_workload,

@@ -191,7 +191,6 @@ struct Missing {
   std::string_view why;
 };
 
-constexpr std::string_view kNotTimed = "not measured";
 constexpr std::string_view kPrepares = "nothing is ever prepared: one node is a majority";
 constexpr std::string_view kDumps = "of upstream's own structures";
 
@@ -199,29 +198,16 @@ constexpr std::string_view kDumps = "of upstream's own structures";
 constexpr Missing kMissing[] = {
     {"aggregate", "each bucket tells of itself"},
     {"client_connection_details", "agents are not counted"},
-    {"clocks", "`time` and `uptime` are among the general ones"},
-    {"disk-failures", "`kvstore` and the general ones count failures"},
-    {"disk-slowness", kNotTimed},
     {"dispatcher", "no threads that take any task: see `threads`, `runtimes`"},
-    {"durability-monitor", kPrepares},
     {"encryption-key-ids", "nothing is encrypted on disk"},
-    {"eviction", "the general ones count evictions"},
+    {"eviction", "the general ones count evictions; how often victims had been used is not kept"},
     {"external-auth-timings", "there are no users from elsewhere"},
-    {"info", "see `config`"},
-    {"json_validate", kNotTimed},
-    {"prev-vbucket", "states are those of before a restart: see `vbucket`"},
     {"scrub", kOld},
-    {"snappy_decompress", kNotTimed},
-    {"stat-timings", "`timings` has `get_stats_cmd`"},
-    {"subdoc_execute", kNotTimed},
-    {"tasks", "no list of tasks: see `workload`, `runtimes`"},
-    {"tasks-all", "no list of tasks: see `workload`, `runtimes`"},
+    {"tasks", "a task does not say whose it is: see `tasks-all`"},
     {"topkeys", kOld},
     {"tracing", "nothing is traced"},
     {"vbucket-durability-state", kPrepares},
-    {"vkey", "a document is checked when it is read"},
-    {"vkey-byid", "a document is checked when it is read"},
-    {"worker_thread_info", kNotTimed},
+    {"worker_thread_info", "how long a loop has to wait for its processor is not measured"},
     {"_checkpoint-dump", kDumps},
     {"_durability-dump", kDumps},
     {"_hash-dump", kDumps},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <string_view>
 
@@ -8,6 +9,31 @@
 #include "serve/command_times.h"
 
 namespace bobbin::serve {
+
+/// How long something took that is too quick to be timed each time. Written by its loop's thread only; any
+/// thread reads.
+class SampledTimes {
+ public:
+  static constexpr uint32_t kOneIn = 64;
+
+  /// Does it, and takes the time of the first and of each 64th after it.
+  template <typename Work>
+  auto time(Work work) {
+    if (turn_++ % kOneIn != 0) return work();
+    const auto began = std::chrono::steady_clock::now();
+    auto result = work();
+    const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
+    const auto ns = static_cast<uint64_t>(took.count());
+    times_.steps[CommandTimes::step_of(ns)].add(1);
+    times_.sum_ns.add(ns);
+    return result;
+  }
+  [[nodiscard]] base::DurationCounts counts() const noexcept { return times_.counts(); }
+
+ private:
+  CommandTimes::Histogram times_;
+  uint32_t turn_ = 0;
+};
 
 /// What the commands of one loop did, under memcached's names (doc/protocol.txt, "General-purpose
 /// statistics"). Written by the loop's thread only; any thread reads, and adds the loops up.
@@ -38,6 +64,9 @@ struct CommandCounters {
   net::OwnedCounter unordered_waiting;   ///< now: of those aside
   net::OwnedCounter unordered_bytes;     ///< now: of those, and replies that wait for commits
   CommandTimes times;                    ///< with the counts of all commands
+  SampledTimes json_checks;              ///< whether a value is JSON
+  SampledTimes inflations;               ///< of values that came compressed
+  SampledTimes subdoc_runs;              ///< of a request's paths over a document
   /// Replies of the binary protocol that were written here, by status: all there are have 8 bits.
   static constexpr size_t kStatuses = 256;
   std::array<net::OwnedCounter, kStatuses> responses;

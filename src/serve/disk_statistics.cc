@@ -75,8 +75,14 @@ void report_disk(const ServedBucket& served, const StatSink& sink) {
   report_fetches(bucket, disk, sink);
   report_files(served, disk.shards, sink);
   sink("ep_warmup_state", warmup_state(disk.warmup));
-  sink("ep_data_write_failed", served.disk()->failure() ? "1" : "0");
+  number(sink, "ep_data_write_failed", served.disk()->failure() ? 1 : 0);
   sink("data_uuid", served.disk()->directory().uuid());
+}
+
+void report_disk_failures(const ServedBucket& served, const StatSink& sink) {
+  if (served.disk() == nullptr) return;
+  number(sink, "ep_data_read_failed", served.disk()->statistics().fetch_failures);
+  number(sink, "ep_data_write_failed", served.disk()->failure() ? 1 : 0);
 }
 
 void report_warmup(const ServedBucket& served, const StatSink& sink) {

@@ -11,6 +11,8 @@ class ServedBucket;
 
 /// Part of the general statistics: how much is not on disk yet, and what the disk does.
 void report_disk(const ServedBucket& served, const StatSink& sink);
+/// The group "disk-failures".
+void report_disk_failures(const ServedBucket& served, const StatSink& sink);
 /// The group "warmup".
 void report_warmup(const ServedBucket& served, const StatSink& sink);
 

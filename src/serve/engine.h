@@ -49,6 +49,7 @@ struct Engine {
   const std::vector<Setting>& settings;
   const std::unique_ptr<net::FrontEnd>& front_end;  ///< set before the first session exists
   StatBaseline& baseline;
+  StatTimes& stat_times;
   const Node& node;
   Users& users;
   Logins& logins;

@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <chrono>
+#include <ctime>
 #include <string>
+#include <vector>
 
 #include "serve/engine.h"
 #include "serve/stat_groups.h"
@@ -121,6 +124,60 @@ StatAnswer report_responses(const StatQuery& query, const StatSink& sink) {
   return StatAnswer::told;
 }
 
+// What a look at a clock takes, and the smallest step that it makes, as far as a few looks show.
+void report_clock(clockid_t clock, const std::string& name, const StatSink& sink) {
+  constexpr int kLooks = 256;
+  const auto look = [clock] {
+    timespec time{};
+    clock_gettime(clock, &time);
+    return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
+  };
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < kLooks; ++i)
+    (void)look();
+  const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
+  timespec step{};
+  clock_getres(clock, &step);
+  tell(sink, name + "_overhead_ns", static_cast<uint64_t>(took.count()) / kLooks);
+  tell(sink, name + "_resolution_ns",
+       static_cast<uint64_t>(step.tv_sec * int64_t{1'000'000'000} + step.tv_nsec));
+}
+
+StatAnswer report_clocks(const StatQuery&, const StatSink& sink) {
+  report_clock(CLOCK_MONOTONIC, "clock_fine", sink);
+  report_clock(CLOCK_MONOTONIC_COARSE, "clock_coarse", sink);
+  return StatAnswer::told;
+}
+
+// Upstream tells what it has in its documentation.
+StatAnswer report_groups(const StatQuery&, const StatSink& sink) {
+  for_each_stat_group([&sink](const StatGroup& group) {
+    if (!group.name.empty()) sink(group.name, group.about);
+  });
+  return StatAnswer::told;
+}
+
+// Feed threads' tasks; what else runs has a thread of its own.
+StatAnswer report_tasks(const StatQuery& query, const StatSink& sink) {
+  constexpr size_t kMost = 1000;
+  constexpr std::string_view kStates[] = {"snoozed", "waiting", "running"};
+  const auto ns_of = [](feed::Next::Time time) { return time.time_since_epoch().count(); };
+  std::string json;
+  const auto tasks =
+      query.engine.feeds == nullptr ? std::vector<feed::TaskFacts>() : query.engine.feeds->list(kMost);
+  for (const feed::TaskFacts& task : tasks) {
+    json += fmt::format(
+        R"({}{{"tid":{},"name":"{}","description":"{}","type":"AuxIO","state":"{}","num_runs":{},)",
+        json.empty() ? "" : ",", task.number, task.kind, task.kind, kStates[task.state], task.steps);
+    if (task.alarm) json += fmt::format(R"("waketime_ns":{},)", ns_of(*task.alarm));
+    if (task.began) json += fmt::format(R"("last_starttime_ns":{},)", ns_of(*task.began));
+    json += fmt::format(R"("previous_runtime_ns":{},"total_runtime_ns":{}}})", task.last_ran_ns, task.ran_ns);
+  }
+  sink("ep_tasks:tasks", "[" + json + "]");
+  tell(sink, "ep_tasks:cur_time", static_cast<uint64_t>(ns_of(std::chrono::steady_clock::now())));
+  return StatAnswer::told;
+}
+
 constexpr StatGroup kGroups[] = {
     {.name = "connections",
      .report = report_connections,
@@ -136,6 +193,15 @@ constexpr StatGroup kGroups[] = {
     {.name = "allocator",
      .report = report_allocator,
      .about = "what the allocator tells of itself, as one text",
+     .needs = kServerStats},
+    {.name = "clocks",
+     .report = report_clocks,
+     .about = "what a look at the system's clocks takes, and how fine they are"},
+    {.name = "info", .report = report_groups, .about = "these groups, and what each tells"},
+    {.name = "tasks-all",
+     .report = report_tasks,
+     .about = "tasks of the feed threads, for all buckets, the 1,000 oldest, as JSON; no times of what has "
+              "not been, and no bucket",
      .needs = kServerStats},
     {.name = "responses",
      .report = report_responses,

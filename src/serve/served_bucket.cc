@@ -33,7 +33,8 @@ ServedBucket::ServedBucket(ServedBucketOptions options, const base::Clock& clock
   for (uint32_t i = 0; disk_ != nullptr && i < bucket_.vbucket_count(); ++i) {
     const auto vbucket = static_cast<uint16_t>(i);
     const store::VBucketRole role = bucket_.role(vbucket);
-    if (role != store::VBucketRole::active) vbuckets_.set(vbucket, static_cast<VBucketStates::State>(role));
+    if (role != store::VBucketRole::active)
+      vbuckets_.start_as(vbucket, static_cast<VBucketStates::State>(role));
   }
   BucketSettings settings = std::move(options.settings);
   settings.quota_bytes = bucket_.quota_bytes();

@@ -104,6 +104,7 @@ class Server {
   base::Worker errands_{base::Worker::Rest::dropped};
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   StatBaseline baseline_;
+  StatTimes stat_times_;
   std::unique_ptr<net::FrontEnd> front_end_;  // set before its threads run; destroyed first, see ~Server
   const Engine engine_;
   // Both null where there is nothing to back up. The job's thread sends on the loop of the other.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -20,24 +21,52 @@ using wire::BinaryStatus;
 constexpr uint32_t kVBucketsAtOnce = 64;
 
 bool is_for_task(const Session& session, const NamedStatGroup& asked) {
-  return asked.group->of_vbucket != nullptr && asked.argument.empty() && session.engine().feeds != nullptr &&
+  if (session.engine().feeds == nullptr) return false;
+  if (asked.group->reads_disk) return true;
+  return asked.group->of_vbucket != nullptr && asked.argument.empty() &&
          session.bucket().vbucket_count() > kVBucketsAtOnce;
 }
 
 // False: the bucket is being removed.
-bool spawn(Session& session, const StatGroup& group, decltype(StatTaskSetup::append) append,
-           std::string end) {
+bool spawn(Session& session, const NamedStatGroup& asked, decltype(StatTaskSetup::append) append,
+           std::string end, decltype(StatTaskSetup::refusal) refusal) {
   auto keeper = session.keep_bucket();
   if (keeper == nullptr) return false;
   session.engine().feeds->spawn(
-      std::make_shared<StatTask>(StatTaskSetup{.group = group,
+      std::make_shared<StatTask>(StatTaskSetup{.group = *asked.group,
+                                               .engine = session.engine(),
                                                .bucket = session.served(),
+                                               .argument = std::string(asked.argument),
                                                .keeper = std::move(keeper),
                                                .spool = session.connection().spool(),
                                                .awaited = session.await_feed(),
                                                .append = std::move(append),
-                                               .end = std::move(end)}));
+                                               .end = std::move(end),
+                                               .refusal = std::move(refusal)}));
   return true;
+}
+
+// On the loop, with its time; told of by `stat-timings`.
+StatAnswer report_timed(const StatGroup& group, const StatQuery& query, const StatSink& sink) {
+  const auto began = std::chrono::steady_clock::now();
+  const StatAnswer answer = report_group(group, query, sink);
+  if (answer.kind == StatAnswer::told)
+    query.engine.stat_times.add(group.name, std::chrono::steady_clock::now() - began);
+  return answer;
+}
+
+BinaryStatus status_of(StatAnswer::Kind kind) {
+  switch (kind) {
+    case StatAnswer::told:
+      return BinaryStatus::success;
+    case StatAnswer::unknown:
+      return BinaryStatus::key_not_found;
+    case StatAnswer::invalid:
+      return BinaryStatus::invalid_arguments;
+    case StatAnswer::blocked:
+      break;
+  }
+  return BinaryStatus::temporary_failure;
 }
 
 StatQuery query_of(Session& session, std::string_view argument) {
@@ -72,8 +101,10 @@ class FrameWriter {
         clock_(session.engine().clock),
         received_ns_(session.client() == nullptr ? 0 : session.client()->received_ns) {}
 
-  void operator()(std::string& out, std::string_view name, std::string_view value) const {
-    wire::BinaryReply reply{.key = name, .value_bytes = static_cast<uint32_t>(value.size())};
+  void operator()(std::string& out, std::string_view name, std::string_view value,
+                  BinaryStatus status = BinaryStatus::success) const {
+    wire::BinaryReply reply{
+        .status = status, .key = name, .value_bytes = static_cast<uint32_t>(value.size())};
     std::array<char, wire::kTraceBytes> trace{};
     if (received_ns_ != 0) {
       const uint64_t now = clock_.now().unix_ns;
@@ -105,10 +136,11 @@ void handle_text_stats(Session& session, const wire::TextRequest& request) {
   // As memcached, which looks at no word behind.
   if (!asked.group->argument.empty()) asked.argument = argument;
   if (is_for_task(session, asked)) {
-    if (!spawn(session, *asked.group, append_line, std::string(wire::kEnd))) session.reply(wire::kError);
+    const auto refusal = [](StatAnswer::Kind) { return std::string(wire::kError); };
+    if (!spawn(session, asked, append_line, std::string(wire::kEnd), refusal)) session.reply(wire::kError);
     return;
   }
-  const StatAnswer answer = report_group(
+  const StatAnswer answer = report_timed(
       *asked.group, query_of(session, asked.argument), [&](std::string_view stat, std::string_view value) {
         for_each_line(value, [&](std::string_view one) {
           char* line = session.out().reserve(wire::stat_line_bytes(stat, one));
@@ -129,23 +161,24 @@ void handle_binary_stat(Session& session, const BinaryCommand&, const wire::Bina
     const FrameWriter write(session, request.header);
     std::string end;
     write(end, {}, {});
-    if (!spawn(session, *asked.group, write, std::move(end))) refuse(BinaryStatus::temporary_failure);
+    const auto append = [write](std::string& out, std::string_view name, std::string_view value) {
+      write(out, name, value);
+    };
+    const auto refusal = [write](StatAnswer::Kind kind) {
+      std::string reply;
+      write(reply, {}, {}, status_of(kind));
+      return reply;
+    };
+    if (!spawn(session, asked, append, std::move(end), refusal)) refuse(BinaryStatus::temporary_failure);
     return;
   }
   const auto send = [&](std::string_view name, std::string_view value) {
     answer_value(session, request.header, value, {.key = name});
   };
-  const StatAnswer answer = report_group(*asked.group, query_of(session, asked.argument), send);
-  switch (answer.kind) {
-    case StatAnswer::told:
-      return send({}, {});
-    case StatAnswer::unknown:
-      return refuse(BinaryStatus::key_not_found);
-    case StatAnswer::invalid:
-      return refuse(BinaryStatus::invalid_arguments);
-    case StatAnswer::blocked:
-      if (!session.retry_after_reading(answer.key)) refuse(BinaryStatus::temporary_failure);
-  }
+  const StatAnswer answer = report_timed(*asked.group, query_of(session, asked.argument), send);
+  if (answer.kind == StatAnswer::told) return send({}, {});
+  if (answer.kind == StatAnswer::blocked && session.retry_after_reading(answer.key)) return;
+  refuse(status_of(answer.kind));
 }
 
 }  // namespace bobbin::serve

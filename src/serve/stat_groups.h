@@ -29,7 +29,8 @@ struct StatAnswer {
     told,
     unknown,  ///< there is no such thing as the argument names
     invalid,  ///< the argument is none
-    blocked,  ///< nothing was told: only the disk knows `key`; to be asked again when it was read
+    blocked,  ///< nothing was told: only the disk knows `key`; to be asked again when it was read. Of a group
+              ///< that reads the disk: that could not be read
   };
   // NOLINTNEXTLINE(google-explicit-constructor): most have nothing else to say
   StatAnswer(Kind what, store::DocKey blocked_by = {}) : kind(what), key(blocked_by) {}
@@ -48,6 +49,8 @@ struct StatGroup {
   /// Instead of `report`: tells of one vbucket. Without an argument all are told of; of many, by a task of
   /// the pool, a few at a time.
   void (*of_vbucket)(const ServedBucket& bucket, uint16_t vbucket, const StatSink& sink) = nullptr;
+  /// `report` waits for the disk: a task of the pool asks it.
+  bool reads_disk = false;
 };
 
 /// A group that tells of each vbucket.

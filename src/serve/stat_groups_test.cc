@@ -15,6 +15,7 @@
 #include "net/test_socket.h"
 #include "serve/dcp_fixture.h"
 #include "serve/mcbp_fixture.h"
+#include "wire/datatype.h"
 
 namespace bobbin::serve {
 namespace {
@@ -57,10 +58,12 @@ TEST_F(StatGroupsTest, EachRowTellsSomething) {
   const std::map<std::string_view, std::string> arguments = {
       {"key", " " + k_[0] + " 0"},  {"key-byid", " " + k_[0] + " 0 0x0"},
       {"collections-byid", " 0x0"}, {"scopes-byid", " 0x0"},
-      {"dcp-vbtakeover", " 0"},
+      {"dcp-vbtakeover", " 0"},     {"disk-slowness", " 3"},
+      {"vkey", " " + k_[0] + " 0"}, {"vkey-byid", " " + k_[0] + " 0 0"},
   };
-  // Nobody is followed, and to reset says nothing.
-  const std::set<std::string_view> silent = {"reset", "follow-vbuckets"};
+  // Nobody is followed, to reset says nothing, and clients have done nothing that is timed for these.
+  const std::set<std::string_view> silent = {
+      "reset", "follow-vbuckets", "json_validate", "snappy_decompress", "subdoc_execute", "stat-timings"};
   std::set<std::string_view> names;
   for_each_stat_group([&](const StatGroup& group) {
     EXPECT_TRUE(names.insert(group.name).second) << group.name << " twice";
@@ -195,6 +198,76 @@ TEST_F(StatGroupsTest, WhatTheDiskHasDone) {
   EXPECT_EQ(tell("threads")["num_frontend_threads_actual"], "2");
 }
 
+TEST_F(StatGroupsTest, WhatTheDiskFailsAtAndIsSlowAt) {
+  EXPECT_EQ(tell("disk-failures"), (Told{{"ep_data_read_failed", "0"}, {"ep_data_write_failed", "0"}}));
+  EXPECT_EQ(tell("")["ep_data_write_failed"], "0");
+  server_.bring_to_disk();
+  const Told slow = tell("disk-slowness 4294967295");
+  EXPECT_EQ(slow.size(), 4U);
+  EXPECT_EQ(slow.at("pending_disk_read_slow_num"), "0");
+  EXPECT_EQ(slow.at("pending_disk_write_slow_num"), "0");
+  EXPECT_EQ(slow.at("pending_disk_read_num"), "0");
+  for (const std::string wrong : {"", " ", " x", " 3s", " -1", " 4294967296"})
+    EXPECT_EQ(ask("disk-slowness" + wrong), StatAnswer::invalid) << wrong;
+}
+
+TEST_F(StatGroupsTest, NothingIsPrepared) {
+  server_.set(k_[0], "v");
+  EXPECT_EQ(tell("durability-monitor 0"), (Told{{"vb_0:state", "active"},
+                                                {"vb_0:high_prepared_seqno", "0"},
+                                                {"vb_0:num_tracked", "0"},
+                                                {"vb_0:last_tracked_seqno", "0"},
+                                                {"vb_0:last_committed_seqno", "0"},
+                                                {"vb_0:last_aborted_seqno", "0"}}));
+  server_->engine().bucket->vbuckets().set(0, VBucketStates::kReplica);
+  EXPECT_EQ(tell("durability-monitor 0"), (Told{{"vb_0:state", "replica"},
+                                                {"vb_0:high_prepared_seqno", "0"},
+                                                {"vb_0:high_completed_seqno", "0"}}));
+  EXPECT_EQ(tell("vbucket 0"), (Told{{"vb_0", "replica"}}));
+  EXPECT_EQ(tell("prev-vbucket 0"), (Told{{"vb_0", "active"}})) << "when the server started";
+}
+
+TEST_F(StatGroupsTest, StatesAreToldAsTheServerFoundThem) {
+  server_.wait_for_warmup();
+  {
+    net::TestSocket socket(server_->addresses()[0]);
+    for (const Frame& frame : {Frame{.opcode = BinaryOpcode::hello, .key = "test"},
+                               Frame{.opcode = BinaryOpcode::select_bucket, .key = "default"},
+                               Frame{.opcode = BinaryOpcode::set_vbucket, .extras = "\2"}}) {
+      ASSERT_TRUE(socket.send_all(encoded(frame)));
+      const std::string head = socket.receive(wire::kBinaryHeaderBytes);
+      const wire::BinaryHeader header = wire::decode_header(head.data());
+      EXPECT_EQ(header.vbucket_or_status, 0U) << header.opcode;
+      (void)socket.receive(header.body_bytes);
+    }
+  }
+  EXPECT_EQ(tell("prev-vbucket 0"), (Told{{"vb_0", "active"}}));
+  server_.restart();
+  EXPECT_EQ(tell("prev-vbucket 0"), (Told{{"vb_0", "replica"}}));
+  EXPECT_EQ(tell("prev-vbucket 1"), (Told{{"vb_1", "active"}}));
+}
+
+TEST_F(StatGroupsTest, TasksOfTheFeedThreads) {
+  EXPECT_EQ(tell("tasks-all")["ep_tasks:tasks"], "[]");
+  StreamClient consumer = client();
+  ASSERT_EQ(consumer.request(0).status, BinaryStatus::success);
+  std::string tasks;
+  while ((tasks = tell("tasks-all")["ep_tasks:tasks"]).find(R"("state":"snoozed")") == std::string::npos)
+    std::this_thread::yield();
+  EXPECT_THAT(tasks, testing::StartsWith(R"([{"tid":1,"name":")"));
+  EXPECT_THAT(tasks, HasSubstr(R"("type":"AuxIO")"));
+  EXPECT_THAT(tasks, HasSubstr(R"("last_starttime_ns":)"));
+  EXPECT_THAT(tasks, testing::EndsWith("}]"));
+}
+
+TEST_F(StatGroupsTest, ClocksAndWhatThereIs) {
+  Told told = tell("clocks");
+  EXPECT_EQ(told.size(), 4U);
+  EXPECT_GT(std::stoull(told["clock_fine_resolution_ns"]), 0U);
+  EXPECT_GE(std::stoull(told["clock_coarse_resolution_ns"]), std::stoull(told["clock_fine_resolution_ns"]));
+  EXPECT_EQ(tell("info")["uuid"], "the bucket's uuid");
+}
+
 TEST_F(StatGroupsTest, ConnectionsTellOfThemselvesToWhoMaySeeNoMore) {
   net::TestSocket one(server_->addresses()[0]);
   net::TestSocket two(server_->addresses()[0]);
@@ -274,6 +347,46 @@ TEST_F(StatCommandTest, ResponsesAreCountedByStatus) {
   EXPECT_EQ(get("none").status, BinaryStatus::key_not_found);
   EXPECT_EQ(ask({.opcode = BinaryOpcode::stat, .key = "nothing"}).status, BinaryStatus::key_not_found);
   EXPECT_EQ(text("stats responses\r\n"), "STAT responses {\"0\":2,\"1\":3}\r\nEND\r\n");
+}
+
+TEST_F(StatCommandTest, OneIn64OfWhatIsQuickIsTimed) {
+  hello({wire::Feature::xerror, wire::Feature::json, wire::Feature::snappy});
+  const auto counted = [&](const std::string& group) {
+    uint64_t sum = 0;
+    (void)report_group(*find_stat_group(group).group, {server_.engine(), server_.served()},
+                       [&](std::string_view name, std::string_view value) {
+                         if (name.find(',') != std::string_view::npos) sum += std::stoull(std::string(value));
+                       });
+    return sum;
+  };
+  EXPECT_EQ(counted("json_validate"), 0U);
+  for (int i = 0; i < 65; ++i)
+    EXPECT_EQ(set("k", R"({"a":1})").status, BinaryStatus::success);
+  EXPECT_EQ(counted("json_validate"), 2U) << "the first, and the 65th";
+  EXPECT_EQ(status({.opcode = BinaryOpcode::subdoc_get, .key = "k", .value = "a", .extras = "\0\1\0"s}),
+            BinaryStatus::success);
+  EXPECT_EQ(counted("subdoc_execute"), 1U);
+  EXPECT_EQ(counted("snappy_decompress"), 0U);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::set,
+                    .key = "k",
+                    .value = "\x01\x00v"s,
+                    .extras = kSetExtras,
+                    .datatype = wire::kDatatypeSnappy}),
+            BinaryStatus::success);
+  EXPECT_EQ(counted("snappy_decompress"), 1U);
+}
+
+TEST_F(StatCommandTest, TheGroupsThatWereAskedForAreTimed) {
+  EXPECT_EQ(text("stats stat-timings\r\n"), "END\r\n");
+  EXPECT_EQ(stat("uuid"), BinaryStatus::success);
+  EXPECT_EQ(stat("nothing"), BinaryStatus::key_not_found);
+  EXPECT_EQ(stat("key nobody 0"), BinaryStatus::key_not_found);
+  (void)text("stats\r\n");
+  const std::string told = text("stats stat-timings\r\n");
+  EXPECT_THAT(told, HasSubstr("STAT uuid_mean "));
+  EXPECT_THAT(told, HasSubstr("STAT all_mean "));
+  EXPECT_THAT(told, HasSubstr("STAT stat-timings_mean "));
+  EXPECT_EQ(told.find("STAT key_"), std::string::npos) << "nothing was told";
 }
 
 TEST_F(StatCommandTest, TextTakesArgumentsAndAValueOfSeveralLinesIsAsManyStatistics) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,23 +14,29 @@
 
 namespace bobbin::serve {
 
+struct Engine;
+
 struct StatTaskSetup {
-  const StatGroup& group;      ///< one that tells of each vbucket
+  const StatGroup& group;  ///< one that tells of each vbucket, or reads the disk
+  const Engine& engine;
   const ServedBucket& bucket;  ///< for as long as `keeper` is held
+  std::string argument;
   std::shared_ptr<const void> keeper;
   net::Spool spool;
   std::shared_ptr<feed::Awaited> awaited;
   /// Appends one statistic as the client's protocol has it. Any thread.
   std::function<void(std::string& out, std::string_view name, std::string_view value)> append;
   std::string end;  ///< what is behind the last one
+  /// Instead of all that, where nothing was told.
+  std::function<std::string(StatAnswer::Kind)> refusal;
 };
 
 /// Tells a client of all vbuckets: a task of the pool, because that is some 50 bytes for each statistic of
 /// each. A step makes a piece of 32 KiB and a bit, which the spool takes when there is room. The session that
-/// asked waits for the end.
+/// asked waits for the end. Also what has to be read from the disk, which is one piece.
 class StatTask final : public feed::Task {
  public:
-  explicit StatTask(StatTaskSetup setup) : setup_(std::move(setup)) {}
+  explicit StatTask(StatTaskSetup setup);
 
   [[nodiscard]] std::string_view kind() const noexcept override { return "statistics"; }
 
@@ -40,6 +47,7 @@ class StatTask final : public feed::Task {
   void abandoned() noexcept override { setup_.keeper.reset(); }
 
   void make_piece();
+  void make_all();
   [[nodiscard]] feed::Next finish();
 
   // Of the steps.
@@ -47,6 +55,7 @@ class StatTask final : public feed::Task {
   uint32_t next_vbucket_ = 0;
   std::string piece_;  // that the spool has not taken
   bool is_last_ = false;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace bobbin::serve

@@ -316,4 +316,14 @@ void StatBaseline::set(const EventCounts& now) {
   at_reset_ = now;
 }
 
+void StatTimes::add(std::string_view group, std::chrono::nanoseconds took) {
+  const base::MutexLock lock(mutex_);
+  groups_[group].add(static_cast<uint64_t>(took.count()));
+}
+
+std::map<std::string_view, base::DurationCounts> StatTimes::counts() const {
+  const base::MutexLock lock(mutex_);
+  return groups_;
+}
+
 }  // namespace bobbin::serve

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string_view>
 
+#include "base/durations.h"
 #include "base/mutex.h"
 #include "net/counters.h"
 #include "serve/counters.h"
@@ -71,6 +74,18 @@ class StatBaseline {
  private:
   mutable base::Mutex mutex_;
   EventCounts at_reset_ GUARDED_BY(mutex_);
+};
+
+/// How long groups of statistics took to tell, by the group's name, which lives as long as the program. Any
+/// thread.
+class StatTimes {
+ public:
+  void add(std::string_view group, std::chrono::nanoseconds took) EXCLUDES(mutex_);
+  [[nodiscard]] std::map<std::string_view, base::DurationCounts> counts() const EXCLUDES(mutex_);
+
+ private:
+  mutable base::Mutex mutex_;
+  std::map<std::string_view, base::DurationCounts> groups_ GUARDED_BY(mutex_);
 };
 
 }  // namespace bobbin::serve

@@ -161,7 +161,9 @@ bool inflate_value(Session& session, const wire::BinaryHeader& header, store::Dr
     const Trouble trouble = trouble_without_memory(session, session.vbucket_of(given.doc_key()));
     return trouble != Trouble::again && refuse(status_of(trouble));
   }
-  if (!wire::inflate(compressed, made->value().data())) return refuse(wire::BinaryStatus::invalid_arguments);
+  const bool is_whole =
+      session.counters().inflations.time([&] { return wire::inflate(compressed, made->value().data()); });
+  if (!is_whole) return refuse(wire::BinaryStatus::invalid_arguments);
   whole = std::move(*made);
   return true;
 }

@@ -56,9 +56,10 @@ std::string reply_of(const SubdocRun& run) {
 }
 
 // Memcached's clients store JSON too, and nobody has looked.
-bool is_json(const store::Document& document) {
-  return (document.datatype() & wire::kDatatypeJson) != 0 ||
-         wire::check_json(document.body(), workshop().index) == wire::JsonVerdict::valid;
+bool is_json(CommandCounters& counters, const store::Document& document) {
+  return (document.datatype() & wire::kDatatypeJson) != 0 || counters.json_checks.time([&document] {
+    return wire::check_json(document.body(), workshop().index) == wire::JsonVerdict::valid;
+  });
 }
 
 enum class Step : uint8_t { done, again };
@@ -81,11 +82,13 @@ class SubdocHandler {
     wire::SubdocSource source;
     if (found_) source.xattrs = found_.doc->attributes();
     source.body = found_ ? found_.doc->body() : subdoc_.initial_body();
-    source.body_is_json = !found_ || is_json(*found_.doc);
+    source.body_is_json = !found_ || is_json(session_.counters(), *found_.doc);
     source.deleted = found_ ? found_.deleted : subdoc_.has(wire::doc_flags::kCreateAsDeleted);
     const VirtualAttributes attributes(session_, request_, found_);
-    const SubdocStatus status = run_.run(
-        subdoc_, source, [&](std::string_view key) { return attributes.value(key); }, nonce());
+    const SubdocStatus status = session_.counters().subdoc_runs.time([&] {
+      return run_.run(
+          subdoc_, source, [&](std::string_view key) { return attributes.value(key); }, nonce());
+    });
     if (subdoc_.mutates && SubdocRun::is_success(status)) return store(status);
     const bool json = run_.reply_is_json() && session_.has(wire::Feature::json);
     answer_value(session_, request_.header, reply_of(run_),

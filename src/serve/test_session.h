@@ -199,13 +199,14 @@ class TestEngine {
   std::vector<Setting> settings_;
   std::unique_ptr<net::FrontEnd> front_end_;
   StatBaseline baseline_;
+  StatTimes stat_times_;
   const std::unique_ptr<Users> users_ = Users::nobody(clock_);
   AuditLog audit_{AuditOptions{.clock = &clock_}};
   Logins logins_{*users_, audit_, clock_};
   Node node_{.cluster_uuid = "c0ffee"};
-  const Engine engine_{served_, buckets_,  feeds_,    scans_,     errands_,    clock_,
-                       log_,    counters_, settings_, front_end_, baseline_,   node_,
-                       *users_, logins_,   audit_,    false,      clock_.now()};
+  const Engine engine_{served_, buckets_,  feeds_,    scans_,     errands_,  clock_,
+                       log_,    counters_, settings_, front_end_, baseline_, stat_times_,
+                       node_,   *users_,   logins_,   audit_,     false,     clock_.now()};
 };
 
 /// Replies without the statistics, which tell of the process and of the moment too.

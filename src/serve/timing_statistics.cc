@@ -92,6 +92,32 @@ StatAnswer report_steps(const StatQuery& query, const StatSink& sink) {
   return StatAnswer::told;
 }
 
+// `name` is a literal, which the group has, too.
+template <SampledTimes CommandCounters::*which>
+StatAnswer report_samples(const StatQuery& query, const StatSink& sink, std::string_view name) {
+  base::DurationCounts counts;
+  for (const auto& loop : query.engine.counters)
+    counts.add(((*loop).*which).counts());
+  tell(sink, name, counts);
+  return StatAnswer::told;
+}
+
+StatAnswer report_json_checks(const StatQuery& query, const StatSink& sink) {
+  return report_samples<&CommandCounters::json_checks>(query, sink, "json_validate");
+}
+StatAnswer report_inflations(const StatQuery& query, const StatSink& sink) {
+  return report_samples<&CommandCounters::inflations>(query, sink, "snappy_decompress");
+}
+StatAnswer report_subdoc_runs(const StatQuery& query, const StatSink& sink) {
+  return report_samples<&CommandCounters::subdoc_runs>(query, sink, "subdoc_execute");
+}
+
+StatAnswer report_stat_times(const StatQuery& query, const StatSink& sink) {
+  for (const auto& [group, times] : query.engine.stat_times.counts())
+    tell(sink, group.empty() ? "all" : group, times);
+  return StatAnswer::told;
+}
+
 constexpr StatGroup kGroups[] = {
     {.name = "timings",
      .report = report_timings,
@@ -102,6 +128,18 @@ constexpr StatGroup kGroups[] = {
      .report = report_steps<&feed::StepTimes::waited>,
      .about = "how long steps of range scans, change streams and statistics waited for a feed thread"},
     {.name = "runtimes", .report = report_steps<&feed::StepTimes::ran>, .about = "how long these took"},
+    {.name = "json_validate",
+     .report = report_json_checks,
+     .about = "how long it took to find out whether a value is JSON, of one in 64, of the whole server"},
+    {.name = "snappy_decompress",
+     .report = report_inflations,
+     .about = "how long values that came compressed took to decompress, of one in 64, of the whole server"},
+    {.name = "subdoc_execute",
+     .report = report_subdoc_runs,
+     .about = "how long the paths of sub-document requests took, of one request in 64, of the whole server"},
+    {.name = "stat-timings",
+     .report = report_stat_times,
+     .about = "how long each of these groups took that was asked for; `all`: the general ones"},
 };
 
 }  // namespace

@@ -16,6 +16,7 @@ class VBucketStates {
   enum State : uint8_t { kDeleted = 0, kActive = 1, kReplica = 2, kPending = 3, kDead = 4 };
 
   VBucketStates() noexcept {
+    at_start_.fill(kActive);
     for (auto& state : states_)
       state.store(kActive, std::memory_order_relaxed);
   }
@@ -27,6 +28,15 @@ class VBucketStates {
   [[nodiscard]] State of(uint16_t vbucket) const noexcept {
     return static_cast<State>(states_[vbucket % states_.size()].load(std::memory_order_relaxed));
   }
+  /// As it was when the server started.
+  [[nodiscard]] State at_start(uint16_t vbucket) const noexcept {
+    return static_cast<State>(at_start_[vbucket % at_start_.size()]);
+  }
+  /// Before others know of it.
+  void start_as(uint16_t vbucket, State state) noexcept {
+    at_start_[vbucket % at_start_.size()] = state;
+    set(vbucket, state);
+  }
   void set(uint16_t vbucket, State state) noexcept {
     states_[vbucket % states_.size()].store(state, std::memory_order_relaxed);
     if (state != kActive) all_active_.store(false, std::memory_order_relaxed);
@@ -36,6 +46,7 @@ class VBucketStates {
   // Whoever sees it too late serves as one that came earlier would be served.
   std::atomic<bool> all_active_{true};
   std::array<std::atomic<uint8_t>, 1024> states_{};
+  std::array<uint8_t, 1024> at_start_{};
 };
 
 [[nodiscard]] constexpr std::string_view name_of(VBucketStates::State state) noexcept {

@@ -96,10 +96,31 @@ void report_log(const ServedBucket& served, uint16_t vbucket, const StatSink& si
     stat(fmt::format("{}:cursor_seqno", reader.name), reader.seqno);
 }
 
+// Seqnos of changes that were prepared before they were made: nothing ever is, because one node is a
+// majority.
+void report_durability(const ServedBucket& served, uint16_t vbucket, const StatSink& sink) {
+  const VBucketStates::State state = served.vbuckets().of(vbucket);
+  const VBucketReport stat(sink, vbucket);
+  stat("state", name_of(state));
+  stat("high_prepared_seqno", 0);
+  if (state != VBucketStates::kActive) return stat("high_completed_seqno", 0);
+  stat("num_tracked", 0);
+  stat("last_tracked_seqno", 0);
+  stat("last_committed_seqno", 0);
+  stat("last_aborted_seqno", 0);
+}
+
+void report_state_before(const ServedBucket& served, uint16_t vbucket, const StatSink& sink) {
+  VBucketReport(sink, vbucket)("", name_of(served.vbuckets().at_start(vbucket)));
+}
+
 constexpr StatGroup kGroups[] = {
     of_vbuckets("vbucket", report_state, "states"),
+    of_vbuckets("prev-vbucket", report_state_before, "states as they were when the server started"),
     of_vbuckets("vbucket-details", report_details, "documents, memory, seqnos"),
     of_vbuckets("vbucket-seqno", report_seqnos, "seqnos, in memory and on disk"),
+    of_vbuckets("durability-monitor", report_durability,
+                "nothing is ever prepared, as one node is a majority: the numbers are 0"),
     of_vbuckets("failovers", report_failovers, "the branches of the history"),
     of_vbuckets("hash", report_hash, "hash tables"),
     of_vbuckets(

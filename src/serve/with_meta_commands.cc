@@ -82,7 +82,7 @@ BinaryStatus read_change(const BinaryCommand& row, const BinaryRequest& request,
 }
 
 // Looks at what has come, and says what it is.
-BinaryStatus judge(const Session& session, uint8_t datatype, store::Draft& draft) {
+BinaryStatus judge(Session& session, uint8_t datatype, store::Draft& draft) {
   static thread_local wire::JsonIndex index;
   const std::string_view value(draft.value().data(), draft.value().size());
   wire::XattrValue parts{.block = {}, .body = value};
@@ -94,7 +94,8 @@ BinaryStatus judge(const Session& session, uint8_t datatype, store::Draft& draft
   const size_t system = wire::system_xattr_bytes(parts.block);
   if (system > wire::kMaxSystemXattrBytes || value.size() - system > session.bucket().max_value_bytes())
     return BinaryStatus::too_large;
-  const bool json = wire::check_json(parts.body, index) == wire::JsonVerdict::valid;
+  const bool json = session.counters().json_checks.time(
+      [&parts] { return wire::check_json(parts.body, index) == wire::JsonVerdict::valid; });
   draft.set_datatype(
       static_cast<uint8_t>((json ? wire::kDatatypeJson : 0) | (datatype & wire::kDatatypeXattr)));
   return BinaryStatus::success;
