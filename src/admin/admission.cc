@@ -80,13 +80,14 @@ bool may_pass(const Call& call, const Route& route) {
   return access.may(route.needs);
 }
 
-/// Users and settings of the server itself are its own, also where it follows another. What a change of a
-/// bucket's settings is shows its body: its handler looks.
+/// Users and settings of the server itself are its own, also where it follows another. Handlers look where
+/// the request does not say it: some settings of a bucket may change, and one that the source has no more may
+/// be removed.
 bool changes_buckets(const Call& call, const Route& route) {
   constexpr serve::Privileges kChanges =
       serve::kFlush | serve::kManageBucket | serve::kManageCollections | serve::kCreateBuckets;
-  const bool changes_settings = route.needs == serve::kManageBucket && route.method == "POST";
-  return !call.request.is_safe() && !changes_settings && (route.needs & kChanges) != 0;
+  const bool handler_looks = route.needs == serve::kManageBucket;
+  return !call.request.is_safe() && !handler_looks && (route.needs & kChanges) != 0;
 }
 
 }  // namespace

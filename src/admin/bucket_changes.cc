@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <functional>
 
 #include "admin/admission.h"
@@ -179,7 +180,22 @@ HttpResponse handle_change(const Call& call) {
   return tell(call, "change bucket", settings.name, call.engine().buckets.change(settings), 200);
 }
 
+/// A copy can go once its source has no such bucket: before that it would be made again. Nothing: there is
+/// none (any more).
+std::optional<HttpResponse> give_up_copy(const Call& call) {
+  constexpr std::chrono::seconds kLongestWait{10};
+  const serve::Following* const following = call.engine().following;
+  const auto copy = following == nullptr ? nullptr : following->find(call.names[0]);
+  // The default bucket stays.
+  if (copy == nullptr || call.names[0] == call.engine().bucket->name()) return std::nullopt;
+  if (copy->is_expected()) return refuse_as_follower(call);
+  copy->dismiss();
+  if (copy->await_let_go(kLongestWait)) return std::nullopt;
+  return text_answer("The copy is still in use. Try again.\n", 503);
+}
+
 HttpResponse handle_remove(const Call& call) {
+  if (auto refused = give_up_copy(call)) return std::move(*refused);
   return tell(call, "remove bucket", call.names[0], call.engine().buckets.remove(call.names[0]), 200);
 }
 

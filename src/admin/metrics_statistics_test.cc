@@ -177,6 +177,7 @@ constexpr Pair kOfFollowing[] = {
     {"follow_state", "follow_connected"},
     {"follow_source", "", kText},
     {"follow_trouble", "", kText},
+    {"follow_settings_differ", "", kText},
     {"follow_buckets", "follow_expected"},
     {"follow_buckets_streaming", "follow_connected"},
     {"follow_buckets_ready", "ready"},

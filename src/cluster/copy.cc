@@ -7,7 +7,8 @@
 #include <utility>
 
 #include "base/log.h"
-#include "cluster/greeting.h"
+#include "cluster/greeted_talk.h"
+#include "cluster/room_wait.h"
 #include "disk/system_file.h"
 #include "feed/consumer.h"
 
@@ -16,8 +17,6 @@ namespace {
 
 // The source has to say something more often than it is taken for dead.
 constexpr uint32_t kNoopIntervalS = 5;
-// One change that finds no room for so long will hardly find any.
-constexpr std::chrono::seconds kWaitTold{10};
 
 }  // namespace
 
@@ -39,30 +38,41 @@ void CopiedMark::remove() const {
   if (error) base::log(base::LogLevel::warning, path_ + ": cannot be removed: " + error.message());
 }
 
-/// First a greeting, then change streams.
-class Copy::Streams final : public Talk {
+/// First a greeting, then change streams. It may end after its Copy has let go of the bucket, and keeps it
+/// until then.
+class Copy::Streams final : public GreetedTalk {
  public:
   explicit Streams(Copy& copy)
-      : copy_(copy),
-        // The source closes an older connection of this name.
-        name_(fmt::format("{}:{}", copy.place_.source.name, copy.bucket_->name())),
-        greeting_(std::make_unique<Greeting>(GreetingOptions{.agent = name_,
-                                                             .user = copy.place_.source.user,
-                                                             .password = copy.place_.source.password,
-                                                             .bucket = copy.bucket_->name()})) {}
+      : GreetedTalk({.agent = copy.agent(),
+                     .user = copy.place_.source.user,
+                     .password = copy.place_.source.password,
+                     .bucket = copy.state_->name()}),
+        copy_(copy) {}
+  ~Streams() override {
+    if (bucket_ == nullptr) return;
+    consumer_.reset();
+    bucket_.reset();
+    --copy_.holders_;
+  }
+  Streams(const Streams&) = delete;
+  Streams& operator=(const Streams&) = delete;
 
-  void begin(SteadyTime /*now*/, net::Output& out) override { greeting_->begin(out); }
+  void begin(SteadyTime now, net::Output& out) override {
+    bucket_ = copy_.bucket_;
+    ++copy_.holders_;
+    GreetedTalk::begin(now, out);
+  }
 
-  TalkOutcome take(std::string_view frame, base::Now now, SteadyTime steady, net::Output& out) override {
-    if (greeting_ != nullptr) return take_greeting(frame, steady, out);
+  TalkOutcome take_frame(std::string_view frame, base::Now now, SteadyTime steady,
+                         net::Output& out) override {
     const feed::FrameOutcome outcome = consumer_->take(frame, now, steady, out);
     copy_.drop_mark_of_part();
     switch (outcome) {
       case feed::FrameOutcome::taken:
-        waits_since_.reset();
+        room_.goes_on();
         break;
       case feed::FrameOutcome::wait:
-        if (!waits_since_) waits_since_ = steady;
+        room_.waits(steady);
         return TalkOutcome::wait;
       case feed::FrameOutcome::broken:
         return broken(consumer_->trouble());
@@ -74,65 +84,43 @@ class Copy::Streams final : public Talk {
     return TalkOutcome::taken;
   }
 
-  [[nodiscard]] const std::string& trouble() const override { return trouble_; }
-  [[nodiscard]] bool is_let_in() const override { return greeting_ == nullptr; }
-
   void tick(SteadyTime now, net::Output& out) override {
     if (consumer_) consumer_->tick(now, out);
   }
   void tick_while_waiting(SteadyTime now) override {
     if (consumer_) consumer_->tell_lag(now);
-    if (!told_waiting_ && waits_since_ && now - *waits_since_ >= kWaitTold) tell_waiting();
+    if (room_.tell(now)) tell_waiting();
   }
 
   // Clients are told of each configuration.
   void pause() override {
-    const uint64_t generation = copy_.bucket_->bucket().manifest_generation();
+    const uint64_t generation = bucket_->bucket().manifest_generation();
     if (std::exchange(generation_, generation) == generation) return;
-    copy_.bucket_->config_watchers().changed();
+    bucket_->config_watchers().changed();
     copy_.place_.following.configs_changed();
   }
 
  private:
   void tell_waiting() {
-    told_waiting_ = true;
     base::log(
         base::LogLevel::warning,
         fmt::format("the copy of bucket {} of {} has waited for memory for {} s: give it more (ramQuota; "
                     "the default one: --memory)",
-                    copy_.bucket_->name(), copy_.place_.following.source(), kWaitTold.count()));
+                    bucket_->name(), copy_.place_.following.source(), RoomWait::kTold.count()));
   }
 
-  TalkOutcome broken(const std::string& why) {
-    trouble_ = why;
-    return TalkOutcome::broken;
-  }
-
-  TalkOutcome take_greeting(std::string_view frame, SteadyTime steady, net::Output& out) {
-    switch (greeting_->take(frame, out)) {
-      case GreetingOutcome::going_on:
-        return TalkOutcome::taken;
-      case GreetingOutcome::broken:
-        return broken(greeting_->trouble());
-      case GreetingOutcome::done:
-        break;
-    }
-    greeting_.reset();
-    consumer_.emplace(*copy_.bucket_->disk(), copy_.state_->numbers,
-                      feed::ConsumerOptions{.name = name_, .noop_interval_s = kNoopIntervalS});
-    consumer_->begin(steady, out);
-    return TalkOutcome::taken;
+  void let_in(SteadyTime now, net::Output& out) override {
+    consumer_.emplace(*bucket_->disk(), copy_.state_->numbers,
+                      feed::ConsumerOptions{.name = copy_.agent(), .noop_interval_s = kNoopIntervalS});
+    consumer_->begin(now, out);
   }
 
   Copy& copy_;
-  const std::string name_;
-  std::unique_ptr<Greeting> greeting_;  // null: it is over
+  std::shared_ptr<serve::ServedBucket> bucket_;
   std::optional<feed::Consumer> consumer_;
   uint64_t generation_ = 0;  // of the bucket's manifest that clients were told of
   bool told_streaming_ = false;
-  std::optional<SteadyTime> waits_since_;  // for memory, with the same frame
-  bool told_waiting_ = false;
-  std::string trouble_;
+  RoomWait room_;
 };
 
 Copy::Copy(Place place, std::shared_ptr<serve::ServedBucket> bucket,
@@ -145,8 +133,18 @@ Copy::Copy(Place place, std::shared_ptr<serve::ServedBucket> bucket,
       link_(place.loop, place.clock, place.source, *this),
       lost_(std::chrono::steady_clock::now()) {}
 
+// The source closes an older connection of this name.
+std::string Copy::agent() const {
+  return fmt::format("{}:{}", place_.source.name, state_->name());
+}
+
 std::unique_ptr<Talk> Copy::new_talk() {
   return std::make_unique<Streams>(*this);
+}
+
+void Copy::let_go() {
+  link_.end();
+  bucket_.reset();
 }
 
 void Copy::tick(SteadyTime now) {
@@ -190,7 +188,7 @@ void Copy::streaming() {
   state_->streaming();
   last_trouble_.clear();
   base::log(base::LogLevel::info,
-            fmt::format("follows bucket {} of {}", bucket_->name(), place_.following.source()));
+            fmt::format("follows bucket {} of {}", state_->name(), place_.following.source()));
 }
 
 void Copy::failed(std::string why) {
@@ -200,7 +198,7 @@ void Copy::failed(std::string why) {
   // The same trouble once a second is one line.
   if (why != last_trouble_)
     base::log(base::LogLevel::warning, fmt::format("cannot follow bucket {} of {} for now: {}",
-                                                   bucket_->name(), place_.following.source(), why));
+                                                   state_->name(), place_.following.source(), why));
   last_trouble_ = why;
   state_->failed(std::move(why));
 }

@@ -50,12 +50,22 @@ class Copy final : private SourceLink::Owner {
   Copy(Place place, std::shared_ptr<serve::ServedBucket> bucket,
        std::shared_ptr<serve::FollowedBucket> state);
 
-  /// Every few tens of milliseconds.
+  /// Every few tens of milliseconds, until let_go().
   void tick(SteadyTime now);
+  [[nodiscard]] serve::FollowedBucket& state() const noexcept { return *state_; }
+  /// Closes the connection, and lets go of the bucket; the last of it may go with the connection, a little
+  /// later.
+  void let_go();
+  [[nodiscard]] bool has_let_go() const noexcept { return bucket_ == nullptr; }
+  /// And nothing here holds the bucket.
+  [[nodiscard]] bool has_gone() const noexcept { return has_let_go() && holders_ == 0; }
+  /// And, after some milliseconds, nothing refers to this any more.
+  [[nodiscard]] bool is_over() const noexcept { return has_gone() && link_.is_over(); }
 
  private:
   class Streams;
 
+  [[nodiscard]] std::string agent() const;
   [[nodiscard]] std::unique_ptr<Talk> new_talk() override;
   void connecting() override { state_->connecting(); }
   void failed(std::string why) override;
@@ -65,7 +75,8 @@ class Copy final : private SourceLink::Owner {
   void drop_mark_of_part();
 
   const Place place_;
-  const std::shared_ptr<serve::ServedBucket> bucket_;
+  std::shared_ptr<serve::ServedBucket> bucket_;  // null: it was let go
+  uint32_t holders_ = 0;                         // connections that have begun, and hold it
   const std::shared_ptr<serve::FollowedBucket> state_;
   const CopiedMark mark_;
   bool is_marked_;

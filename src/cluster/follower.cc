@@ -16,12 +16,10 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kTick{50};
-// Until a bucket that could not be made is tried again: making one is work for the disk.
-constexpr std::chrono::seconds kMakePause{30};
 // Where the source does not say how much a bucket has, or this server has less.
 constexpr uint64_t kLeastQuotaBytes = 100 << 20;
-// More than there is anywhere, and sums of it fit.
-constexpr uint64_t kMostQuotaBytes = uint64_t{1} << 50;
+// How often the source is asked what a bucket is that is here already.
+constexpr std::chrono::seconds kDescribeEvery{5};
 
 bool is_among(std::string_view name, const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -122,6 +120,10 @@ void Follower::stop() {
   if (!thread_.joinable()) return;
   loop_.stop();
   thread_.join();
+  for (const auto& state : following_.all())
+    state->tell_let_go(false);
+  for (const auto& copy : copies_)
+    copy->state().tell_let_go(false);
 }
 
 void Follower::add(std::shared_ptr<serve::ServedBucket> bucket, std::shared_ptr<FollowedBucket> state) {
@@ -133,10 +135,31 @@ void Follower::tick() {
   const SteadyTime now = steady_clock::now();
   loop_.post_after(kTick, [this] { tick(); });
   for (const auto& copy : copies_)
-    copy->tick(now);
-  // Those that were named need not be asked for once they are here.
-  const bool has_all = !options_.buckets.empty() && copies_.size() == options_.buckets.size();
-  if (!has_all || !scouting_.is_idle()) scouting_.tick(now);
+    if (copy->has_gone()) copy->state().tell_let_go(true);
+  // Those of an earlier tick: what their connections have posted has run.
+  std::erase_if(copies_, [](const auto& copy) { return copy->is_over(); });
+  let_go_of_dismissed();
+  for (const auto& copy : copies_)
+    if (!copy->has_let_go()) copy->tick(now);
+  scouting_.tick(now);
+}
+
+// Who has dismissed one is told when nothing here holds the bucket: it is removed under a lock that changes
+// of buckets wait for, and this thread makes some.
+void Follower::let_go_of_dismissed() {
+  for (const auto& state : following_.all()) {
+    if (!state->is_dismissed()) continue;
+    const auto found = std::find_if(copies_.begin(), copies_.end(),
+                                    [&](const auto& copy) { return &copy->state() == state.get(); });
+    if (found == copies_.end())
+      state->tell_let_go(true);
+    else
+      (*found)->let_go();
+    following_.remove(state->name());
+    known_.erase(state->name());
+    base::log(base::LogLevel::info,
+              fmt::format("bucket {} of {} is followed no more", state->name(), following_.source()));
+  }
 }
 
 // ---- which buckets there are
@@ -160,34 +183,42 @@ std::vector<std::string> Follower::listed(const std::vector<std::string>& names)
   following_.tell_list_trouble(sees_none ? "the source lets this server's user into no bucket" : "");
   if (sees_none) return {};
   const SteadyTime now = steady_clock::now();
-  std::erase_if(unmade_, [&names](const auto& entry) { return !is_among(entry.first, names); });
-  std::vector<std::string> missing;
+  unmade_.keep_only(names);
+  std::vector<std::string> wanted;
   for (const std::string& name : names) {
     if (!options_.buckets.empty() && !is_among(name, options_.buckets)) continue;
     const auto bucket = buckets_.find(name);
     if (bucket == nullptr) {
-      const auto unmade = unmade_.find(name);
-      if (unmade == unmade_.end() || unmade->second.again_at <= now) missing.push_back(name);
+      if (unmade_.is_due(name, now)) wanted.push_back(name);
       if (following_.find(name) == nullptr) following_.put(std::make_shared<FollowedBucket>(name, 0, false));
     } else if (bucket->disk() == nullptr) {
       cannot(name, "the bucket of this name here is not on disk");
     } else if (const auto state = following_.find(name)) {
       state->expect(true);
+      if (is_due(name, now)) wanted.push_back(name);
     }
   }
   tell_of_vanished(names);
   following_.know_buckets();
-  return missing;
+  return wanted;
+}
+
+bool Follower::is_due(const std::string& name, SteadyTime now) {
+  Known& known = known_[name];
+  if (now - known.asked_at < kDescribeEvery) return false;
+  known.asked_at = now;
+  return true;
 }
 
 // A copy is not removed because its source was: it may be all that is left.
 void Follower::tell_of_vanished(const std::vector<std::string>& names) {
   for (const auto& state : following_.all()) {
     if (is_among(state->name(), names)) continue;
-    if (!options_.buckets.empty()) {
-      if (buckets_.find(state->name()) == nullptr) cannot(state->name(), std::string(kNotListed));
-    } else if (buckets_.find(state->name()) == nullptr) {
-      following_.remove(state->name());
+    if (buckets_.find(state->name()) == nullptr) {
+      if (options_.buckets.empty())
+        following_.remove(state->name());
+      else
+        cannot(state->name(), std::string(kNotListed));
     } else if (state->is_expected()) {
       state->expect(false);
       if (state->link().state != FollowLink::streaming) state->failed(std::string(kNotListed));
@@ -196,7 +227,12 @@ void Follower::tell_of_vanished(const std::vector<std::string>& names) {
 }
 
 void Follower::described(const SourceBucket& bucket) {
-  const std::string& name = bucket.settings.name;
+  const std::string& name = bucket.name;
+  if (const auto state = following_.find(name); state != nullptr && buckets_.find(name) != nullptr) {
+    // Of a cache its copy says that it is none.
+    if (bucket.has_history) take_settings(bucket, *state);
+    return;
+  }
   if (!bucket.has_history) {
     cannot(name, "the source's is a cache: it keeps no history that could be followed");
     // Nor is it waited for.
@@ -214,8 +250,9 @@ void Follower::described(const SourceBucket& bucket) {
 
 /// False: there is none, and why was told.
 bool Follower::make(const SourceBucket& bucket) {
-  serve::BucketSettings settings = bucket.settings;
-  settings.quota_bytes = std::clamp(settings.quota_bytes, kLeastQuotaBytes, kMostQuotaBytes);
+  serve::BucketSettings settings{.name = bucket.name};
+  bucket.settings.put_into(settings);
+  settings.quota_bytes = std::max(settings.quota_bytes, kLeastQuotaBytes);
   // Its first state on disk says that it is a copy: another reserves what would pass for somebody's changes.
   const auto mark = [this](store::Bucket& fresh) { follow_all(fresh, clock_.now()); };
   serve::Buckets::Done made = buckets_.create(settings, mark);
@@ -227,24 +264,58 @@ bool Follower::make(const SourceBucket& bucket) {
     cannot_make(settings.name, made.error());
     return false;
   }
-  unmade_.erase(settings.name);
+  unmade_.made(settings.name);
+  known_[settings.name] = {bucket.settings.quota_bytes.value_or(0), steady_clock::now()};
   base::log(base::LogLevel::info,
             fmt::format("bucket {} was made, with {} MiB, to be a copy of {}'s", settings.name,
                         settings.quota_bytes >> 20, following_.source()));
   return true;
 }
 
+void Follower::take_settings(const SourceBucket& bucket, serve::FollowedBucket& state) {
+  serve::BucketSettings here;
+  bool is_default = false;
+  {
+    // Not kept: whoever removes it waits for us, and change() for them.
+    const auto served = buckets_.find(bucket.name);
+    if (served == nullptr) return;
+    here = served->settings();
+    here.quota_bytes = served->bucket().quota_bytes();
+    is_default = served == buckets_.all().front();
+  }
+  Known& known = known_[bucket.name];
+  SettingsTaken taken =
+      cluster::take_settings(bucket.settings, here, is_default,
+                             std::exchange(known.quota_bytes, bucket.settings.quota_bytes.value_or(0)));
+  serve::Buckets::Done done;
+  if (!taken.changed.empty()) done = buckets_.change(taken.settings);
+  if (!done && done.error().field == "ramQuota" && taken.settings.quota_bytes != here.quota_bytes) {
+    // There is not so much: everything else all the same.
+    taken = cluster::take_settings(bucket.settings, here, is_default, 0);
+    done = {};
+    if (!taken.changed.empty()) done = buckets_.change(taken.settings);
+  }
+  if (!done) {
+    taken.kept = "they cannot be changed here: " + done.error().message;
+  } else if (!taken.changed.empty()) {
+    base::log(base::LogLevel::info,
+              fmt::format("bucket {} follows its source's settings: {}", bucket.name, taken.changed));
+    following_.configs_changed();
+  }
+  if (state.tell_kept_settings(taken.kept) != taken.kept && !taken.kept.empty())
+    base::log(base::LogLevel::warning, fmt::format("settings of bucket {} are not those of {}: {}",
+                                                   bucket.name, following_.source(), taken.kept));
+}
+
 void Follower::cannot_make(const std::string& name, const serve::BucketError& error) {
   // What the disk says names another path each time.
-  std::string sort = error.kind == serve::BucketError::Kind::disk ? "disk" : error.message;
+  const std::string sort = error.kind == serve::BucketError::Kind::disk ? "disk" : error.message;
   std::string why = "it cannot be made here: " + error.message;
-  Unmade& unmade = unmade_[name];
-  unmade.again_at = steady_clock::now() + kMakePause;
-  if (const auto state = following_.find(name); state != nullptr && unmade.sort == sort)
+  const bool is_news = unmade_.failed(name, sort, steady_clock::now());
+  if (const auto state = following_.find(name); state != nullptr && !is_news)
     state->failed(std::move(why));
   else
     cannot(name, std::move(why));
-  unmade.sort = std::move(sort);
 }
 
 /// There is nothing here that could be a copy.

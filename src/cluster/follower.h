@@ -12,6 +12,7 @@
 #include "cluster/copy.h"
 #include "cluster/scout.h"
 #include "cluster/source_link.h"
+#include "cluster/unmade.h"
 #include "net/loop.h"
 #include "serve/buckets.h"
 #include "serve/following.h"
@@ -30,8 +31,9 @@ struct FollowerOptions {
 void settle_copies(const serve::Buckets& buckets, serve::Following* following,
                    const std::vector<std::string>& names, base::Now now);
 
-/// Keeps buckets copies of another server's: asks it which it has, makes those that are missing here, and has
-/// a Copy for each. A bucket that the source has no more stays as it is.
+/// Keeps buckets copies of another server's: asks it which it has, makes those that are missing here, has a
+/// Copy for each, and takes over what is changed of their settings. A bucket that the source has no more
+/// stays as it is, until somebody removes it here.
 ///
 /// It has a thread and a loop of its own, so that full copies hold up no client; what waits for the disk (a
 /// bucket that is made, the file of a manifest) holds up the other copies.
@@ -60,23 +62,28 @@ class Follower final : private Scout::Owner, private SourceLink::Owner {
   void connecting() override {}
   void failed(std::string why) override;
   void tell_of_vanished(const std::vector<std::string>& names);
+  void let_go_of_dismissed();
+  [[nodiscard]] bool is_due(const std::string& name, SteadyTime now);
+  void take_settings(const SourceBucket& bucket, serve::FollowedBucket& state);
   [[nodiscard]] bool make(const SourceBucket& bucket);
   void cannot_make(const std::string& name, const serve::BucketError& error);
   void cannot(std::string_view name, std::string why);
   void add(std::shared_ptr<serve::ServedBucket> bucket, std::shared_ptr<serve::FollowedBucket> state);
 
-  /// A bucket that could not be made.
-  struct Unmade {
-    std::string sort;  // of what went wrong: the same again is not logged
-    SteadyTime again_at;
+  /// What the source has told of a bucket that is here.
+  struct Known {
+    uint64_t quota_bytes = 0;  // 0: it has not
+    SteadyTime asked_at{};
   };
 
   serve::Buckets& buckets_;
   serve::Following& following_;
   const base::Clock& clock_;
   const FollowerOptions options_;
-  std::vector<std::unique_ptr<Copy>> copies_;  // as many as there are buckets here; they outlive the loop
-  std::map<std::string, Unmade, std::less<>> unmade_;  // of those that the source has listed last
+  // As many as there are buckets here, and for a moment those of which there was one; they outlive the loop.
+  std::vector<std::unique_ptr<Copy>> copies_;
+  std::map<std::string, Known, std::less<>> known_;  // as many
+  Unmade unmade_;                                    // of those that the source has listed last
   SourceLink scouting_;
   net::Loop loop_;
   std::thread thread_;

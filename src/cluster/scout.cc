@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "serve/buckets.h"
@@ -20,22 +19,9 @@ constexpr std::chrono::seconds kAskEvery{1};
 // A configuration has ten bytes for each vbucket, and some hundred for each node.
 constexpr size_t kMaxConfigBytes = 1 << 20;
 
-template <typename Number>
-void read_number(std::string_view text, Number& number) {
-  Number found{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), found);
-  if (error == std::errc() && end == text.data() + text.size()) number = found;
-}
-
 }  // namespace
 
-Scout::Scout(GreetingOptions options, Owner& owner)
-    : greeting_(std::make_unique<Greeting>(std::move(options))), owner_(owner) {}
-
-TalkOutcome Scout::broken(std::string why) {
-  trouble_ = std::move(why);
-  return TalkOutcome::broken;
-}
+Scout::Scout(GreetingOptions options, Owner& owner) : GreetedTalk(std::move(options)), owner_(owner) {}
 
 void Scout::ask(BinaryOpcode opcode, std::string_view key, net::Output& out) {
   is_asking_ = true;
@@ -53,28 +39,12 @@ void Scout::ask_list(SteadyTime now, net::Output& out) {
   ask(BinaryOpcode::list_buckets, {}, out);
 }
 
-void Scout::begin(SteadyTime /*now*/, net::Output& out) {
-  greeting_->begin(out);
-}
-
 void Scout::tick(SteadyTime now, net::Output& out) {
   if (is_let_in() && !is_asking_ && now - asked_at_ >= kAskEvery) ask_list(now, out);
 }
 
-TalkOutcome Scout::take(std::string_view frame, base::Now /*now*/, SteadyTime steady, net::Output& out) {
-  if (greeting_ != nullptr) {
-    switch (greeting_->take(frame, out)) {
-      case GreetingOutcome::going_on:
-        return TalkOutcome::taken;
-      case GreetingOutcome::broken:
-        return broken(greeting_->trouble());
-      case GreetingOutcome::done:
-        break;
-    }
-    greeting_.reset();
-    ask_list(steady, out);
-    return TalkOutcome::taken;
-  }
+TalkOutcome Scout::take_frame(std::string_view frame, base::Now /*now*/, SteadyTime /*steady*/,
+                              net::Output& out) {
   const BinaryHeader header = wire::decode_header(frame.data());
   if (!is_asking_ || header.magic != wire::kBinaryReplyMagic || header.opcode != static_cast<uint8_t>(asked_))
     return broken("the source answers something else than it was asked");
@@ -105,7 +75,7 @@ TalkOutcome Scout::take(std::string_view frame, base::Now /*now*/, SteadyTime st
   // Statistics, one a frame, and an empty one at the end; not everybody may ask for them.
   if (!is_good && !is_refused) return pass_over(reply, out);
   if (is_good && !reply.key.empty()) {
-    take_statistic(reply.key, reply.value);
+    found_.settings.take(reply.key, reply.value);
     return TalkOutcome::taken;
   }
   owner_.described(found_);
@@ -115,9 +85,8 @@ TalkOutcome Scout::take(std::string_view frame, base::Now /*now*/, SteadyTime st
 
 // What failed for now is asked again with the next list; and it may have gone since it was selected.
 TalkOutcome Scout::pass_over(const Reply& reply, net::Output& out) {
-  owner_.not_described(found_.settings.name,
-                       fmt::format("the source does not say what it is: status 0x{:02x}",
-                                   static_cast<uint16_t>(reply.status)));
+  owner_.not_described(found_.name, fmt::format("the source does not say what it is: status 0x{:02x}",
+                                                static_cast<uint16_t>(reply.status)));
   ask_next(out);
   return TalkOutcome::taken;
 }
@@ -147,9 +116,9 @@ void Scout::ask_next(net::Output& out) {
   is_asking_ = false;
   if (open_.empty()) return;
   found_ = {};
-  found_.settings.name = std::move(open_.front());
+  found_.name = std::move(open_.front());
   open_.pop_front();
-  ask(BinaryOpcode::select_bucket, found_.settings.name, out);
+  ask(BinaryOpcode::select_bucket, found_.name, out);
 }
 
 // Whoever names no capabilities is believed to have this one.
@@ -162,22 +131,6 @@ void Scout::take_config(std::string_view json) {
       std::any_of(member->array()->begin(), member->array()->end(), [](const wire::JsonValue& capability) {
         return capability.string() != nullptr && *capability.string() == "dcp";
       });
-}
-
-void Scout::take_statistic(std::string_view name, std::string_view value) {
-  serve::BucketSettings& settings = found_.settings;
-  if (name == "ep_item_eviction_policy" && value == "full_eviction")
-    settings.eviction = "fullEviction";
-  else if (name == "ep_conflict_resolution_type" && value == "lww")
-    settings.conflicts = "lww";
-  else if (name == "ep_compression_mode" && (value == "passive" || value == "active"))
-    settings.compression = value;
-  else if (name == "ep_max_ttl")
-    read_number(value, settings.max_ttl_s);
-  else if (name == "ep_max_size")
-    read_number(value, settings.quota_bytes);
-  else if (name == "ep_max_vbuckets")
-    read_number(value, settings.vbuckets);
 }
 
 }  // namespace bobbin::cluster

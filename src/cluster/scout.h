@@ -2,28 +2,26 @@
 
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "cluster/greeting.h"
-#include "cluster/source_link.h"
-#include "serve/bucket_settings.h"
+#include "cluster/greeted_talk.h"
+#include "cluster/source_settings.h"
 #include "wire/binary_header.h"
 
 namespace bobbin::cluster {
 
 /// What the source tells of a bucket, as far as this server's user may ask.
 struct SourceBucket {
-  /// Those that cannot be asked for are as of a new bucket; `quota_bytes` is 0 where it is one of them.
-  serve::BucketSettings settings;
+  std::string name;
+  SourceSettings settings = {};
   bool has_history = true;  ///< false: it is a cache, and gives out no change streams
 };
 
 /// Asks the source which buckets it has, once a second, and what those are whose settings are wanted. No
 /// number, name or length that it answers is trusted.
-class Scout final : public Talk {
+class Scout final : public GreetedTalk {
  public:
   /// Who wants to know. Called by take().
   class Owner {
@@ -40,11 +38,6 @@ class Scout final : public Talk {
   /// `options` name no bucket. The owner lives longer.
   Scout(GreetingOptions options, Owner& owner);
 
-  void begin(SteadyTime now, net::Output& out) override;
-  [[nodiscard]] TalkOutcome take(std::string_view frame, base::Now now, SteadyTime steady,
-                                 net::Output& out) override;
-  [[nodiscard]] const std::string& trouble() const override { return trouble_; }
-  [[nodiscard]] bool is_let_in() const override { return greeting_ == nullptr; }
   void tick(SteadyTime now, net::Output& out) override;
 
  private:
@@ -53,18 +46,17 @@ class Scout final : public Talk {
     std::string_view key;
     std::string_view value;
   };
-  TalkOutcome broken(std::string why);
+  void let_in(SteadyTime now, net::Output& out) override { ask_list(now, out); }
+  [[nodiscard]] TalkOutcome take_frame(std::string_view frame, base::Now now, SteadyTime steady,
+                                       net::Output& out) override;
   void ask(wire::BinaryOpcode opcode, std::string_view key, net::Output& out);
   void ask_list(SteadyTime now, net::Output& out);
   TalkOutcome take_list(const Reply& reply, net::Output& out);
   void ask_next(net::Output& out);
   TalkOutcome pass_over(const Reply& reply, net::Output& out);
   void take_config(std::string_view json);
-  void take_statistic(std::string_view name, std::string_view value);
 
-  std::unique_ptr<Greeting> greeting_;  // null: it is over
   Owner& owner_;
-  std::string trouble_;
   bool is_asking_ = false;
   wire::BinaryOpcode asked_{};
   SteadyTime asked_at_{};         // for the list

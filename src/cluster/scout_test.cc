@@ -136,6 +136,9 @@ TEST_F(ScoutTest, DescribesABucketAsItsStatisticsDo) {
                                     {"ep_compression_mode", "active"},
                                     {"ep_max_ttl", "3600"},
                                     {"ep_max_size", "209715200"},
+                                    {"ep_durability_min_level", "persist_to_majority"},
+                                    {"bobbin_replicas", "2"},
+                                    {"bobbin_flush_enabled", "true"},
                                     {"ep_other", "9"}})
     EXPECT_EQ(say(BinaryOpcode::stat, value, name), TalkOutcome::taken);
   EXPECT_THAT(described_, IsEmpty());
@@ -143,22 +146,25 @@ TEST_F(ScoutTest, DescribesABucketAsItsStatisticsDo) {
   ASSERT_EQ(described_.size(), 1U);
   const SourceBucket& found = described_.front();
   EXPECT_TRUE(found.has_history);
-  EXPECT_EQ(found.settings.name, "b");
+  EXPECT_EQ(found.name, "b");
   EXPECT_EQ(found.settings.eviction, "fullEviction");
   EXPECT_EQ(found.settings.conflicts, "lww");
   EXPECT_EQ(found.settings.compression, "active");
   EXPECT_EQ(found.settings.max_ttl_s, 3600U);
   EXPECT_EQ(found.settings.quota_bytes, 209715200U);
+  EXPECT_EQ(found.settings.durability_min, "persistToMajority");
+  EXPECT_EQ(found.settings.replicas, 2U);
+  EXPECT_EQ(found.settings.flush_enabled, true);
   EXPECT_FALSE(request());
 }
 
-TEST_F(ScoutTest, TakesTheSettingsOfANewBucketWhereItMayNotAsk) {
+TEST_F(ScoutTest, KnowsNoSettingsWhereItMayNotAsk) {
   come_to_statistics("no JSON");
   EXPECT_EQ(say(BinaryOpcode::stat, BinaryStatus::no_access), TalkOutcome::taken);
   ASSERT_EQ(described_.size(), 1U);
   EXPECT_TRUE(described_.front().has_history);
-  EXPECT_EQ(described_.front().settings.eviction, "valueOnly");
-  EXPECT_EQ(described_.front().settings.quota_bytes, 0U);
+  EXPECT_EQ(described_.front().settings.eviction, std::nullopt);
+  EXPECT_EQ(described_.front().settings.quota_bytes, std::nullopt);
 }
 
 TEST_F(ScoutTest, MakesNothingOfABucketWhoseStatisticsFail) {
@@ -192,9 +198,9 @@ TEST_F(ScoutTest, TakesNoNumberThatIsNone) {
   EXPECT_EQ(say(BinaryOpcode::stat, "-1", "ep_max_size"), TalkOutcome::taken);
   EXPECT_EQ(say(BinaryOpcode::stat, "none", "ep_conflict_resolution_type"), TalkOutcome::taken);
   EXPECT_EQ(say(BinaryOpcode::stat), TalkOutcome::taken);
-  EXPECT_EQ(described_.front().settings.max_ttl_s, 0U);
-  EXPECT_EQ(described_.front().settings.quota_bytes, 0U);
-  EXPECT_EQ(described_.front().settings.conflicts, "seqno");
+  EXPECT_EQ(described_.front().settings.max_ttl_s, std::nullopt);
+  EXPECT_EQ(described_.front().settings.quota_bytes, std::nullopt);
+  EXPECT_EQ(described_.front().settings.conflicts, std::nullopt);
 }
 
 TEST_F(ScoutTest, TellsACacheFromWhatHasHistory) {

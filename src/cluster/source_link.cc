@@ -100,6 +100,8 @@ class SourceLink::Connection final : public net::Receiver {
     connection_->flush();
   }
 
+  void end() { give_up({}); }
+
   void go_on() {
     if (connection_ != nullptr && is_waiting_) connection_->spool().resume();
   }
@@ -171,6 +173,12 @@ void SourceLink::dial(SteadyTime now) {
         if (attempt == attempt_) failed(error.message);
       },
       source_.tls.get());
+}
+
+void SourceLink::end() {
+  ++attempt_;
+  is_dialling_ = false;
+  if (Connection* const ended = std::exchange(connection_, nullptr)) ended->end();
 }
 
 void SourceLink::opened(Connection& connection) {

@@ -56,7 +56,7 @@ class Talk {
 
 /// A connection to the source that is made again when it has failed, after a pause of a second at most. One
 /// of them holds a window of flow control, where its talk has one, and a frame. Everything on the loop's
-/// thread; it is destroyed after the loop.
+/// thread; it is destroyed after the loop, or when it is over.
 class SourceLink {
  public:
   /// Who wants it.
@@ -83,6 +83,12 @@ class SourceLink {
   [[nodiscard]] bool is_connected() const noexcept { return connection_ != nullptr; }
   /// Neither connected nor dialling: without tick() nothing begins.
   [[nodiscard]] bool is_idle() const noexcept { return connection_ == nullptr && !is_dialling_; }
+  /// Closes it, or gives up the dialling; its owner is told of nothing. Without tick() it is never dialled
+  /// again.
+  void end();
+  /// What was begun has ended, also what was given up: some milliseconds later it may be destroyed, though
+  /// the loop runs.
+  [[nodiscard]] bool is_over() const noexcept { return is_idle() && pending_ == 0; }
 
  private:
   class Connection;

@@ -41,6 +41,12 @@ StatAnswer report_memory(const StatQuery& query, const StatSink& sink) {
   return StatAnswer::told;
 }
 
+// Of a durability level: the interface for people has other words.
+std::string_view engine_name(std::string_view level) {
+  if (level == "majorityAndPersistActive") return "majority_and_persist_on_master";
+  return level == "persistToMajority" ? "persist_to_majority" : level;
+}
+
 StatAnswer report_config(const StatQuery& query, const StatSink& sink) {
   const store::Bucket& bucket = query.bucket.bucket();
   const bool persistent = bucket.is_persistent();
@@ -54,6 +60,10 @@ StatAnswer report_config(const StatQuery& query, const StatSink& sink) {
   sink("ep_conflict_resolution_type", settings.conflicts);
   sink("ep_compression_mode", settings.compression);
   tell(sink, "ep_max_ttl", settings.max_ttl_s);
+  sink("ep_durability_min_level", engine_name(settings.durability_min));
+  // What is no business of Couchbase's engine. Followers ask for it.
+  tell(sink, "bobbin_replicas", settings.replicas);
+  sink("bobbin_flush_enabled", settings.flush_enabled ? "true" : "false");
   return StatAnswer::told;
 }
 

@@ -46,6 +46,7 @@ StatAnswer report_follow(const StatQuery& query, const StatSink& sink) {
   const feed::FollowNumbers& numbers = followed->numbers;
   const FollowedBucket::Link link = followed->link();
   sink("follow_trouble", link.trouble);
+  sink("follow_settings_differ", followed->kept_settings());
   sink("follow_ready", followed->is_ready() ? "yes" : "no");
   sink("follow_caught_up", numbers.caught_up.load() ? "yes" : "no");
   tell(sink, "follow_connections", link.connections);

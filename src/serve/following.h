@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -59,6 +61,31 @@ class FollowedBucket {
     const base::MutexLock lock(mutex_);
     return link_;
   }
+  /// What of the source's settings this copy has not taken over, and why; empty: nothing.
+  [[nodiscard]] std::string kept_settings() const EXCLUDES(mutex_) {
+    const base::MutexLock lock(mutex_);
+    return kept_settings_;
+  }
+  /// Returns what it was before.
+  std::string tell_kept_settings(std::string what) EXCLUDES(mutex_) {
+    const base::MutexLock lock(mutex_);
+    return std::exchange(kept_settings_, std::move(what));
+  }
+
+  /// The bucket is going to be removed here: it is to be followed no more. By any thread; then
+  /// await_let_go().
+  void dismiss() noexcept { is_dismissed_.store(true, std::memory_order_release); }
+  [[nodiscard]] bool is_dismissed() const noexcept { return is_dismissed_.load(std::memory_order_acquire); }
+  /// By the thread that follows: it holds nothing of the bucket any more; or it ends, and nothing is done.
+  void tell_let_go(bool has_let_go) {
+    if (!was_told_.exchange(true)) let_go_.set_value(has_let_go);
+  }
+  /// Waits for that; false: it has not come. Not on a loop.
+  [[nodiscard]] bool await_let_go(std::chrono::milliseconds longest) const {
+    const std::shared_future<bool> told = told_;
+    return told.wait_for(longest) == std::future_status::ready && told.get();
+  }
+
   void connecting() EXCLUDES(mutex_) {
     const base::MutexLock lock(mutex_);
     link_.state = FollowLink::connecting;
@@ -80,8 +107,13 @@ class FollowedBucket {
   const std::string name_;
   const bool was_copy_;
   std::atomic<bool> is_expected_{true};
+  std::atomic<bool> is_dismissed_{false};
+  std::atomic<bool> was_told_{false};
+  std::promise<bool> let_go_;
+  const std::shared_future<bool> told_{let_go_.get_future()};
   mutable base::Mutex mutex_;
   Link link_ GUARDED_BY(mutex_);
+  std::string kept_settings_ GUARDED_BY(mutex_);
 };
 
 /// What a server that follows another knows of that: its source, and the buckets that are to be copies. Told

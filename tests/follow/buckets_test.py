@@ -3,6 +3,7 @@
 import json
 import struct
 import unittest
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -54,6 +55,12 @@ class BucketsTest(FollowTest):
     def has(self, server, bucket):
         return any(one["name"] == bucket for one in json.loads(call(server, BUCKETS)))
 
+    def settings(self, server, bucket):
+        return json.loads(call(server, f"{BUCKETS}/{bucket}"))
+
+    def differ(self, follower, bucket):
+        return self.stats(follower, bucket)["follow_settings_differ"]
+
     def wait_for(self, server, bucket):
         poll(lambda: self.has(server, bucket), f"bucket {bucket}")
 
@@ -96,8 +103,11 @@ class EveryBucketTest(BucketsTest):
         self.assertEqual(post(follower, f"{BUCKETS}/b", "ramQuotaMB=200"), 200)
         for form in ("ramQuotaMB=300&maxTTL=7", "maxTTL=7", ""):
             self.assertEqual(post(follower, f"{BUCKETS}/b", form), 409, form)
-        (found,) = (one for one in json.loads(call(follower, BUCKETS)) if one["name"] == "b")
-        self.assertEqual((found["quota"]["rawRAM"], found["maxTTL"]), (200 << 20, 0))
+        self.assertEqual((self.settings(follower, "b")["quota"]["rawRAM"], self.settings(follower, "b")["maxTTL"]), (200 << 20, 0))
+        # Also when the source's changes.
+        self.assertEqual(post(source, f"{BUCKETS}/b", "ramQuotaMB=150"), 200)
+        poll(lambda: "150 MiB there and 200 MiB here" in self.differ(follower, "b"), "what differs")
+        self.assertEqual(self.settings(follower, "b")["quota"]["rawRAM"], 200 << 20)
 
     def test_configurations_tell_of_collections_that_came(self):
         source = self.start("source")
@@ -165,9 +175,108 @@ class EveryBucketTest(BucketsTest):
         self.assertEqual(self.stats(returned, "b")["follow_full_copies"], "0")
 
 
+class SettingsTest(BucketsTest):
+    TOLD = ("maxTTL", "compressionMode", "replicaNumber", "durabilityMinLevel", "controllers", "quota")
+
+    def told(self, server, bucket):
+        found = self.settings(server, bucket)
+        found["quota"] = found["quota"]["rawRAM"]
+        return {name: found[name] for name in self.TOLD}
+
+    def test_what_changes_at_the_source_changes_here(self):
+        source = self.start("source")
+        self.make_bucket(source, "b")
+        follower = self.follow(source)
+        self.wait_for(follower, "b")
+        form = "maxTTL=7&compressionMode=active&replicaNumber=2&durabilityMinLevel=persistToMajority&flushEnabled=1&ramQuotaMB=150"
+        self.assertEqual(post(source, f"{BUCKETS}/b", form), 200)
+        self.assertEqual(post(source, f"{BUCKETS}/default", "maxTTL=9"), 200)
+        poll(lambda: self.told(follower, "b") == self.told(source, "b"), "the settings of b")
+        self.assertEqual(self.told(follower, "b")["quota"], 150 << 20)
+        self.assertIn("flush", self.told(follower, "b")["controllers"])
+        poll(lambda: self.settings(follower, "default")["maxTTL"] == 9, "the settings of the default bucket")
+        self.assertEqual(self.differ(follower, "b"), "")
+        self.assertIn("maxTTL 0 to 7", follower.output())
+        # They are kept.
+        self.stop("follower")
+        self.stop("source")
+        promoted = self.start("follower")
+        self.assertEqual(self.told(promoted, "b")["maxTTL"], 7)
+        self.assertEqual(self.settings(promoted, "default")["maxTTL"], 9)
+
+    def test_what_cannot_change_is_told_once(self):
+        alone = self.start("follower")
+        self.make_bucket(alone, "b", evictionPolicy="fullEviction")
+        self.stop("follower")
+        source = self.start("source")
+        self.make_bucket(source, "b")
+        follower = self.follow(source)
+        trouble = "evictionPolicy is valueOnly there and fullEviction here, and cannot change"
+        poll(lambda: trouble in self.differ(follower, "b"), "what differs")
+        self.assertEqual(post(source, f"{BUCKETS}/b", "maxTTL=7"), 200)
+        poll(lambda: self.settings(follower, "b")["maxTTL"] == 7, "the settings")
+        self.assertIn(trouble, self.differ(follower, "b"))
+        self.assertEqual(follower.output().count(trouble), 1)
+        self.put(source, "b", 0, 20)
+        self.assert_same(source, follower, "b")
+
+    def test_a_login_that_may_not_ask_changes_nothing(self):
+        source = self.start("source")
+        self.make_bucket(source, "b", maxTTL=7)
+        self.put_user(source, "boss", "admin")
+        self.put_user(source, "ann", "data_dcp_reader[*]")
+        follower = self.follow(source, follow_user="ann", follow_password="rightone")
+        self.wait_for(follower, "b")
+        self.assertEqual(self.settings(follower, "b")["maxTTL"], 0)
+        self.assertEqual(self.differ(follower, "b"), "")
+
+
 class VanishedTest(BucketsTest):
     def expected(self, follower):
         return metrics(follower, "bobbin_follow_expected").get("b")
+
+    def remove(self, server):
+        try:
+            call(server, f"{BUCKETS}/b", "DELETE")
+        except urllib.error.HTTPError as error:
+            return error.code
+        return 200
+
+    def see_it_removed(self, **options):
+        source = self.start("source")
+        self.make_bucket(source, "b")
+        self.put(source, "b", 0, 100)
+        follower = self.follow(source, **options)
+        self.wait_for(follower, "b")
+        self.assert_same(source, follower, "b")
+        self.assertEqual(self.remove(follower), 409, "it would be made again")
+        self.assertEqual(self.remove(source), 200)
+        poll(lambda: self.expected(follower) == 0, "the follower to miss it")
+        with content.Streams(follower.endpoint, "b"):
+            self.assertEqual(self.remove(follower), 200)
+        self.assertFalse(self.has(follower, "b"))
+        self.assertEqual(self.remove(follower), 404)
+        self.assertIsNone(self.expected(follower))
+        self.assertIn("bucket b of", follower.output())
+        # The next one of this name is another.
+        self.make_bucket(source, "b")
+        self.put(source, "b", 5000, 30)
+        self.wait_for(follower, "b")
+        self.assert_same(source, follower, "b")
+        poll(lambda: is_ready(follower), "the follower to be ready")
+        return follower
+
+    def test_one_that_the_source_has_no_more_can_be_removed(self):
+        follower = self.see_it_removed()
+        self.assertEqual(self.stats(follower)["follow_state"], "streaming")
+        # Of all buckets the default one stays.
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            call(follower, f"{BUCKETS}/default", "DELETE")
+        self.assertEqual(refused.exception.code, 400)
+        self.assertEqual(self.stats(follower)["follow_state"], "streaming")
+
+    def test_also_where_it_was_named(self):
+        self.see_it_removed(follow_buckets="b")
 
     def test_a_bucket_that_the_source_removes_stays(self):
         source = self.start("source")
