@@ -28,7 +28,7 @@ and variable, and ends with 2. An unknown flag, or a file that is not TOML, is t
 * A **size** is a number of bytes, or a number with `K`, `M`, `G` or `T` (also `KB`, `KiB` …): powers of 1024.
 * A **duration** is a number of seconds, or a number with `ms`, `s`, `m`, `h` or `d`.
 * An **address** is a host, `host:port`, `[IPv6]:port` or `unix:/path`. In the environment several are separated
-  by commas; the flag is repeated; the file has a list. A text that stands for no address at all is `none`.
+  by commas; the flag is repeated; the file has a list. In place of all addresses `none` means no TCP.
 * A **boolean** is `true` or `false`; the flag alone means `true`, and `--flag=false` is possible.
 )";
 
@@ -61,13 +61,14 @@ std::string configuration_markdown() {
       group = option.group;
       page += fmt::format("\n## {}\n", group);
     }
-    const std::string_view value = value_name(option.type);
+    const std::string_view value = value_name(option);
     const std::string text = current_text(option, defaults);
     const std::string range = range_text(option);
     page += fmt::format("\n### `{}`\n\n{}.\n\n", option.key, option.help);
     page += fmt::format("* Flag `{}{}{}`, variable `{}`\n", flag_name(option), value.empty() ? "" : " ",
                         value, environment_name(option));
-    page += text.empty() ? "* Default: none\n" : fmt::format("* Default `{}`\n", in_file(option.type, text));
+    page +=
+        text.empty() ? "* Default: not set\n" : fmt::format("* Default `{}`\n", in_file(option.type, text));
     if (!range.empty()) page += fmt::format("* Range {}\n", range);
   }
   return page;

@@ -403,7 +403,7 @@ std::vector<Flag> serve_flags() {
   for (const Option& option : serve_options()) {
     Flag flag;
     flag.name = flag_name(option);
-    flag.value_name = value_name(option.type);
+    flag.value_name = value_name(option);
     flag.help = option.help;
     flag.group = option.group;
     const std::string value = current_text(option, defaults);

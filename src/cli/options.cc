@@ -53,11 +53,11 @@ constexpr std::array kOptions = {
   Option{"advertise", OptionType::path, kWhere, 0, 0,
          "host or host:port at which Couchbase's clients reach this server, where that is not the host that they dial "
          "and the port that it listens on (port mapping, tunnels)",
-         [](ServeConfig& c) -> Field { return &c.advertise; }},
+         [](ServeConfig& c) -> Field { return &c.advertise; }, {}, "ADDRESS"},
   Option{"external", OptionType::path, kWhere, 0, 0,
          "A second place, host or host:port, for Couchbase's clients that ask for network=external, or have dialled it: "
          "an alternate address. Without a port, the ports are those of the first",
-         [](ServeConfig& c) -> Field { return &c.external; }},
+         [](ServeConfig& c) -> Field { return &c.external; }, {}, "ADDRESS"},
   Option{"external_http_port", OptionType::port, kWhere, 0, 65'535,
          "Where HTTP is reached there; 0: nowhere. Only where --external has a port",
          [](ServeConfig& c) -> Field { return &c.external_http_port; }},
@@ -113,7 +113,8 @@ constexpr std::array kOptions = {
   Option{"memory", OptionType::size, kCache, kMiB, 1ull << 50,
          "Memory for documents, the tables that find them and the disk's caches; the process needs some on top for "
          "connections. Given without --data, it is a cache: nothing is kept on disk, and when memory is used up, old "
-         "documents are evicted. With --data the default is 1G, or a quarter of the machine's memory if that is less",
+         "documents are evicted; without a size it is one of 64M. With --data, and where neither is given, the default is "
+         "1G, or a quarter of the machine's memory if that is less",
          [](ServeConfig& c) -> Field { return &c.memory_bytes; }},
   Option{"max_item_size", OptionType::size, kCache, kKiB, 20 * kMiB,
          "The longest value that is accepted",
@@ -159,21 +160,21 @@ constexpr std::array kOptions = {
          "Be a copy of the server at this host or host:port (11210 where none is named), whose buckets on disk are copied: "
          "take its changes as they are made, serve reads, and refuse changes of clients (docs/following.md). Started "
          "again without this, the server takes changes",
-         [](ServeConfig& c) -> Field { return &c.follow; }},
+         [](ServeConfig& c) -> Field { return &c.follow; }, {}, "ADDRESS"},
   Option{"follow_user", OptionType::path, kFollow, 0, 0,
          "The user that this server logs in as there",
-         [](ServeConfig& c) -> Field { return &c.follow_user; }},
+         [](ServeConfig& c) -> Field { return &c.follow_user; }, {}, "NAME"},
   Option{"follow_password", OptionType::path, kFollow, 0, 0,
          "That user's password; others on this machine can see arguments, so better give it in the environment or in a "
          "file",
-         [](ServeConfig& c) -> Field { return &c.follow_password; }},
+         [](ServeConfig& c) -> Field { return &c.follow_password; }, {}, "TEXT"},
   Option{"follow_password_file", OptionType::path, kFollow, 0, 0,
          "A file whose first line is that password",
          [](ServeConfig& c) -> Field { return &c.follow_password_file; }},
   Option{"follow_buckets", OptionType::path, kFollow, 0, 0,
          "Which of the source's buckets to copy, with commas between their names. Without this: all that --follow-user "
          "may select, also those that come later",
-         [](ServeConfig& c) -> Field { return &c.follow_buckets; }},
+         [](ServeConfig& c) -> Field { return &c.follow_buckets; }, {}, "NAMES"},
   Option{"follow_tls", OptionType::boolean, kFollow, 0, 0,
          "Speak TLS with the source: --follow then names a port that does (11207 where none is named), and the host that "
          "its certificate is for",
@@ -182,16 +183,16 @@ constexpr std::array kOptions = {
          "Who may sign the source's certificate, in PEM; with --follow-tls. Without this: whom this machine trusts",
          [](ServeConfig& c) -> Field { return &c.follow_cafile; }},
   Option{"follow_insecure", OptionType::boolean, kFollow, 0, 0,
-         "Take any certificate of the source; with --follow-tls",
+         "Take any certificate of the source; with --follow-tls, and not with --follow-cafile",
          [](ServeConfig& c) -> Field { return &c.follow_insecure; }},
 
   Option{"admin", OptionType::path, kSeed, 0, 0,
-         "Where there are no users yet, make an administrator of this name before the first client is served. Without "
+         "Where there are no users yet, make an administrator of this name before the first client is served; not with --dev. Without "
          "--admin-password its password is made up, and printed once",
-         [](ServeConfig& c) -> Field { return &c.admin; }},
+         [](ServeConfig& c) -> Field { return &c.admin; }, {}, "NAME"},
   Option{"admin_password", OptionType::path, kSeed, 0, 0,
          "That administrator's password, of Administrator where --admin names none; better given in the environment",
-         [](ServeConfig& c) -> Field { return &c.admin_password; }},
+         [](ServeConfig& c) -> Field { return &c.admin_password; }, {}, "TEXT"},
   Option{"seed", OptionType::path, kSeed, 0, 0,
          "A folder, or a file *.toml, with buckets, collections, users and documents that are made before the first "
          "client is served, where they are not there yet (docs/seed.md)",
@@ -440,13 +441,14 @@ std::string environment_name(const Option& option) {
   return name;
 }
 
-std::string_view value_name(OptionType type) {
+std::string_view value_name(const Option& option) {
+  if (!option.value.empty()) return option.value;
   using enum OptionType;
   static constexpr std::pair<OptionType, std::string_view> kNames[] = {
       {port, "PORT"}, {addresses, "ADDRESS"}, {size, "SIZE"},       {duration, "DURATION"}, {count, "N"},
       {path, "PATH"}, {mode, "MODE"},         {log_level, "LEVEL"}, {choice, "NAME"},       {boolean, ""}};
   const auto* const found = std::find_if(std::begin(kNames), std::end(kNames),
-                                         [type](const auto& name) { return name.first == type; });
+                                         [&option](const auto& name) { return name.first == option.type; });
   return found == std::end(kNames) ? "" : found->second;
 }
 

@@ -42,6 +42,7 @@ struct Option {
   std::string_view help;   ///< one sentence without its full stop
   Field (*field)(ServeConfig& config);
   std::span<const std::string_view> choices = {};  ///< by the value of the field
+  std::string_view value = {};                     ///< value_name(); empty: its type's
 };
 
 [[nodiscard]] std::span<const Option> serve_options();
@@ -51,7 +52,7 @@ struct Option {
 /// "BOBBIN_MAX_ITEM_SIZE" for "max_item_size".
 [[nodiscard]] std::string environment_name(const Option& option);
 /// What stands for the value in the help: "SIZE"; empty for a boolean.
-[[nodiscard]] std::string_view value_name(OptionType type);
+[[nodiscard]] std::string_view value_name(const Option& option);
 /// The value in `config`, as it would be written; empty for an empty path.
 [[nodiscard]] std::string current_text(const Option& option, const ServeConfig& config);
 /// "1K to 20M", or empty where there is no range.

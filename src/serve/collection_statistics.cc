@@ -179,7 +179,8 @@ constexpr StatGroup kGroups[] = {
      .argument = "number"},
     {.name = "collections-details",
      .report = told_by<report_collection_details>,
-     .about = "collections in each vbucket",
+     .about = "collections in each vbucket; without a number only while vbuckets times collections are at "
+              "most 20,000",
      .argument = "[vbucket]"},
     {.name = "scopes",
      .report = told_by<report_each_scope>,
@@ -191,7 +192,7 @@ constexpr StatGroup kGroups[] = {
      .argument = "number"},
     {.name = "scopes-details",
      .report = told_by<report_scope_details>,
-     .about = "scopes in each vbucket",
+     .about = "scopes in each vbucket, with the same limit",
      .argument = "[vbucket]"},
 };
 

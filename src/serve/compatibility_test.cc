@@ -220,7 +220,9 @@ constexpr std::string_view kGroupsHead =
 
 STAT's key is a group's name, and where it takes one, a space and an argument; the text protocol's `stats` takes the
 same. All need the privilege to see the bucket's statistics; *server*: those of the server, too; *read*: the bucket's
-documents, too. A group that is not there, as these of upstream's, is answered with "key not found".
+documents, too. A group that is not there, as these of upstream's, is answered with "key not found", and one that needs
+another privilege with "no access". The text protocol answers `ERROR` to both, and to a wrong argument. A histogram
+is told as `NAME_8,16` for each step that counted something: how often it took more than 8 and up to 16 microseconds.
 
 | group | argument | needs | |
 | --- | --- | --- | --- |
@@ -229,7 +231,9 @@ documents, too. A group that is not there, as these of upstream's, is answered w
 constexpr std::string_view kHead =
     R"(# Commands of Couchbase's protocol
 
-Written by `src/serve/compatibility_test.cc`, which asks a server each of them. *works*: it does what it is for, or says
+Written by `src/serve/compatibility_test.cc`, which asks a server with a bucket in memory (a cache) each of them: what
+works on buckets on disk alone is not supported here, and the last column says so. *Upstream* is Couchbase's own engine,
+kv_engine. *works*: it does what it is for, or says
 what is wrong with the request. *not supported* and *unknown command* are the statuses that clients get. Commands that
 upstream's list marks as unsupported are left out. What [couchbase.md](couchbase.md) says of features holds here, too.
 *any*: where the client takes replies in any order, nobody waits for this one's, nor it for others; see there.
