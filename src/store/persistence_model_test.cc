@@ -289,7 +289,7 @@ class Model {
   }
   void take_one() {
     const uint16_t vb = some_vbucket();
-    if (held_.count(vb) != 0) return;
+    if (held_.contains(vb)) return;
     held_.emplace(vb, disk_.bucket().take_log(vb, disk_.now()));
     note_taken(vb);
   }
@@ -306,7 +306,7 @@ class Model {
   }
   void commit_one() { commit(some_vbucket()); }
   void flush(uint16_t vb) {
-    if (held_.count(vb) != 0) return;
+    if (held_.contains(vb)) return;
     disk_.disk().flush(disk_.bucket(), vb, disk_.now());
     note_taken(vb);
     persisted_items_[vb] = taken_items_[vb];
