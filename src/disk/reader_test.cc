@@ -41,6 +41,29 @@ TEST(KeyReader, SeesTheMomentItWasMade) {
   EXPECT_EQ(keys_of(*reader), "0:a");
 }
 
+TEST(KeyReader, GoesOnWhereItHasLetGo) {
+  ShardFixture shard;
+  shard.open();
+  shard.commit({document(1, "a", 1, "1"), document(1, "b", 2, "2"), document(1, "bb", 3, "3"),
+                document(1, "c", 4, "4"), document(2, "a", 1, "other")});
+  const store::DocKey from(store::kDefaultCollection, "a");
+  const store::DocKey to(store::kDefaultCollection, "c");
+  const auto reader = shard->read_range(1, from.stored(), to.stored());
+  shard.commit({document(1, "aa", 5, "later")});
+  ASSERT_TRUE(*reader->next());
+  reader->let_go(KeyReader::Resume::same);
+  EXPECT_TRUE(reader->record().value.empty());
+  ASSERT_TRUE(*reader->next());
+  EXPECT_EQ(text_of(reader->key()), "a");
+  EXPECT_EQ(reader->record().value, "1");
+  reader->let_go(KeyReader::Resume::following);
+  ASSERT_TRUE(*reader->next());
+  EXPECT_EQ(text_of(reader->key()), "b");
+  reader->let_go(KeyReader::Resume::following);
+  EXPECT_EQ(keys_of(*reader), "1:bb") << "up to its bound, and of its moment";
+  EXPECT_TRUE(reader->record().value.empty());
+}
+
 TEST(SeqnoReader, LeavesOutWhatWasSuperseded) {
   ShardFixture shard;
   shard.open();
