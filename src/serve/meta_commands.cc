@@ -314,18 +314,28 @@ void handle_me(Session& session, const MetaShape&, const MetaRequest& request) {
 }
 
 // Also a get that sets an expiry, makes a placeholder, or gives out the right to refill one.
-bool changes_something(const MetaCommandRow& row, const MetaRequest& request) {
-  return row.writes || (row.shape.command == wire::MetaCommand::get &&
-                        (request.has('T') || request.has('N') || request.has('R')));
+Privileges needed(const MetaCommandRow& row, const MetaRequest& request) {
+  const bool changes = row.shape.command == wire::MetaCommand::get &&
+                       (request.has('T') || request.has('N') || request.has('R'));
+  return changes ? row.needs | kUpsert : row.needs;
+}
+
+// Its value, if there is one, is passed over.
+void refuse_meta(Session& session, const MetaCommandRow& row, const MetaRequest& request,
+                 std::string_view why) {
+  session.counters().cmd_meta.add(1);
+  session.reply(why);
+  if (row.shape.command == wire::MetaCommand::set)
+    session.swallow(uint64_t{request.value_bytes} + wire::kLineEnd.size());
 }
 
 constexpr MetaCommandRow kCommands[] = {
-    {"mg", wire::meta_shapes::kGet, handle_mg, false, "get, touch, or win the right to refill"},
-    {"ms", wire::meta_shapes::kSet, handle_ms, true, "every kind of store"},
-    {"md", wire::meta_shapes::kDelete, handle_md, true, "delete, or mark stale"},
-    {"ma", wire::meta_shapes::kArithmetic, handle_ma, true, "incr and decr"},
-    {"mn", wire::meta_shapes::kNoop, handle_mn, false, "answers MN: the end of a quiet pipeline"},
-    {"me", wire::meta_shapes::kDebug, handle_me, false, "what is known of an item"},
+    {"mg", wire::meta_shapes::kGet, handle_mg, kRead, "get, touch, or win the right to refill"},
+    {"ms", wire::meta_shapes::kSet, handle_ms, kUpsert, "every kind of store"},
+    {"md", wire::meta_shapes::kDelete, handle_md, kDelete, "delete, or mark stale"},
+    {"ma", wire::meta_shapes::kArithmetic, handle_ma, kRead | kUpsert, "incr and decr"},
+    {"mn", wire::meta_shapes::kNoop, handle_mn, kRead, "answers MN: the end of a quiet pipeline"},
+    {"me", wire::meta_shapes::kDebug, handle_me, kRead, "what is known of an item"},
 };
 
 }  // namespace
@@ -339,12 +349,12 @@ void run_meta_command(Session& session, const MetaCommandRow& row, std::string_v
   MetaRequest request;
   const wire::MetaStatus status = wire::parse_meta(row.shape, arguments, key_buffer, request);
   if (status == wire::MetaStatus::ok) [[likely]] {
-    if (session.engine().following != nullptr && changes_something(row, request)) [[unlikely]] {
-      session.counters().cmd_meta.add(1);
-      session.reply(kFollowsLine);
-      if (row.shape.command == wire::MetaCommand::set)
-        session.swallow(uint64_t{request.value_bytes} + wire::kLineEnd.size());
-      return;
+    const Privileges needs = needed(row, request);
+    if (needs != kRead) {
+      if (!session.may(needs)) [[unlikely]]
+        return refuse_meta(session, row, request, wire::kForbidden);
+      if ((needs & (kWrite | kFlush)) != 0 && session.engine().following != nullptr) [[unlikely]]
+        return refuse_meta(session, row, request, kFollowsLine);
     }
     row.handle(session, row.shape, request);
     // One that runs again is counted then.

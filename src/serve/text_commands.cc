@@ -161,26 +161,26 @@ void handle_quit(Session& session, const TextRequest&) {
 }
 
 constexpr TextCommand kCommands[] = {
-    {"get", Shape::retrieval, handle_get, false, "values of keys"},
-    {"set", Shape::storage, handle_set, true, "store a value"},
-    {"gets", Shape::retrieval, handle_gets, false, "values of keys, with their CAS"},
-    {"gat", Shape::gat, handle_gat, true, "values of keys, which get a new expiry"},
-    {"gats", Shape::gat, handle_gats, true, "the same with their CAS"},
-    {"add", Shape::storage, handle_add, true, "store where nothing is"},
-    {"replace", Shape::storage, handle_replace, true, "store where something is"},
-    {"append", Shape::storage, handle_append, true, "put bytes behind a value"},
-    {"prepend", Shape::storage, handle_prepend, true, "put bytes before a value"},
-    {"cas", Shape::cas, handle_cas, true, "store if nobody else has since"},
-    {"delete", Shape::deletion, handle_delete, true, "remove a key"},
-    {"incr", Shape::delta, handle_incr, true, "add to a number; wraps at 2^64"},
-    {"decr", Shape::delta, handle_decr, true, "subtract from a number; stops at 0"},
-    {"touch", Shape::touch, handle_touch, true, "a new expiry for a key"},
-    {"flush_all", Shape::flush, handle_flush_all, true, "remove everything, now or after a delay"},
-    {"version", Shape::nothing, handle_version, false, "Bobbin's version"},
-    {"verbosity", Shape::verbosity, handle_verbosity, false, "accepted and ignored"},
-    {"stats", Shape::words, handle_text_stats, false, "statistics: general, or of a group"},
-    {"watch", Shape::words, handle_watch, false, "the live log, until the connection closes"},
-    {"quit", Shape::nothing, handle_quit, false, "close the connection"},
+    {"get", Shape::retrieval, handle_get, kRead, "values of keys"},
+    {"set", Shape::storage, handle_set, kUpsert, "store a value"},
+    {"gets", Shape::retrieval, handle_gets, kRead, "values of keys, with their CAS"},
+    {"gat", Shape::gat, handle_gat, kRead | kUpsert, "values of keys, which get a new expiry"},
+    {"gats", Shape::gat, handle_gats, kRead | kUpsert, "the same with their CAS"},
+    {"add", Shape::storage, handle_add, kInsert, "store where nothing is"},
+    {"replace", Shape::storage, handle_replace, kUpsert, "store where something is"},
+    {"append", Shape::storage, handle_append, kUpsert, "put bytes behind a value"},
+    {"prepend", Shape::storage, handle_prepend, kUpsert, "put bytes before a value"},
+    {"cas", Shape::cas, handle_cas, kUpsert, "store if nobody else has since"},
+    {"delete", Shape::deletion, handle_delete, kDelete, "remove a key"},
+    {"incr", Shape::delta, handle_incr, kRead | kUpsert, "add to a number; wraps at 2^64"},
+    {"decr", Shape::delta, handle_decr, kRead | kUpsert, "subtract from a number; stops at 0"},
+    {"touch", Shape::touch, handle_touch, kUpsert, "a new expiry for a key"},
+    {"flush_all", Shape::flush, handle_flush_all, kFlush, "remove everything, now or after a delay"},
+    {"version", Shape::nothing, handle_version, kRead, "Bobbin's version"},
+    {"verbosity", Shape::verbosity, handle_verbosity, kRead, "accepted and ignored"},
+    {"stats", Shape::words, handle_text_stats, kRead, "statistics: general, or of a group"},
+    {"watch", Shape::words, handle_watch, kServerStats, "the live log, until the connection closes"},
+    {"quit", Shape::nothing, handle_quit, kRead, "close the connection"},
 };
 
 // A verb's place in the tables, found by its first byte, its last and its length: few verbs share all three.
@@ -239,11 +239,11 @@ Trouble trouble_of_many(Session& session, std::span<const store::DocKey> keys,
   return session.retry_after_reading(keys_blocked) ? Trouble::again : Trouble::unreadable;
 }
 
-// A change is for the server that this one follows. Its value is passed over.
-void refuse_text_change(Session& session, const TextCommand& row, const TextRequest& request) {
+// Its value, if there is one, is passed over.
+void refuse_text(Session& session, const TextCommand& row, const TextRequest& request, std::string_view why) {
   if (row.shape == Shape::storage || row.shape == Shape::cas)
     session.swallow(uint64_t{request.value_bytes} + wire::kLineEnd.size());
-  reply_unless(request.noreply, session, kFollowsLine);
+  reply_unless(request.noreply, session, why);
 }
 
 }  // namespace
@@ -270,8 +270,11 @@ void run_text_command(Session& session, std::string_view line) {
     session.counters().times.note(place);
     const wire::TextStatus status = wire::parse_text(row.shape, arguments, request);
     if (status == wire::TextStatus::ok) {
-      if (row.writes && session.engine().following != nullptr) [[unlikely]]
-        return refuse_text_change(session, row, request);
+      if (row.needs != kRead && !session.may(row.needs)) [[unlikely]]
+        return refuse_text(session, row, request, wire::kForbidden);
+      // A change is for the server that this one follows.
+      if ((row.needs & (kWrite | kFlush)) != 0 && session.engine().following != nullptr) [[unlikely]]
+        return refuse_text(session, row, request, kFollowsLine);
       return row.handle(session, request);
     }
     return reply_unless(request.noreply, session, wire::text_error(status));

@@ -3,6 +3,7 @@
 #include <span>
 #include <string_view>
 
+#include "serve/roles.h"
 #include "wire/meta.h"
 #include "wire/text.h"
 
@@ -16,7 +17,7 @@ struct TextCommand {
   std::string_view verb;
   wire::Shape shape;
   void (*handle)(Session& session, const wire::TextRequest& request);
-  bool writes;            ///< changes what is stored
+  Privileges needs;       ///< what the user has to be allowed; kRead, in this protocol, at least
   std::string_view help;  ///< one line for docs/protocols.md
 };
 
@@ -25,7 +26,7 @@ struct MetaCommandRow {
   std::string_view verb;
   wire::MetaShape shape;
   void (*handle)(Session& session, const wire::MetaShape& shape, const wire::MetaRequest& request);
-  bool writes;
+  Privileges needs;
   std::string_view help;
 };
 

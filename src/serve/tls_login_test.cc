@@ -48,6 +48,40 @@ TEST_F(TlsLoginTest, ACertificatesNameIsTheUser) {
   EXPECT_NE(asked_in_text(), "END\r\n") << "a user without this right";
 }
 
+TEST_F(TlsLoginTest, WhoMayReadChangesNothingInText) {
+  peer_ = net::TlsPeer{"TLSv1.3", true, "app"};
+  const auto client = server_.connect(peer_);
+  const auto answer = [&](const std::string& request) {
+    const size_t before = client->replies().size();
+    client->feed(request);
+    return client->replies().substr(before);
+  };
+  const std::string no = "CLIENT_ERROR no access\r\n";
+  for (const char* request : {"set k 0 0 1\r\nv\r\n",
+                              "add k 0 0 1\r\nv\r\n",
+                              "replace k 0 0 1\r\nv\r\n",
+                              "append k 0 0 1\r\nv\r\n",
+                              "prepend k 0 0 1\r\nv\r\n",
+                              "cas k 0 0 1 7\r\nv\r\n",
+                              "delete k\r\n",
+                              "incr k 1\r\n",
+                              "decr k 1\r\n",
+                              "touch k 1\r\n",
+                              "gat 1 k\r\n",
+                              "gats 1 k\r\n",
+                              "flush_all\r\n",
+                              "watch fetchers\r\n",
+                              "ms k 1\r\nv\r\n",
+                              "md k\r\n",
+                              "ma k\r\n",
+                              "mg k v T9\r\n",
+                              "mg k v N9\r\n",
+                              "mg k v R9\r\n"})
+    EXPECT_EQ(answer(request), no) << request;
+  EXPECT_EQ(answer("set k 0 0 1 noreply\r\nv\r\nget k\r\nmg k v\r\nmn\r\n"), "END\r\nEN\r\nMN\r\n")
+      << "values are no requests";
+}
+
 TEST_F(TlsLoginTest, OtherNamesAreNobody) {
   const std::string refused = asked_in_text();
   EXPECT_NE(refused, "END\r\n");

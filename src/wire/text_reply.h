@@ -35,6 +35,8 @@ inline constexpr std::string_view kNonNumeric =
 inline constexpr std::string_view kLineTooLong = "CLIENT_ERROR line too long\r\n";
 inline constexpr std::string_view kTooLarge = "SERVER_ERROR object too large for cache\r\n";
 inline constexpr std::string_view kUnauthenticated = "CLIENT_ERROR unauthenticated\r\n";
+/// memcached has no such thing: who has logged in may do everything.
+inline constexpr std::string_view kForbidden = "CLIENT_ERROR no access\r\n";
 inline constexpr std::string_view kOutOfMemory = "SERVER_ERROR out of memory storing object\r\n";
 inline constexpr std::string_view kDiskUnreadable = "SERVER_ERROR disk read failed\r\n";
 inline constexpr std::string_view kDiskUnwritable = "SERVER_ERROR disk write failed, read-only\r\n";
