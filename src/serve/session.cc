@@ -68,6 +68,8 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
 // What several requests will read, before the first of them runs. Answers how many bytes of `bytes` need not
 // be looked at before these are done.
 size_t Session::fetch_ahead(std::string_view bytes) const {
+  // Of a stranger nothing is looked up.
+  if (is_stranger_) return bytes.size();
   if (swallow_ > 0 || upload_ != nullptr || suspended_) return 0;
   const bool binary = dialect_ == wire::Dialect::binary;
   const bool with_collection = binary && has(wire::Feature::collections);

@@ -68,6 +68,9 @@ class SubdocHandler {
  public:
   SubdocHandler(Session& session, const BinaryRequest& request, const SubdocRequest& subdoc)
       : session_(session), request_(request), subdoc_(subdoc), run_(workshop().run) {}
+  ~SubdocHandler() { run_.release(); }
+  SubdocHandler(const SubdocHandler&) = delete;
+  SubdocHandler& operator=(const SubdocHandler&) = delete;
 
   Step try_once() {
     store::FetchOptions options;
@@ -90,6 +93,7 @@ class SubdocHandler {
           subdoc_, source, [&](std::string_view key) { return attributes.value(key); }, nonce());
     });
     if (subdoc_.mutates && SubdocRun::is_success(status)) return store(status);
+    if (run_.reply_bytes() > most_reply_bytes()) return fail(BinaryStatus::too_large);
     const bool json = run_.reply_is_json() && session_.has(wire::Feature::json);
     answer_value(session_, request_.header, reply_of(run_),
                  {.status = status_of(status),
@@ -104,6 +108,12 @@ class SubdocHandler {
   }
 
  private:
+  // A request of a hundred bytes can name a document sixteen times; its answer is copied, and may not be
+  // read.
+  [[nodiscard]] size_t most_reply_bytes() const {
+    return 2 * size_t{session_.bucket().max_value_bytes()} + (1 << 20);
+  }
+
   void count_lookup() const {
     CommandCounters& counters = session_.counters();
     counters.cmd_get.add(1);

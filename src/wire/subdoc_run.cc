@@ -85,15 +85,20 @@ SubdocStatus SubdocRun::run(const SubdocRequest& request, const SubdocSource& so
   return finish(source, failed);
 }
 
-void SubdocRun::start(const SubdocRequest& request, const SubdocSource& source) {
+void SubdocRun::release() {
   result_count_ = 0;
-  macros_.clear();
-  for (std::string& mark : marks_)
-    mark.clear();
   for (std::string& text : made_)
     forget(text);
   forget(xattr_text_);
   forget(owned_body_);
+  forget(xattrs_);
+}
+
+void SubdocRun::start(const SubdocRequest& request, const SubdocSource& source) {
+  release();
+  macros_.clear();
+  for (std::string& mark : marks_)
+    mark.clear();
   body_ = source.body;
   body_is_json_ = source.body_is_json && !source.body.empty();
   body_indexed_ = false;
@@ -101,7 +106,6 @@ void SubdocRun::start(const SubdocRequest& request, const SubdocSource& source) 
   piece_count_ = 0;
   deletes_ = std::any_of(request.specs().begin(), request.specs().end(),
                          [](const SubdocSpec& spec) { return spec.row->opcode == Opcode::document_delete; });
-  forget(xattrs_);
   source_xattrs_ = source.xattrs;
   if (request.mutates) xattrs_.assign(source.xattrs);
 }
@@ -399,7 +403,7 @@ void SubdocRun::write_reply(char* out) const {
 
 bool SubdocRun::reply_is_json() const {
   return !request_->multi && result_count_ != 0 && results_[0].status == Status::success &&
-         !results_[0].value.empty();
+         !results_[0].value.empty() && !request_->all_specs[0].has(path_flags::kBinaryValue);
 }
 
 }  // namespace bobbin::wire

@@ -70,6 +70,8 @@ class SubdocRun {
   // ---- the reply's value
 
   [[nodiscard]] size_t reply_bytes() const;
+  /// Frees what is large. Nothing is left of the last run.
+  void release();
   /// Writes reply_bytes().
   void write_reply(char* out) const;
   /// The reply's value is JSON, as a single get's.
