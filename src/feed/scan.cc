@@ -285,8 +285,12 @@ bool Scan::is_limit_reached() const {
   if (sent_items_ == 0) return false;
   if (limits_.items != 0 && sent_items_ >= limits_.items) return true;
   if (limits_.bytes != 0 && sent_bytes_ >= limits_.bytes) return true;
-  if (limits_.time_ms == 0 || sent_items_ % 64 != 1) return false;
-  return steady_clock::now() - began_ >= milliseconds(limits_.time_ms);
+  return sent_items_ % 64 == 1 && is_time_over();
+}
+
+bool Scan::is_time_over() const {
+  return sent_items_ != 0 && limits_.time_ms != 0 &&
+         steady_clock::now() - began_ >= milliseconds(limits_.time_ms);
 }
 
 void Scan::take_item() {
@@ -313,7 +317,8 @@ void Scan::take_item() {
       }
     }
     frame_.add_document(item);
-    if (value_.capacity() > kLargeBytes) std::string().swap(value_);
+    for (std::string* text : {&value_, &attributes_})
+      if (text->capacity() > kLargeBytes) std::string().swap(*text);
   }
   ++sent_items_;
   ++frame_items_;
@@ -321,6 +326,13 @@ void Scan::take_item() {
 }
 
 Next Scan::produce() {
+  // Before its document is read again.
+  if (room_ != nullptr && !room_->is_granted()) {
+    if (!is_time_over()) return await_grant();
+    room_.reset();
+    put_frame(BinaryStatus::range_scan_more);
+    return Next::again();
+  }
   size_t budget = kStepRecords;
   const uint64_t bytes_before = sent_bytes_;
   for (;;) {
@@ -334,6 +346,7 @@ Next Scan::produce() {
     }
     if (looked == Looked::enough) return Next::again();
     if (is_limit_reached()) {
+      room_.reset();  // who goes on asks for its own
       put_frame(BinaryStatus::range_scan_more);
       return Next::again();
     }

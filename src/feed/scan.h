@@ -139,12 +139,14 @@ class Scan final : public Task {
   [[nodiscard]] Looked look(size_t& budget);
   [[nodiscard]] bool is_drawn();
   [[nodiscard]] bool is_limit_reached() const;
+  [[nodiscard]] bool is_time_over() const;
   void take_item();
   [[nodiscard]] Next rest() EXCLUDES(mutex_);
 
   // Sending (feed/scan_frames.cc).
   /// Nothing: there is room for the item, whatever its size.
   [[nodiscard]] std::optional<Next> await_room() EXCLUDES(mutex_);
+  [[nodiscard]] Next await_grant() EXCLUDES(mutex_);
   void put_frame(wire::BinaryStatus status);
   void put_reply(wire::BinaryStatus status, std::string_view value);
   /// The last frame of an answer is in the outbox: a client that has it may ask again.
@@ -211,6 +213,7 @@ class Scan final : public Task {
   std::string_view ready_;                    // in frame_
   base::PinnedBytes large_;                   // a frame that is not copied
   std::unique_ptr<FrameMemory::Claim> room_;  // for the next of these
+  Time room_since_{};                         // where it was not granted at once
   std::string reply_;
   std::array<char, wire::kTraceBytes> trace_{};
   bool holds_place_ = true;

@@ -22,13 +22,13 @@ constexpr size_t kAroundBytes = 256;
 
 /// A frame and the room that was made for it.
 struct Large {
+  std::unique_ptr<FrameMemory::Claim> room;  // goes behind the memory
   std::vector<char> memory;
-  std::unique_ptr<FrameMemory::Claim> room;
 };
 
 base::PinnedBytes pinned(std::vector<char> memory, size_t begin, size_t size,
                          std::unique_ptr<FrameMemory::Claim> room) {
-  auto owner = std::make_unique<Large>(Large{std::move(memory), std::move(room)});
+  auto owner = std::make_unique<Large>(Large{std::move(room), std::move(memory)});
   const std::span<const char> bytes(owner->memory.data() + begin, size);
   return {bytes, owner.release(),
           [](void* held) noexcept { std::unique_ptr<Large>(static_cast<Large*>(held)).reset(); }};
@@ -46,13 +46,20 @@ std::optional<Next> Scan::await_room() {
   if (room_ == nullptr) {
     const size_t size = reader_->record().value.size() + reader_->key().name().size() + kAroundBytes;
     room_ = scans_.memory_->claim(asker_->memory, size, waker_of(shared_from_this()));
+    room_since_ = steady_clock::now();
   }
-  if (room_->is_granted()) return std::nullopt;
-  if (asker_->spool.closed()) {
-    asker_.reset();
+  return room_->is_granted() ? std::nullopt : std::optional(await_grant());
+}
+
+// Nobody waits for ever: a scan has a moment of the disk, and keeps it from being cleared up.
+Next Scan::await_grant() {
+  const Time end = room_since_ + scans_.limits().room_timeout;
+  const bool is_late = steady_clock::now() >= end;
+  if (is_late || asker_->spool.closed()) {
+    if (!is_late) asker_.reset();
     return fail(BinaryStatus::range_scan_cancelled);
   }
-  return Next::wait_until(steady_clock::now() + kLookForAsker);
+  return Next::wait_until(std::min<Time>(end, steady_clock::now() + kLookForAsker));
 }
 
 std::string_view Scan::trace() {

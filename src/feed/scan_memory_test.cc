@@ -93,6 +93,22 @@ TEST_F(LargeScanTest, OneThatWaitsForOthersEndsWithItsReader) {
   EXPECT_FALSE(first->is_over());
 }
 
+// It has a moment of the disk, and what is asked for room keeps its place for nobody.
+TEST_F(LargeScanTest, OneThatWaitsForOthersForTooLongEnds) {
+  limit({.room_timeout = std::chrono::milliseconds(1), .memory = {.bytes = 1, .connection_bytes = 1}});
+  const auto stalled = connect(4096);
+  const auto first = create(*stalled, all_keys("\"key_only\":false"));
+  ASSERT_EQ(go_on(*stalled, *first), Scan::Continued::started);
+  wait_until_all_wait();
+  const auto client = connect();
+  const auto second = create(*client, all_keys("\"key_only\":false"));
+  ASSERT_EQ(go_on(*client, *second), Scan::Continued::started);
+  BinaryStatus last{};
+  EXPECT_EQ(items(*client, last), "");
+  EXPECT_EQ(last, BinaryStatus::range_scan_cancelled);
+  wait_for([&] { return second->is_over() && scans_->statistics().memory.waiting == 0; });
+}
+
 TEST_F(LargeScanTest, ALimitLeavesTheNextDocumentForLater) {
   const auto client = connect();
   const auto scan = create(*client, all_keys("\"key_only\":false"));

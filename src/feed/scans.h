@@ -22,6 +22,8 @@ struct ScanLimits {
   size_t scans_per_connection = 128;
   /// A scan that nobody continues for so long is dropped. More than 0.
   std::chrono::milliseconds idle_timeout{180'000};
+  /// So is one that waits so long for room for a large document.
+  std::chrono::milliseconds room_timeout{180'000};
   /// Of frames with large documents, until they are sent.
   FrameMemory::Limits memory = {};
 };
