@@ -36,7 +36,7 @@ class RevisionsTest : public testing::TestWithParam<EvictionPolicy>, protected P
     }
   }
   /// Ends, with states as a program leaves them that keeps no revisions.
-  void leave_no_revisions() {
+  void leave_no_revisions(uint64_t of_removals = 0) {
     close();
     const auto directory = Directory::open(options().directory);
     ASSERT_TRUE(directory);
@@ -45,7 +45,7 @@ class RevisionsTest : public testing::TestWithParam<EvictionPolicy>, protected P
       auto states = shard.states();
       ASSERT_TRUE(states);
       for (VBucketState& state : *states) {
-        state.removals = {0, 0, false};
+        state.removals = {of_removals, 0, of_removals != 0};
         state.revisions = {0, false};
       }
       ASSERT_TRUE(shard.commit({}, *states, Sync::yes));
@@ -101,6 +101,33 @@ TEST_P(RevisionsTest, WhereNoneWereKeptTheyAreLearnt) {
   restart();
   EXPECT_FALSE(lacks_any()) << "the states have them now";
   expect_that_they_go_on(2);
+  close();
+}
+
+// Format 4 has the highest removal's, which may be purged.
+TEST_P(RevisionsTest, OfAnOlderProgramTheHighestRemovalCounts) {
+  start();
+  (void)set("other", "v");
+  leave_no_revisions(50);
+  start_warm();
+  EXPECT_FALSE(lacks_any());
+  restart();
+  EXPECT_GT(set("k", "v").revision, 50U);
+  leave_no_revisions(90);
+  start();
+  flush_all();
+  EXPECT_GT(set("k", "v").revision, 90U);
+  close();
+}
+
+TEST_P(RevisionsTest, AFlushBeforeTheyAreLearntLetsNoneGoDown) {
+  start();
+  fill();
+  leave_no_revisions();
+  open();
+  bucket().flush(now());
+  there().start();
+  expect_that_they_go_on(0);
   close();
 }
 

@@ -243,9 +243,13 @@ void Warmup::learn_the_rest() {
     for (;;) {
       if (stopping_.load(std::memory_order_relaxed)) return;
       const Result<bool> more = reader->next();
-      // The walk has told of it. What nobody knows of this vbucket is looked up.
-      if (!more) break;
-      if (!*more) {
+      // The walk has told of it. What cannot be read can be stored anew: behind what the vbucket's changes
+      // can have come to.
+      if (!more) {
+        seen.all = false;
+        seen.revision = std::max(seen.revision, bucket_.high_seqno(vbucket));
+      }
+      if (!more || !*more) {
         bucket_.learn_revisions(vbucket, seen);
         break;
       }

@@ -177,6 +177,8 @@ struct SeenRevisions {
   uint64_t revision = 0;
   uint64_t removal_revision = 0;
   uint64_t removal_cas = 0;
+  /// False: some could not be read. No document has a revision above these all the same.
+  bool all = true;
 
   /// `cas_of_removal`: it is one.
   void take(uint64_t of_revision, std::optional<uint64_t> cas_of_removal) noexcept {

@@ -137,7 +137,8 @@ void VBucket::learn_revisions(const SeenRevisions& seen) noexcept {
   if (mine.highest_revision.complete && mine.highest_removal.complete) return;
   mine.highest_revision.take(seen.revision);
   mine.highest_removal.take(seen.removal_revision, seen.removal_cas);
-  mine.highest_revision.complete = mine.highest_removal.complete = true;
+  mine.highest_revision.complete = true;
+  mine.highest_removal.complete = mine.highest_removal.complete || seen.all;
   mark_dirty(after);
 }
 

@@ -59,6 +59,7 @@ void VBucket::restore(const VBucketState& state, base::Now now) {
   mine.may_have_attributes = state.may_have_attributes;
   mine.highest_removal = state.removals;
   mine.highest_revision = state.revisions;
+  mine.highest_revision.take(state.removals.revision);  // an older program has kept that alone
   mine.on_disk_only = static_cast<int64_t>(state.items);
   mine.knows_all_keys = state.high_seqno == 0;
   mine.warming = !mine.knows_all_keys;
@@ -299,8 +300,10 @@ ChangeChunks VBucket::log_flush(base::Now now, Aftermath& after) noexcept {
   mine.may_have_attributes = false;
   mine.removals.forget_all();
   // What was removed before counts no more, but for revisions, which go on: a flush is the end of all.
-  mine.highest_removal = {mine.highest_revision.revision, 0, true};
+  // Where they were not learnt yet, what was given out here is not above the number of changes.
+  if (!mine.highest_revision.complete) mine.highest_revision.take(seqno_);
   mine.highest_revision.complete = true;
+  mine.highest_removal = {mine.highest_revision.revision, 0, true};
   mine.note_flush_moment_saved();
   mine.begin_branch(seqno_, now);
   mine.on_disk_only = 0;
