@@ -104,9 +104,10 @@ class ScanTest : public testing::Test {
   Asker asker(Client& client, wire::BinaryOpcode opcode) {
     return {client.spool, {.opcode = static_cast<uint8_t>(opcode), .opaque = 77}, 0, nullptr, client.memory};
   }
-  std::shared_ptr<Scan> make(Client& client, wire::ScanCreate what, ScanView view = {true, true, true}) {
+  std::shared_ptr<Scan> make(Client& client, wire::ScanCreate what, ScanView view = {true, true, true},
+                             const std::string& user = {}) {
     EXPECT_TRUE(mine_->enter());
-    ScanOptions options{{disk_.bucket(), disk_.there(), keeper_}, kVBucket, std::move(what), view};
+    ScanOptions options{{disk_.bucket(), disk_.there(), keeper_}, kVBucket, std::move(what), view, user};
     auto scan = std::make_shared<Scan>(
         std::move(options), asker(client, wire::BinaryOpcode::range_scan_create), *scans_, disk_.clock());
     mine_->add(scan);

@@ -45,7 +45,7 @@ std::optional<Next> Scan::await_room() {
   }
   if (room_ == nullptr) {
     const size_t size = reader_->record().value.size() + reader_->key().name().size() + kAroundBytes;
-    room_ = scans_.memory_->claim(asker_->memory, size, waker_of(shared_from_this()));
+    room_ = scans_.memory_->claim(asker_->memory, options_.user, size, waker_of(shared_from_this()));
     room_since_ = steady_clock::now();
   }
   return room_->is_granted() ? std::nullopt : std::optional(await_grant());

@@ -77,6 +77,24 @@ TEST_F(LargeScanTest, ReadersOfManyConnectionsShareABound) {
   wait_for([&] { return scans_->statistics().memory.held_bytes == 0; });
 }
 
+TEST_F(LargeScanTest, AUserThatReadsNothingLeavesRoomForOthers) {
+  limit({.memory = {.bytes = 4 * kLetThrough, .connection_bytes = kLetThrough}});
+  std::vector<std::unique_ptr<Client>> stalled;
+  for (int i = 0; i < 6; ++i) {
+    stalled.push_back(connect(4096));
+    const auto scan = make(*stalled.back(), all_keys("\"key_only\":false"), {true, true, true}, "greedy");
+    ASSERT_EQ(stalled.back()->reply().status, BinaryStatus::success);
+    ASSERT_EQ(go_on(*stalled.back(), *scan), Scan::Continued::started);
+  }
+  wait_until_all_wait();
+  ASSERT_LE(scans_->statistics().memory.held_bytes, kLetThrough) << "a quarter, of six connections";
+  ASSERT_EQ(scans_->statistics().memory.waiting, 6U);
+  const auto client = connect();
+  const auto scan = make(*client, all_keys("\"key_only\":false"), {true, true, true}, "other");
+  ASSERT_EQ(client->reply().status, BinaryStatus::success);
+  EXPECT_TRUE(continued(*client, *scan, BinaryStatus::range_scan_complete) == all_documents());
+}
+
 TEST_F(LargeScanTest, OneThatWaitsForOthersEndsWithItsReader) {
   limit({.memory = {.bytes = 1, .connection_bytes = 1}});
   const auto stalled = connect(4096);
