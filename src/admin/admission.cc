@@ -129,8 +129,8 @@ std::optional<HttpResponse> admit(Call& call, const Route*& route) {
   call.names = std::move(match.names);
   if (!may_pass(call, *match.route)) {
     if (!call.request.is_safe())
-      call.engine().audit.admin(
-          {call.user, call.peer, call.request.method, call.request.target, false, "not allowed"});
+      call.engine().audit.admin({call.user, call.peer, call.request.method, call.request.target, false,
+                                 "not allowed", serve::AdminEvent::Pace::user});
     return forbid("The user's roles do not allow this.");
   }
   if (call.engine().following != nullptr && changes_buckets(call, *match.route))

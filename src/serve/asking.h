@@ -12,9 +12,9 @@ namespace bobbin::serve {
 struct Asking {
   explicit Asking(Session& session)
       : audit(session.engine().audit), user(session.user()), peer(session.connection().status().peer) {}
-  void note(std::string_view action, std::string_view object, bool succeeded,
-            std::string_view detail = {}) const {
-    audit.admin({user, peer, action, object, succeeded, detail});
+  void note(std::string_view action, std::string_view object, bool succeeded, std::string_view detail = {},
+            AdminEvent::Pace pace = AdminEvent::Pace::none) const {
+    audit.admin({user, peer, action, object, succeeded, detail, pace});
   }
 
   AuditLog& audit;

@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -14,9 +15,18 @@ namespace bobbin::serve {
 namespace {
 
 /// Names come from outside before anybody has logged in; a line has a bound.
-std::string member(std::string_view name, std::string_view text) {
-  constexpr size_t kMaxTextBytes = 1024;
-  return fmt::format(",\"{}\":{}", name, wire::json_string(text.substr(0, kMaxTextBytes)));
+constexpr size_t kMaxTextBytes = 1024;
+
+std::string member(std::string_view name, std::string_view text, size_t max_bytes = kMaxTextBytes) {
+  return fmt::format(",\"{}\":{}", name, wire::json_string(text.substr(0, max_bytes)));
+}
+
+// Names have no zero bytes; where one had, it would share a pace.
+std::string pace_of(const AdminEvent& event) {
+  std::string pace(event.user);
+  if (event.pace == AdminEvent::Pace::object)
+    pace.append(1, '\0').append(event.action).append(1, '\0').append(event.object);
+  return pace;
 }
 
 std::string time_text(base::Now now) {
@@ -53,22 +63,48 @@ void AuditLog::login(const LoginEvent& event) {
   line += event.succeeded ? ",\"ok\":true" : ",\"ok\":false";
   line += member("user", event.user) + member("peer", event.peer) + member("mechanism", event.mechanism);
   if (!event.succeeded) line += member("reason", event.reason);
-  enqueue(line + "}\n");
+  enqueue(line + "}\n", options_.max_queued_bytes);
 }
 
 void AuditLog::admin(const AdminEvent& event) {
   if (!thread_.joinable()) return;
+  const bool is_paced = event.pace != AdminEvent::Pace::none;
+  if (is_paced && !keeps_pace(event)) {
+    dropped_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  const size_t text_bytes = is_paced ? kPacedTextBytes : kMaxTextBytes;
   std::string line = begin_line("admin");
   line += event.succeeded ? ",\"ok\":true" : ",\"ok\":false";
-  line += member("user", event.user) + member("peer", event.peer) + member("action", event.action) +
-          member("object", event.object) + member("detail", event.detail);
-  enqueue(line + "}\n");
+  line += member("user", event.user, text_bytes) + member("peer", event.peer, text_bytes) +
+          member("action", event.action, text_bytes) + member("object", event.object, text_bytes) +
+          member("detail", event.detail, text_bytes);
+  enqueue(line + "}\n", is_paced ? options_.max_queued_bytes / 2 : options_.max_queued_bytes);
 }
 
-void AuditLog::enqueue(std::string_view line) {
+bool AuditLog::keeps_pace(const AdminEvent& event) {
+  const uint64_t now = options_.clock == nullptr ? 0 : options_.clock->now().unix_ns;
+  const uint64_t latest = now + kPacedLines * kPacedNs;
+  const base::MutexLock lock(mutex_);
+  auto found = paces_.find(pace_of(event));
+  if (found == paces_.end()) {
+    if (paces_.size() == kMaxPaces)
+      std::erase_if(paces_, [now](const auto& one) { return one.second <= now; });
+    if (paces_.size() == kMaxPaces) return false;
+    found = paces_.emplace(pace_of(event), now).first;
+  }
+  // A clock that was set back does not silence anybody for longer than that.
+  const uint64_t made_up = std::min(std::max(found->second, now), latest);
+  found->second = made_up;
+  if (made_up + kPacedNs > latest) return false;
+  found->second += kPacedNs;
+  return true;
+}
+
+void AuditLog::enqueue(std::string_view line, size_t max_bytes) {
   {
     const base::MutexLock lock(mutex_);
-    if (queue_.size() + line.size() > options_.max_queued_bytes) {
+    if (queue_.size() + line.size() > max_bytes) {
       dropped_.fetch_add(1, std::memory_order_relaxed);
       return;
     }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -32,12 +33,21 @@ struct LoginEvent {
 
 /// Something that an administrator did, or was not allowed to.
 struct AdminEvent {
+  /// Where one client can cause lines without end, they have a pace, and less of the queue: they are not to
+  /// push out what others did. What is beyond is dropped, and counted.
+  enum class Pace : uint8_t {
+    none,
+    user,   ///< what a user was refused, whatever it was
+    object  ///< what a user does to an object, over and over
+  };
+
   std::string_view user;  ///< empty: nobody has logged in
   std::string_view peer;
   std::string_view action;  ///< "create bucket", "change user" …
   std::string_view object;  ///< what it was done to
   bool succeeded = false;
   std::string_view detail = {};
+  Pace pace = Pace::none;
 };
 
 /// Who logged in, who failed to, and what administrators did: a JSON object a line.
@@ -62,14 +72,24 @@ class AuditLog {
   void login(const LoginEvent& event);
   void admin(const AdminEvent& event);
 
+  /// Of AdminEvent::Pace: lines at once, and how long until there may be another. Of a line's text, and of
+  /// users and objects that have had one lately, there is a bound as well.
+  static constexpr uint64_t kPacedLines = 20;
+  static constexpr uint64_t kPacedNs = 500'000'000;
+  static constexpr size_t kPacedTextBytes = 256;
+  static constexpr size_t kMaxPaces = 1024;
+
   // Lines since the start.
   [[nodiscard]] uint64_t written() const noexcept { return written_.load(std::memory_order_relaxed); }
-  /// For want of room in the queue, or because the file could not be written.
+  /// For want of room in the queue, beyond their pace, or because the file could not be written.
   [[nodiscard]] uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
 
  private:
   [[nodiscard]] std::string begin_line(std::string_view event) const;
-  void enqueue(std::string_view line) EXCLUDES(mutex_);
+  /// What is queued already may be `max_bytes` with the line.
+  void enqueue(std::string_view line, size_t max_bytes) EXCLUDES(mutex_);
+  /// False: there are too many of its kind. Takes one's place.
+  [[nodiscard]] bool keeps_pace(const AdminEvent& event) EXCLUDES(mutex_);
   void run() EXCLUDES(mutex_);
   void write(const std::string& lines, uint64_t count);
 
@@ -84,6 +104,9 @@ class AuditLog {
   std::string queue_ GUARDED_BY(mutex_);
   uint64_t queued_lines_ GUARDED_BY(mutex_) = 0;
   bool is_ending_ GUARDED_BY(mutex_) = false;
+  // When what was written is made up for (ns since 1970), by whose pace it is. What has been may be
+  // forgotten.
+  std::map<std::string, uint64_t, std::less<>> paces_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
+#include <map>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -132,6 +134,106 @@ TEST_F(Audit, counts_what_cannot_be_written_and_goes_on_when_it_can) {
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0].member("count")->number(), 1U);
   EXPECT_EQ(text_of(all[1], "user"), "kept");
+}
+
+// What somebody who may not asks for.
+AdminEvent refusal(std::string_view user, std::string_view object) {
+  return {user, "unix", "flush", object, false, "not allowed", AdminEvent::Pace::user};
+}
+
+TEST_F(Audit, refusals_of_a_user_have_a_pace) {
+  constexpr uint64_t kAsked = 100'000;
+  {
+    AuditLog log(options());
+    for (uint64_t i = 0; i < kAsked; ++i)
+      log.admin(refusal("app", std::to_string(i)));
+    EXPECT_EQ(log.dropped(), kAsked - AuditLog::kPacedLines);
+    log.admin(refusal("other", "x"));
+    for (int i = 0; i < 100; ++i)
+      log.admin({"app", "unix", "create bucket", "b", true});
+    EXPECT_EQ(log.dropped(), kAsked - AuditLog::kPacedLines) << "nobody else has to wait, nor other events";
+    clock_.advance_s(1);
+    for (int i = 0; i < 10; ++i)
+      log.admin(refusal("app", "later"));
+    EXPECT_EQ(log.dropped(), kAsked - AuditLog::kPacedLines + 8);
+    clock_.advance_s(1000);
+    for (int i = 0; i < 100; ++i)
+      log.admin(refusal("app", "much later"));
+    EXPECT_EQ(log.dropped(), kAsked - AuditLog::kPacedLines + 8 + 100 - AuditLog::kPacedLines);
+  }
+  std::map<std::string, size_t> counts;
+  for (const wire::JsonValue& line : lines())
+    ++counts[text_of(line, "event") == "dropped" ? "dropped" : text_of(line, "object")];
+  EXPECT_EQ(counts["x"], 1U);
+  EXPECT_EQ(counts["b"], 100U);
+  EXPECT_EQ(counts["later"], 2U);
+  EXPECT_EQ(counts["much later"], AuditLog::kPacedLines);
+  EXPECT_GE(counts["dropped"], 1U);
+}
+
+TEST_F(Audit, what_is_done_over_and_over_has_a_pace_of_its_object) {
+  AuditLog log(options());
+  const auto flush = [&](std::string_view user, std::string_view bucket) {
+    log.admin({user, "unix", "flush bucket", bucket, true, {}, AdminEvent::Pace::object});
+  };
+  for (int i = 0; i < 1000; ++i)
+    flush("app", "a");
+  const uint64_t dropped = 1000 - AuditLog::kPacedLines;
+  EXPECT_EQ(log.dropped(), dropped);
+  flush("app", "b");
+  flush("other", "a");
+  log.admin(refusal("app", "a"));
+  EXPECT_EQ(log.dropped(), dropped);
+  flush("app", "a");
+  EXPECT_EQ(log.dropped(), dropped + 1);
+}
+
+TEST_F(Audit, a_clock_that_is_set_back_silences_nobody_for_long) {
+  base::ManualClock ahead(1'800'000'000);
+  struct Switched final : base::Clock {
+    explicit Switched(const base::Clock& first) : clock(&first) {}
+    [[nodiscard]] base::Now now() const noexcept override { return clock.load()->now(); }
+    std::atomic<const base::Clock*> clock;
+  } clock(ahead);
+  AuditOptions own = options();
+  own.clock = &clock;
+  AuditLog log(own);
+  for (uint64_t i = 0; i < AuditLog::kPacedLines; ++i)
+    log.admin(refusal("app", "x"));
+  clock.clock = &clock_;
+  log.admin(refusal("app", "x"));
+  EXPECT_EQ(log.dropped(), 1U);
+  clock_.advance_s(1);
+  log.admin(refusal("app", "x"));
+  EXPECT_EQ(log.dropped(), 1U);
+}
+
+TEST_F(Audit, as_many_have_a_pace_as_may_and_make_room_in_time) {
+  AuditLog log(options());
+  for (size_t i = 0; i < AuditLog::kMaxPaces; ++i)
+    log.admin(refusal(std::to_string(i), "x"));
+  EXPECT_EQ(log.dropped(), 0U);
+  log.admin(refusal("one more", "x"));
+  EXPECT_EQ(log.dropped(), 1U);
+  clock_.advance_s(1);
+  log.admin(refusal("one more", "x"));
+  EXPECT_EQ(log.dropped(), 1U);
+}
+
+TEST_F(Audit, refusals_leave_half_of_the_queue_to_others) {
+  AuditOptions small = options();
+  small.max_queued_bytes = 300;
+  std::string object(60, 'x');
+  {
+    AuditLog log(small);
+    log.admin(refusal("app", object));
+    EXPECT_EQ(log.dropped(), 1U) << "longer than a half";
+    log.admin({"app", "unix", "flush", object, false, "not allowed"});
+    EXPECT_EQ(log.dropped(), 1U);
+  }
+  const auto all = lines();
+  ASSERT_FALSE(all.empty());
+  EXPECT_EQ(text_of(all.back(), "object"), object);
 }
 
 TEST_F(Audit, without_a_path_keeps_nothing) {

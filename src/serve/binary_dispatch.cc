@@ -111,8 +111,11 @@ void refuse(Session& session, const BinaryRequest& request, BinaryStatus status)
 void note_refusal(Session& session, const BinaryCommand& row) {
   constexpr Privileges kAdministration = kFlush | kManageBucket | kManageCollections | kManageServer;
   if ((row.needs & kAdministration) == 0 || session.is_stranger()) return;
+  // Either of the two may be the one who may not.
+  const std::string detail =
+      session.impersonates() ? "not allowed on behalf of " + session.impersonated() : "not allowed";
   Asking(session).note(row.name, session.has_bucket() ? session.served().name() : std::string(), false,
-                       "not allowed");
+                       detail, AdminEvent::Pace::user);
 }
 
 /// Not for a server that follows another. A lock is in the way of those who write. Of what such a server may

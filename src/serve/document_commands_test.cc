@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "disk/disk_test_support.h"
 #include "serve/mcbp_fixture.h"
 #include "wire/datatype.h"
 
@@ -181,6 +182,31 @@ TEST_F(DocumentCommandsTest, WhoMayImpersonateIsJudgedByBoth) {
   EXPECT_EQ(put(""), BinaryStatus::success) << "the next request is its own again";
   log_in("writer");
   EXPECT_EQ(read(as("reader")), BinaryStatus::no_access) << "that takes a privilege";
+}
+
+TEST_F(DocumentCommandsTest, WhoMayNotIsNamedWithWhoIsImpersonated) {
+  const disk::TemporaryFolder folder;
+  const std::string path = folder.path() + "/audit.log";
+  {
+    TestEngine audited(loop_, {.vbuckets = 1}, base::Worker::Where::caller, path);
+    for (const auto& [name, roles] :
+         {std::pair("root", "admin"), std::pair("reader", "data_reader[default]")}) {
+      UserChange change;
+      change.name = name;
+      change.password = "secret";
+      change.roles = parse_roles(roles).value();
+      ASSERT_TRUE(audited.users().add(change));
+    }
+    client_ = audited.connect();
+    hello({Feature::xerror, Feature::alt_request});
+    ASSERT_EQ(status({.opcode = BinaryOpcode::sasl_auth, .key = "PLAIN", .value = "\0root\0secret"s}),
+              BinaryStatus::success);
+    EXPECT_EQ(status({.opcode = BinaryOpcode::flush, .framing = "\x46reader"}), BinaryStatus::no_access);
+    connect_again();
+  }
+  const std::string log = disk::contents(path);
+  EXPECT_NE(log.find("\"user\":\"root\""), std::string::npos) << log;
+  EXPECT_NE(log.find("\"detail\":\"not allowed on behalf of reader\""), std::string::npos) << log;
 }
 
 TEST_F(DocumentCommandsTest, IoctlKnowsWhatThereIs) {

@@ -99,6 +99,8 @@ class Session final : public net::Receiver {
   /// Until be_oneself(), only what this user may do as well is allowed. False: there is none of that name.
   [[nodiscard]] bool impersonate(std::string_view user);
   [[nodiscard]] bool impersonates() const noexcept { return impersonated_ != nullptr; }
+  /// Only where impersonates().
+  [[nodiscard]] const std::string& impersonated() const noexcept { return impersonated_->user; }
   void be_oneself() noexcept {
     if (impersonated_ != nullptr) [[unlikely]]
       impersonated_.reset();

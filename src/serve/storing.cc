@@ -176,7 +176,7 @@ void refuse_chunk(Session& session, bool noreply) {
 bool flush(Session& session, int64_t delay) {
   const disk::Persistence* disk = session.served().disk();
   const bool can_be = disk == nullptr || !disk->failure();
-  Asking(session).note("flush bucket", session.served().name(), can_be);
+  Asking(session).note("flush bucket", session.served().name(), can_be, {}, AdminEvent::Pace::object);
   if (!can_be) return false;
   session.counters().cmd_flush.add(1);
   const uint32_t when = delay <= 0 ? store::kExpiredAtOnce : store::absolute_expiry(delay, session.now());

@@ -129,12 +129,14 @@ class TestConnection final : public net::Connection {
 class TestEngine {
  public:
   explicit TestEngine(net::Loop& loop, const store::BucketOptions& options = {.vbuckets = 1},
-                      base::Worker::Where errands = base::Worker::Where::caller)
+                      base::Worker::Where errands = base::Worker::Where::caller,
+                      const std::string& audit_path = {})
       : loop_(loop),
         errands_(base::Worker::Rest::dropped, errands),
         // All have the same uuid: it is in cluster configurations, and so in replies that are compared.
         served_(std::make_shared<ServedBucket>(
-            ServedBucketOptions{.uuid = std::string(32, 'b'), .cache = options}, clock_)) {
+            ServedBucketOptions{.uuid = std::string(32, 'b'), .cache = options}, clock_)),
+        audit_(AuditOptions{.file = {.path = audit_path}, .clock = &clock_}) {
     counters_.push_back(std::make_unique<CommandCounters>());
     // A session's time moves a little with each look at its bytes, and CAS values follow the time: unless
     // they are well ahead of it.
@@ -201,7 +203,7 @@ class TestEngine {
   StatBaseline baseline_;
   StatTimes stat_times_;
   const std::unique_ptr<Users> users_ = Users::nobody(clock_);
-  AuditLog audit_{AuditOptions{.clock = &clock_}};
+  AuditLog audit_;
   Logins logins_{*users_, audit_, clock_};
   Node node_{.cluster_uuid = "c0ffee"};
   const Engine engine_{served_, buckets_,  feeds_,    scans_,     errands_,  clock_,
