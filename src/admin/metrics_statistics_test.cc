@@ -261,9 +261,10 @@ TEST_F(MetricsStatisticsTest, SoIsHowACopyGetsOn) {
   following.put(std::make_shared<serve::FollowedBucket>("default", 1, false));
   const serve::Engine& plain = server.engine();
   const serve::Engine engine{
-      plain.bucket, plain.buckets,  plain.feeds,    plain.scans,           plain.errands,  plain.clock,
-      plain.log,    plain.counters, plain.settings, plain.front_end,       plain.baseline, plain.node,
-      plain.users,  plain.logins,   plain.audit,    plain.allow_anonymous, plain.started,  &following};
+      plain.bucket, plain.buckets,  plain.feeds,    plain.scans,     plain.errands,         plain.clock,
+      plain.log,    plain.counters, plain.settings, plain.front_end, plain.baseline,        plain.stat_times,
+      plain.node,   plain.users,    plain.logins,   plain.audit,     plain.allow_anonymous, plain.started,
+      &following};
   compare(statistics(engine, "follow"), families(engine), kOfFollowing);
 }
 
