@@ -29,7 +29,7 @@ inline std::optional<Upcoming> upcoming_text(std::string_view unread) {
   if (length == std::string_view::npos) return std::nullopt;
   const char* const end = start.data() + (length > 0 && start[length - 1] == '\r' ? length - 1 : length);
   const char* const verb_end = detail::find_space(start.data(), end);
-  if (verb_end == end) return std::nullopt;
+  if (verb_end == start.data() || verb_end == end) return std::nullopt;
   const std::string_view verb(start.data(), static_cast<size_t>(verb_end - start.data()));
   const char* const key_end = detail::find_space(verb_end + 1, end);
   Upcoming found{{verb_end + 1, static_cast<size_t>(key_end - verb_end - 1)}, length + 1};
