@@ -76,7 +76,8 @@ Scan::Scan(ScanOptions options, Asker creator, Scans& scans, const base::Clock& 
       frame_(options_.what.key_only ? wire::ScanFrame::Content::keys : wire::ScanFrame::Content::documents) {}
 
 Scan::~Scan() {
-  release();
+  // A waker may hold it a moment longer than there are scans at all.
+  if (!is_over()) release();
 }
 
 // ---- any thread
