@@ -231,7 +231,7 @@ constexpr std::array kOptions = {
          "Drop a range scan that nobody has continued for so long",
          [](ServeConfig& c) -> Field { return &c.scans.idle_timeout; }},
   Option{"scan_memory", OptionType::size, kConnections, kMiB, kTiB,
-         "Bytes of documents of 32 KiB and more that range scans may have read and not sent",
+         "Bytes of documents of 32 KiB and more that range scans may have read and not sent; a user who has logged in gets a quarter",
          [](ServeConfig& c) -> Field { return &c.scans.memory.bytes; }},
   Option{"scan_memory_per_connection", OptionType::size, kConnections, kMiB, kTiB,
          "Of these, those for one connection; one document is let through alone, whatever its size",
