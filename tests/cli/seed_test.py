@@ -10,7 +10,8 @@ import unittest
 
 import program
 from lib.connection import Connection
-from lib.server import BINARY, Server, free_port, poll
+from lib.ports import free_port
+from lib.server import BINARY, Server, poll
 
 _TOML = """
 [[buckets]]

@@ -24,6 +24,7 @@ import zlib
 import content
 from lib import streams
 from lib.connection import Connection
+from lib.ports import free_port
 from lib.server import BINARY, PATIENCE_S
 from pair import vbucket_of
 
@@ -38,8 +39,8 @@ class Side:
         self.folder = os.path.join(folder, name)
         self.name = name
         self.options = options
-        self.endpoint = ("127.0.0.1", _own_port())
-        self.http = _own_port()
+        self.endpoint = ("127.0.0.1", free_port())
+        self.http = free_port()
         self.process = None
         self.errors = open(os.path.join(folder, name + ".err"), "ab")
 
@@ -76,14 +77,6 @@ class Side:
         # One that was just starting may not know yet what to do about a SIGTERM.
         if code not in ((-9,) if kill else (0, -15)):
             raise SystemExit(f"{self.name} ended with {code}")
-
-
-def _own_port():
-    """One of this process's own range, so that nobody else takes it while the server is down."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Writer(threading.Thread):

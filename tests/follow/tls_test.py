@@ -8,7 +8,8 @@ import unittest
 
 import content
 from lib.certificates import Authority
-from lib.server import free_port, poll
+from lib.ports import free_port
+from lib.server import poll
 from pair import FollowTest, is_ready
 
 

@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 import time
 
+from lib.ports import free_port
+
 KIND = os.environ.get("BOBBIN_TEST_SERVER", "bobbin")
 BINARY = os.environ.get("BOBBIN_BINARY", "build/release/bobbin")
 MEMCACHED = os.environ.get("MEMCACHED_BINARY", "/usr/bin/memcached")
@@ -33,13 +35,6 @@ def poll(condition, what, patience_s=PATIENCE_S):
         if time.monotonic() > deadline:
             raise AssertionError(f"still waiting after {patience_s} s for {what}")
         time.sleep(0.01)
-
-
-def free_port():
-    """One that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Server:
@@ -94,7 +89,7 @@ class Server:
 
     def _bobbin_command(self, options, unix):
         self._unix_path = os.path.join(self._folder.name, "socket") if unix else None
-        command = [BINARY, "serve", "--port", "0"]
+        command = [BINARY, "serve", "--port", str(free_port())]
         if unix:
             command += ["--unix-socket", self._unix_path]
         for name, value in options.items():

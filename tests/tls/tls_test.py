@@ -14,7 +14,8 @@ import tempfile
 import unittest
 
 from lib.certificates import Authority
-from lib.server import BINARY, Server, free_port, poll
+from lib.ports import free_port
+from lib.server import BINARY, Server, poll
 
 _ADMIN = ("admin", "secret!")
 HELLO, GET, SASL_LIST, SASL_AUTH, CONFIG = 0x1F, 0x00, 0x20, 0x21, 0xB5
