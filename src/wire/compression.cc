@@ -14,6 +14,17 @@ bool inflate(std::string_view compressed, char* out) {
   return snappy::RawUncompress(compressed.data(), compressed.size(), out);
 }
 
+bool inflate(std::string_view compressed, size_t most, std::string& out) {
+  const auto bytes = inflated_bytes(compressed);
+  if (!bytes || *bytes > most) return false;
+  out.resize(*bytes);
+  return inflate(compressed, out.data());
+}
+
+bool is_sound(std::string_view compressed) {
+  return snappy::IsValidCompressedBuffer(compressed.data(), compressed.size());
+}
+
 void deflate(std::string_view bytes, std::string& out) {
   snappy::Compress(bytes.data(), bytes.size(), &out);
 }

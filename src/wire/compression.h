@@ -17,6 +17,13 @@ namespace bobbin::wire {
 /// Writes inflated_bytes() to `out`. False where it is damaged; what is in `out` then means nothing.
 [[nodiscard]] bool inflate(std::string_view compressed, char* out);
 
+/// inflate(), into a string whose contents are replaced. Nothing is allocated for what says that it becomes
+/// longer than `most` bytes, which is false, too.
+[[nodiscard]] bool inflate(std::string_view compressed, size_t most, std::string& out);
+
+/// Whether inflate() would find it undamaged. Writes nothing down, so it takes no memory.
+[[nodiscard]] bool is_sound(std::string_view compressed);
+
 /// Compresses `bytes` into `out`, whose contents are replaced.
 void deflate(std::string_view bytes, std::string& out);
 

@@ -42,13 +42,30 @@ TEST(Compression, WhatIsDamagedIsNotRead) {
                                    "\x07\x08"
                                    "abc\x01\0"s,
                                    "\x07\x08"
-                                   "abc\x01"s})
+                                   "abc\x01"s}) {
     EXPECT_FALSE(inflated(wrong)) << testing::PrintToString(wrong);
+    EXPECT_FALSE(is_sound(wrong)) << testing::PrintToString(wrong);
+    std::string out;
+    EXPECT_FALSE(inflate(wrong, 100, out)) << testing::PrintToString(wrong);
+  }
 }
 
 TEST(Compression, ALengthIsToldBeforeAnythingIsWritten) {
   EXPECT_EQ(inflated_bytes("\xff\xff\xff\xff\x0f"), 0xffffffffU);
   EXPECT_FALSE(inflated_bytes("\xff\xff\xff\xff\x1f"));
+}
+
+TEST(Compression, WhatBecomesTooLongIsNotInflated) {
+  const std::string abcabca =
+      "\x07\x08"
+      "abc\x01\x03";
+  std::string out = "before";
+  EXPECT_TRUE(is_sound(abcabca));
+  EXPECT_FALSE(inflate(abcabca, 6, out));
+  EXPECT_EQ(out, "before");
+  EXPECT_TRUE(inflate(abcabca, 7, out));
+  EXPECT_EQ(out, "abcabca");
+  EXPECT_FALSE(inflate("\xff\xff\xff\xff\x0f", 1 << 20, out));
 }
 
 }  // namespace
