@@ -18,7 +18,8 @@ using wire::BinaryOpcode;
 using wire::BinaryStatus;
 using wire::Feature;
 
-constexpr std::array kFeatures{Feature::collections, Feature::json, Feature::xattr, Feature::select_bucket};
+constexpr std::array kFeatures{Feature::collections, Feature::json, Feature::xattr, Feature::select_bucket,
+                               Feature::snappy};
 
 std::string new_nonce() {
   const std::string bytes = wire::random_bytes(18);
@@ -102,7 +103,8 @@ GreetingOutcome Greeting::take_hello(const Reply& reply, net::Output& out) {
     for (size_t i = 0; i + 2 <= reply.value.size(); i += 2)
       is_granted = is_granted ||
                    wire::load_big_endian<uint16_t>(reply.value.data() + i) == static_cast<uint16_t>(feature);
-    if (!is_granted)
+    // What a source does not send compressed is the same to us.
+    if (!is_granted && feature != Feature::snappy)
       return broken(
           fmt::format("the source lacks feature 0x{:02x} of the protocol", static_cast<uint16_t>(feature)));
   }

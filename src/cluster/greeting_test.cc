@@ -42,8 +42,8 @@ std::string reply(BinaryOpcode opcode, BinaryStatus status, std::string_view val
 
 std::string all_features() {
   std::string value;
-  for (const wire::Feature feature :
-       {wire::Feature::collections, wire::Feature::json, wire::Feature::xattr, wire::Feature::select_bucket})
+  for (const wire::Feature feature : {wire::Feature::collections, wire::Feature::json, wire::Feature::xattr,
+                                      wire::Feature::select_bucket, wire::Feature::snappy})
     value += {'\0', static_cast<char>(feature)};
   return value;
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "store/bucket_types.h"
 #include "wire/compression.h"
 #include "wire/datatype.h"
 #include "wire/xattr.h"
@@ -122,10 +123,17 @@ void ChangeWriter::write_mutation(Outlet& out, const StreamItem& item, std::stri
   }
   if (!options_.json) datatype &= static_cast<uint8_t>(~wire::kDatatypeJson);
   bool moved = false;
-  if (options_.compresses && !value.empty()) {
-    wire::deflate(value, compressed_);
-    if (compressed_.size() < value.size()) {
-      value = compressed_;
+  const bool is_compressed = (datatype & wire::kDatatypeSnappy) != 0;
+  if (is_compressed && !options_.snappy) [[unlikely]] {
+    moved = !value.empty() && wire::inflate(value, store::kLargestMaxValueBytes, scratch_);
+    if (moved) value = scratch_;
+    // One that is damaged goes out as it lies: its bit says that this is not the value.
+    const bool is_damaged = !moved && !value.empty();
+    datatype &= static_cast<uint8_t>(is_damaged ? wire::kDatatypeSnappy : ~wire::kDatatypeSnappy);
+  } else if (options_.compresses && !is_compressed && !value.empty()) {
+    wire::deflate(value, scratch_);
+    if (scratch_.size() < value.size()) {
+      value = scratch_;
       datatype |= wire::kDatatypeSnappy;
       moved = true;
     }
@@ -144,8 +152,8 @@ void ChangeWriter::write_mutation(Outlet& out, const StreamItem& item, std::stri
   if (moved || item.source == nullptr || value.size() < Outlet::kPinFromBytes) [[likely]] {
     out.send(bytes, key, value);
     // Each stream would keep a buffer of its largest value.
-    if (compressed_.capacity() > kKeptBytes) [[unlikely]]
-      std::string().swap(compressed_);
+    if (scratch_.capacity() > kKeptBytes) [[unlikely]]
+      std::string().swap(scratch_);
     return;
   }
   out.send(bytes, key, store::pin(store::ChangeChunks::share(*item.source), value));

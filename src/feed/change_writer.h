@@ -54,7 +54,7 @@ class ChangeWriter {
 
   const wire::DcpRoute route_;
   const StreamOptions options_;
-  std::string compressed_;
+  std::string scratch_;  // a value, inflated or compressed
   std::string attributes_;
 };
 

@@ -107,6 +107,8 @@ class Consumer {
   /// Whether there may be such a key in the vbucket.
   [[nodiscard]] bool fits(uint16_t vbucket, const wire::DcpKey& key) const;
   [[nodiscard]] bool has_sound_attributes(std::string_view value, bool with_body);
+  /// False: it is no value that can be.
+  [[nodiscard]] bool take_compressed(std::string_view& value, uint8_t& datatype);
   FrameOutcome outcome_of(store::ReplicaStatus status, uint16_t vbucket, uint64_t seqno);
   FrameOutcome wait(uint16_t vbucket);
   void reached(uint16_t vbucket, uint64_t seqno);
@@ -125,6 +127,7 @@ class Consumer {
   std::vector<Stream> streams_;
   std::string trouble_;
   wire::JsonIndex index_;
+  std::string plain_;  // a value that came compressed, for as long as its message is applied
   uint16_t waits_for_ = 0;
   bool has_begun_ = false;     // streams were asked for
   size_t comparing_ = 0;       // vbuckets

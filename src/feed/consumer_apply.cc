@@ -7,6 +7,7 @@
 
 #include "feed/consumer.h"
 #include "store/collection_event.h"
+#include "wire/compression.h"
 #include "wire/datatype.h"
 #include "wire/xattr.h"
 
@@ -123,10 +124,27 @@ FrameOutcome Consumer::apply(uint16_t vbucket, const wire::DcpSnapshotMarker& ma
   return FrameOutcome::taken;
 }
 
-FrameOutcome Consumer::apply(uint16_t vbucket, const wire::DcpMutation& mutation, base::Now now) {
-  // Compressed values were not asked for.
-  constexpr uint8_t kKnown = wire::kDatatypeJson | wire::kDatatypeXattr;
-  if ((mutation.datatype & ~kKnown) != 0 || !fits(vbucket, mutation.key))
+// A compressed value is kept as it has come, once it is known to be sound; not where it has attributes, which
+// are wanted at once when the document goes.
+bool Consumer::take_compressed(std::string_view& value, uint8_t& datatype) {
+  if ((datatype & wire::kDatatypeSnappy) == 0) [[likely]]
+    return true;
+  if ((datatype & wire::kDatatypeXattr) == 0) {
+    const auto bytes = wire::inflated_bytes(value);
+    return bytes && *bytes <= store::kLargestMaxValueBytes && wire::is_sound(value);
+  }
+  constexpr size_t kMost = store::kLargestMaxValueBytes + store::kAttributeAllowanceBytes;
+  if (!wire::inflate(value, kMost, plain_)) return false;
+  value = plain_;
+  datatype &= static_cast<uint8_t>(~wire::kDatatypeSnappy);
+  return true;
+}
+
+FrameOutcome Consumer::apply(uint16_t vbucket, const wire::DcpMutation& received, base::Now now) {
+  wire::DcpMutation mutation = received;
+  constexpr uint8_t kKnown = wire::kDatatypeJson | wire::kDatatypeXattr | wire::kDatatypeSnappy;
+  if ((mutation.datatype & ~kKnown) != 0 || !fits(vbucket, mutation.key) ||
+      !take_compressed(mutation.value, mutation.datatype))
     return outcome_of(ReplicaStatus::invalid, vbucket, mutation.seqno);
   if ((mutation.datatype & wire::kDatatypeXattr) != 0 && !has_sound_attributes(mutation.value, true))
     return outcome_of(ReplicaStatus::invalid, vbucket, mutation.seqno);
@@ -148,8 +166,11 @@ FrameOutcome Consumer::apply(uint16_t vbucket, const wire::DcpMutation& mutation
   return outcome_of(status, vbucket, mutation.seqno);
 }
 
-FrameOutcome Consumer::apply(uint16_t vbucket, const wire::DcpRemoval& removal, base::Now now) {
+FrameOutcome Consumer::apply(uint16_t vbucket, const wire::DcpRemoval& received, base::Now now) {
+  wire::DcpRemoval removal = received;
   const bool keeps = (removal.datatype & wire::kDatatypeXattr) != 0;
+  if (keeps && !take_compressed(removal.value, removal.datatype))
+    return outcome_of(ReplicaStatus::invalid, vbucket, removal.seqno);
   // Without attributes nothing is left of a document; a body there is none, whatever the datatype says.
   if (!fits(vbucket, removal.key) || (!keeps && !removal.value.empty()) ||
       (keeps && (removal.datatype != wire::kDatatypeXattr || !has_sound_attributes(removal.value, false))))

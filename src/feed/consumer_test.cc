@@ -7,7 +7,10 @@
 #include <vector>
 
 #include "disk/persistence_fixture.h"
+#include "wire/compression.h"
+#include "wire/datatype.h"
 #include "wire/dcp_test_support.h"
+#include "wire/xattr.h"
 
 namespace bobbin::feed {
 namespace {
@@ -211,6 +214,51 @@ TEST_F(ConsumerTest, asks_for_each_vbucket_from_the_beginning_and_applies_what_c
   EXPECT_EQ(found.doc->flags(), 5U);
   EXPECT_EQ(disk_.bucket().high_seqno(0), 2U);
   EXPECT_EQ(numbers_.began_new.get(), 1U) << "the other has nothing";
+}
+
+TEST_F(ConsumerTest, keeps_compressed_values_as_they_come) {
+  const std::string value(500, 'x');
+  std::string compressed;
+  wire::deflate(value, compressed);
+  open_streams({2, 0});
+  ASSERT_EQ(take(marker(0, 1, 2)), FrameOutcome::taken);
+  EXPECT_EQ(take(mutation(0, 1, name_in(0), compressed, wire::kDatatypeSnappy)), FrameOutcome::taken);
+  const auto lies = disk_.bucket().fetch(name_in(0), {.takes_compressed = true}, disk_.now());
+  ASSERT_TRUE(lies);
+  EXPECT_EQ(lies.doc->value(), compressed);
+  EXPECT_EQ(lies.doc->datatype(), wire::kDatatypeSnappy);
+  EXPECT_EQ(disk_.bucket().fetch(name_in(0), disk_.now()).doc->value(), value);
+  // With attributes, which are wanted at once when the document goes, it is inflated.
+  std::string attributes;
+  wire::set_xattr(attributes, "_a", "1");
+  wire::deflate(attributes + value, compressed);
+  constexpr uint8_t kBoth = wire::kDatatypeSnappy | wire::kDatatypeXattr;
+  EXPECT_EQ(take(mutation(0, 2, name_in(0, 1), compressed, kBoth)), FrameOutcome::taken);
+  const auto whole = disk_.bucket().fetch(name_in(0, 1), {.takes_compressed = true}, disk_.now());
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole.doc->value(), attributes + value);
+  EXPECT_EQ(whole.doc->datatype(), wire::kDatatypeXattr);
+}
+
+TEST_F(ConsumerTest, takes_no_compressed_value_that_is_none) {
+  using namespace std::string_literals;
+  constexpr uint8_t kBoth = wire::kDatatypeSnappy | wire::kDatatypeXattr;
+  std::string bare;
+  wire::deflate("no attributes", bare);
+  struct Case {
+    std::string value;
+    uint8_t datatype;
+  };
+  for (const Case& wrong :
+       {Case{"\xff\xff\xff\xff\x0f"s, wire::kDatatypeSnappy}, Case{"\xff\xff\xff\xff\x0f"s, kBoth},
+        Case{""s, wire::kDatatypeSnappy}, Case{"\x07\x08nonsense"s, wire::kDatatypeSnappy},
+        Case{"\x07\x08nonsense"s, kBoth}, Case{bare, kBoth}, Case{"v"s, 0x08}}) {
+    connect();
+    open_streams({1, 0});
+    ASSERT_EQ(take(marker(0, 1, 1)), FrameOutcome::taken);
+    EXPECT_EQ(take(mutation(0, 1, name_in(0), wrong.value, wrong.datatype)), FrameOutcome::broken);
+    EXPECT_FALSE(disk_.bucket().fetch(name_in(0), disk_.now()));
+  }
 }
 
 TEST_F(ConsumerTest, goes_on_where_it_was) {

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "store/expiry.h"
+#include "wire/compression.h"
 #include "wire/crypto.h"
 #include "wire/datatype.h"
 #include "wire/xattr.h"
@@ -276,6 +277,14 @@ Scan::Looked Scan::look(size_t& budget) {
   return Looked::found;
 }
 
+size_t Scan::value_bytes() const noexcept {
+  const disk::Record& record = reader_->record();
+  if ((record.datatype & wire::kDatatypeSnappy) == 0) [[likely]]
+    return record.value.size();
+  const auto bytes = wire::inflated_bytes(record.value);
+  return bytes && *bytes <= store::kLargestMaxValueBytes ? *bytes : record.value.size();
+}
+
 bool Scan::is_drawn() {
   if (item_ == Item::drawn) return true;
   item_ = !draw_below_ || next_random(random_) < *draw_below_ ? Item::drawn : Item::none;
@@ -304,7 +313,12 @@ void Scan::take_item() {
     const disk::Record& record = reader_->record();
     wire::ScanItem item{record.flags, record.time_s, record.seqno, record.cas, 0, key, record.value};
     if (options_.view.json) item.datatype = record.datatype & wire::kDatatypeJson;
-    if ((record.datatype & wire::kDatatypeXattr) != 0) {
+    // One that is damaged is given as it lies: its bit says that this is not the value.
+    if ((record.datatype & wire::kDatatypeSnappy) != 0) {
+      const bool sound = wire::inflate(record.value, store::kLargestMaxValueBytes, value_);
+      if (sound) item.value = value_;
+      if (!sound) item.datatype = wire::kDatatypeSnappy;
+    } else if ((record.datatype & wire::kDatatypeXattr) != 0) {
       const auto value = wire::split_xattr_value(record.value);
       if (value) item.value = value->body;
       if (value && options_.what.include_xattrs && options_.view.xattrs) {

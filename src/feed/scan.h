@@ -135,7 +135,9 @@ class Scan final : public Task {
 
   // Continuing.
   [[nodiscard]] Next produce();
-  [[nodiscard]] bool is_large() const noexcept { return reader_->record().value.size() >= kLargeBytes; }
+  /// Of the item's value, which is inflated for its frame.
+  [[nodiscard]] size_t value_bytes() const noexcept;
+  [[nodiscard]] bool is_large() const noexcept { return value_bytes() >= kLargeBytes; }
   [[nodiscard]] Looked look(size_t& budget);
   [[nodiscard]] bool is_drawn();
   [[nodiscard]] bool is_limit_reached() const;

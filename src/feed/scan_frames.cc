@@ -44,7 +44,7 @@ std::optional<Next> Scan::await_room() {
     if (const auto next = send()) return next;
   }
   if (room_ == nullptr) {
-    const size_t size = reader_->record().value.size() + reader_->key().name().size() + kAroundBytes;
+    const size_t size = value_bytes() + reader_->key().name().size() + kAroundBytes;
     room_ = scans_.memory_->claim(asker_->memory, options_.user, size, waker_of(shared_from_this()));
     room_since_ = steady_clock::now();
   }

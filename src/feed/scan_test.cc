@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "feed/scan_fixture.h"
+#include "wire/compression.h"
 #include "wire/datatype.h"
 #include "wire/xattr.h"
 
@@ -191,6 +192,36 @@ TEST_F(ScanTest, AttributesAreShownToWhoMaySeeThem) {
   EXPECT_EQ(shown(true, {true, true, true}), "4:" + value);
   wire::remove_xattr(block, "_sys");
   EXPECT_EQ(shown(true, {true, true, false}), "4:" + block + "body");
+}
+
+TEST_F(ScanTest, CompressedValuesAreInflated) {
+  const std::string value(500, 'x');
+  std::string compressed;
+  wire::deflate(value, compressed);
+  const std::string damaged = "\x07\x08nonsense";
+  const auto names = keys(2);
+  for (const auto& [name, kept] : {std::pair(names[0], compressed), std::pair(names[1], damaged)}) {
+    auto draft = disk_.bucket().draft(name, 0, 0, static_cast<uint32_t>(kept.size()), disk_.now());
+    ASSERT_TRUE(draft);
+    std::copy(kept.begin(), kept.end(), draft->value().begin());
+    draft->set_datatype(wire::kDatatypeSnappy | wire::kDatatypeJson);
+    ASSERT_TRUE(disk_.bucket().store(*draft, store::StoreMode::set, {}, disk_.now()).ok());
+  }
+  disk_.flush_to_disk();
+  const auto client = connect();
+  const auto scan = create(*client, all_keys("\"key_only\":false"));
+  ASSERT_NE(scan, nullptr);
+  ASSERT_EQ(go_on(*client, *scan), Scan::Continued::started);
+  const std::string bytes = client->reply().value;
+  std::string_view rest = bytes;
+  const auto whole = wire::take_scan_item(rest, wire::ScanFrame::Content::documents);
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->value, value);
+  EXPECT_EQ(whole->datatype, wire::kDatatypeJson);
+  const auto wrong = wire::take_scan_item(rest, wire::ScanFrame::Content::documents);
+  ASSERT_TRUE(wrong);
+  EXPECT_EQ(wrong->value, damaged);
+  EXPECT_EQ(wrong->datatype & wire::kDatatypeSnappy, wire::kDatatypeSnappy) << "which says so";
 }
 
 TEST_F(ScanTest, EndsWhenTheBucketIsFlushed) {

@@ -24,6 +24,7 @@ void handle_fetch(Session& session, const BinaryCommand& row, const BinaryReques
   const bool touch = !request.extras.empty();
   store::FetchOptions options;
   options.cannot_win = true;
+  options.takes_compressed = session.has(wire::Feature::snappy);
   if (touch) options.touch = store::absolute_expiry(wire::read_u32_extras(request.extras), session.now());
   auto found = session.bucket().fetch(key_of(request), options, session.now());
   const Trouble trouble = trouble_of(session, found, key_of(request));

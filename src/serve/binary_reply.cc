@@ -60,7 +60,10 @@ BinaryStatus known_status(const BinaryHeader& request, BinaryStatus status) {
 
 // What a document's datatype is to this client.
 uint8_t shown_datatype(const Session& session, uint8_t datatype) {
-  return session.has(Feature::json) ? datatype & wire::kDatatypeJson : 0;
+  uint8_t shown = 0;
+  if (session.has(Feature::json)) shown |= wire::kDatatypeJson;
+  if (session.has(Feature::snappy)) shown |= wire::kDatatypeSnappy;
+  return datatype & shown;
 }
 
 }  // namespace

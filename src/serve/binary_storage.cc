@@ -79,9 +79,6 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
   if (header.cas != 0) options.cas_compare = header.cas;
   options.keep_expiry = session.client() != nullptr && session.client()->frame.preserve_ttl;
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
-  if (session.has(wire::Feature::json) && !appends) {
-    draft.set_datatype(session.counters().json_checks.time([&draft] { return datatype_of(draft.value()); }));
-  }
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
   const uint16_t vbucket = session.vbucket_of(draft.doc_key());
   const auto result = session.bucket().store(draft, mode, options, session.now());
@@ -96,10 +93,21 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
 
 void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
                   store::Draft& draft) {
+  const StoreMode asked = mode_of(row.opcode);
+  const bool appends = asked == StoreMode::append || asked == StoreMode::prepend;
+  const auto judge = [&](store::Draft& value) {
+    if (!session.has(wire::Feature::json) || appends) return;
+    value.set_datatype(session.counters().json_checks.time([&value] { return datatype_of(value.value()); }));
+  };
   const bool compressed = session.client() != nullptr && (header.datatype & wire::kDatatypeSnappy) != 0;
-  if (!compressed) return store_value(session, row, header, draft);
+  if (!compressed) {
+    judge(draft);
+    return store_value(session, row, header, draft);
+  }
   store::Draft whole;
-  if (inflate_value(session, header, draft, whole)) store_value(session, row, header, whole);
+  if (!inflate_value(session, header, draft, whole)) return;
+  judge(whole);
+  store_value(session, row, header, appends ? whole : chosen_form(session, draft, whole));
 }
 
 class BinaryUpload final : public Upload {

@@ -128,8 +128,11 @@ void handle_random_key(Session& session, const BinaryCommand&, const BinaryReque
                               gave_up ? BinaryStatus::temporary_failure : BinaryStatus::key_not_found);
   }
   const std::string name(seen->doc->key());
-  auto found =
-      session.bucket().fetch(seen->doc->doc_key(), {.cannot_win = true, .no_bump = true}, session.now());
+  store::FetchOptions options;
+  options.cannot_win = true;
+  options.no_bump = true;
+  options.takes_compressed = session.has(wire::Feature::snappy);
+  auto found = session.bucket().fetch(seen->doc->doc_key(), options, session.now());
   const Trouble trouble = trouble_of(session, found, seen->doc->doc_key());
   if (trouble == Trouble::again) return;
   session.counters().cmd_get.add(1);
@@ -160,6 +163,7 @@ void handle_keys(Session& session, const BinaryCommand&, const BinaryRequest& re
 void handle_get_ex(Session& session, const BinaryCommand&, const BinaryRequest& request) {
   store::FetchOptions options;
   options.cannot_win = true;
+  options.takes_compressed = session.has(wire::Feature::snappy);
   auto found = session.bucket().fetch(key_of(request), options, session.now());
   const Trouble trouble = trouble_of(session, found, key_of(request));
   if (trouble == Trouble::again) return;

@@ -48,7 +48,8 @@ void handle_get_locked(Session& session, const BinaryCommand&, const BinaryReque
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   uint32_t seconds = request.extras.empty() ? 0 : wire::read_u32_extras(request.extras);
   if (seconds == 0 || seconds > store::kMaxLockS) seconds = store::kDefaultLockS;
-  auto result = session.bucket().lock(key_of(request), seconds, session.now());
+  auto result =
+      session.bucket().lock(key_of(request), seconds, session.now(), session.has(wire::Feature::snappy));
   if (waits(session, result.status, request)) return;
   CommandCounters& counters = session.counters();
   counters.cmd_get.add(1);

@@ -7,6 +7,7 @@
 #include "serve/storing.h"
 #include "serve/text_commands.h"
 #include "store/expiry.h"
+#include "wire/compression.h"
 
 namespace bobbin::serve {
 namespace {
@@ -60,8 +61,10 @@ store::FetchOptions fetch_options(const Session& session, const MetaRequest& req
   return options;
 }
 
-// The value's length, wherever it is. With attributes it takes the value to know.
+// The value's length, wherever it is. With attributes, and compressed, it takes the value to know.
 uint32_t body_size(const store::Document& document) {
+  if (document.is_compressed()) [[unlikely]]
+    return static_cast<uint32_t>(wire::inflated_bytes(document.value()).value_or(0));
   return document.resident() ? static_cast<uint32_t>(document.body().size()) : document.value_size();
 }
 
@@ -84,7 +87,9 @@ void count_meta_get(Session& session, const MetaRequest& request, const store::F
 
 void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& request) {
   auto found = session.bucket().fetch(request.key, fetch_options(session, request), session.now());
-  if (found && request.has('s') && found.doc->has_attributes() && !found.doc->resident()) {
+  const bool tells_less =
+      found && !found.doc->resident() && (found.doc->has_attributes() || found.doc->is_compressed());
+  if (tells_less && request.has('s')) {
     found = session.bucket().fetch(request.key, {.cannot_win = true, .no_bump = true}, session.now());
   }
   const Trouble trouble = trouble_of(session, found, request.key);

@@ -7,6 +7,7 @@
 #include "serve/binary_commands.h"
 #include "serve/session.h"
 #include "serve/storing.h"
+#include "wire/datatype.h"
 
 namespace bobbin::serve {
 namespace {
@@ -47,7 +48,11 @@ void handle_get_meta(Session& session, const BinaryCommand& row, const BinaryReq
   append_number(extras, found.doc->flags());
   append_number(extras, found.expiry);
   append_number(extras, found.doc->revision());
-  if (!request.extras.empty() && request.extras[0] == 2) append_number(extras, found.doc->datatype());
+  if (!request.extras.empty() && request.extras[0] == 2) {
+    const uint8_t datatype = found.doc->datatype();
+    const bool inflates = !session.has(wire::Feature::snappy);
+    append_number(extras, static_cast<uint8_t>(inflates ? datatype & ~wire::kDatatypeSnappy : datatype));
+  }
   answer(session, request.header, {.cas = found.shown_cas(), .extras = extras});
 }
 

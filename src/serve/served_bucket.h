@@ -64,6 +64,10 @@ class ServedBucket {
   [[nodiscard]] bool durable_replies() const noexcept {
     return durable_replies_.load(std::memory_order_relaxed);
   }
+  /// Values that come compressed are stored so.
+  [[nodiscard]] bool keeps_compressed() const noexcept {
+    return keeps_compressed_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] store::EvictionObserver* observer() const noexcept { return observer_; }
   [[nodiscard]] BucketSettings settings() const EXCLUDES(mutex_);
   /// Name and uuid stay what they are.
@@ -87,6 +91,7 @@ class ServedBucket {
   const std::unique_ptr<store::Bucket> cache_;  // null with a disk, which has its own
   store::Bucket& bucket_;
   std::atomic<bool> durable_replies_;
+  std::atomic<bool> keeps_compressed_ = false;
   const bool always_durable_;
   store::EvictionObserver* const observer_;
   const std::shared_ptr<BucketGuests> guests_ = std::make_shared<BucketGuests>();

@@ -5,11 +5,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <thread>
 
 #include "disk/disk_test_support.h"
 #include "disk/system_file.h"
 #include "serve/buckets.h"
+#include "wire/compression.h"
+#include "wire/datatype.h"
 
 namespace bobbin::serve {
 namespace {
@@ -68,6 +72,16 @@ struct Served {
     auto draft = served->bucket().draft(key, 0, 0, 0, clock.now());
     ASSERT_TRUE(draft);
     ASSERT_TRUE(served->bucket().store(std::move(*draft), store::StoreMode::set, clock.now()).ok());
+  }
+  // As the client of a bucket that keeps such values has sent it.
+  void set_compressed(const std::string& key, const std::string& value) const {
+    std::string compressed;
+    wire::deflate(value, compressed);
+    auto draft = first->bucket().draft(key, 0, 0, static_cast<uint32_t>(compressed.size()), clock.now());
+    ASSERT_TRUE(draft);
+    std::copy(compressed.begin(), compressed.end(), draft->value().begin());
+    draft->set_datatype(wire::kDatatypeSnappy);
+    ASSERT_TRUE(first->bucket().store(std::move(*draft), store::StoreMode::set, clock.now()).ok());
   }
   [[nodiscard]] bool has(const std::string& bucket, const std::string& key) const {
     const auto served = buckets->find(bucket);
@@ -171,6 +185,24 @@ TEST_F(ServerBackupTest, everything_that_was_kept_is_restored) {
   EXPECT_NE(again.buckets->find("cache"), nullptr);
   // It is another one than that which was backed up.
   EXPECT_FALSE(fs::exists(restored() + "/buckets/" + listed(1).parts.at(0).uuid));
+}
+
+TEST_F(ServerBackupTest, compressed_values_are_restored_as_they_are) {
+  const std::string value(500, 'x');
+  {
+    const Served served(data());
+    served.set_compressed("k", value);
+    EXPECT_EQ(names(back_up(served)), (Names{"default 1"}));
+  }
+  ASSERT_TRUE(restore(1));
+  const Served again(restored());
+  while (!again.first->disk()->warmup().finished)
+    std::this_thread::yield();
+  const auto lies = again.first->bucket().fetch("k", {.takes_compressed = true}, again.clock.now());
+  ASSERT_TRUE(lies);
+  EXPECT_EQ(lies.doc->datatype(), wire::kDatatypeSnappy);
+  EXPECT_LT(lies.doc->value().size(), value.size());
+  EXPECT_EQ(again.first->bucket().fetch("k", again.clock.now()).doc->value(), value);
 }
 
 TEST_F(ServerBackupTest, a_bucket_that_goes_meanwhile_is_left_out) {

@@ -29,6 +29,7 @@ Trouble trouble_of(Session& session, const store::Fetched& found, store::DocKey 
   if (found) [[likely]]
     return Trouble::none;
   if (found.would_block) return session.retry_after_reading(key) ? Trouble::again : Trouble::unreadable;
+  if (found.damaged) return Trouble::unreadable;
   if (found.locked) return Trouble::locked;
   if (found.unknown_collection) return Trouble::unknown_collection;
   return found.no_memory ? trouble_without_memory(session, session.vbucket_of(key)) : Trouble::none;
@@ -166,6 +167,16 @@ bool inflate_value(Session& session, const wire::BinaryHeader& header, store::Dr
   if (!is_whole) return refuse(wire::BinaryStatus::invalid_arguments);
   whole = std::move(*made);
   return true;
+}
+
+store::Draft& chosen_form(const Session& session, store::Draft& given, store::Draft& whole) {
+  const uint8_t datatype = whole.datatype();
+  if (!session.served().keeps_compressed() || given.value().size() >= whole.value().size() ||
+      (datatype & wire::kDatatypeXattr) != 0)
+    return whole;
+  whole = store::Draft();
+  given.set_datatype(datatype | wire::kDatatypeSnappy);
+  return given;
 }
 
 void refuse_chunk(Session& session, bool noreply) {

@@ -88,6 +88,11 @@ base::Result<Placed, Trouble> place_value(Session& session, store::DocKey key, u
 [[nodiscard]] bool inflate_value(Session& session, const wire::BinaryHeader& header, store::Draft& given,
                                  store::Draft& whole);
 
+/// Which of the two is to be stored: what has come compressed, `given`, if the bucket keeps such values and
+/// it is shorter, has no attributes; or else the value itself, whose datatype was set. `given` gets that
+/// one's then, and `whole` is dropped.
+[[nodiscard]] store::Draft& chosen_form(const Session& session, store::Draft& given, store::Draft& whole);
+
 /// flush_all with its delay: none, seconds from now, or a unix time. Negative is now. False, and nothing is
 /// done, where a part of the bucket cannot be written.
 [[nodiscard]] bool flush(Session& session, int64_t delay);

@@ -225,7 +225,8 @@ Trouble trouble_of_many(Session& session, std::span<const store::DocKey> keys,
   size_t count = 0;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (found[i].would_block) blocked[count++] = keys[i];
-    if (found[i].no_memory || (found[i].locked && !found[i])) return trouble_of(session, found[i], keys[i]);
+    if (found[i].no_memory || found[i].damaged || (found[i].locked && !found[i]))
+      return trouble_of(session, found[i], keys[i]);
   }
   if (count == 0) [[likely]]
     return Trouble::none;
@@ -318,6 +319,18 @@ void retrieve(Session& session, const TextRequest& request, bool with_cas, bool 
       return session.suspend_retrieval(request, with_cas, touch, left);
     }
     for (size_t i = 0; i < count; ++i) {
+      const bool is_compressed = found[i] && found[i].doc->is_compressed();
+      if (is_compressed) [[unlikely]] {
+        // One after the other, and no further than the client reads: each may be large.
+        const bool waits = session.connection().congested();
+        if (!waits) session.bucket().inflate(found[i]);
+        const Trouble refused = trouble_of(session, found[i], keys[i]);
+        if (waits || refused == Trouble::again) {
+          const auto left = static_cast<size_t>(end_of_line - keys[i].name().data());
+          return session.suspend_retrieval(request, with_cas, touch, left);
+        }
+        if (refused != Trouble::none) return session.reply(text_of(refused));
+      }
       count_fetch(session, keys[i].name(), found[i], touch);
       if (found[i]) reply_item(session, keys[i].name(), found[i], with_cas);
     }

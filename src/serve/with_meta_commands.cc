@@ -103,8 +103,6 @@ BinaryStatus judge(Session& session, uint8_t datatype, store::Draft& draft) {
 
 void store_value(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
                  const store::ForeignChange& change, store::Draft& draft) {
-  if (const auto wrong = judge(session, header.datatype, draft); wrong != BinaryStatus::success)
-    return reply_binary_error(session, header, wrong);
   const uint16_t vbucket = session.vbucket_of(draft.doc_key());
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
@@ -120,9 +118,13 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
 
 void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
                   const store::ForeignChange& change, store::Draft& draft) {
-  if ((header.datatype & wire::kDatatypeSnappy) == 0) return store_value(session, row, header, change, draft);
+  const bool compressed = (header.datatype & wire::kDatatypeSnappy) != 0;
   store::Draft whole;
-  if (inflate_value(session, header, draft, whole)) store_value(session, row, header, change, whole);
+  if (compressed && !inflate_value(session, header, draft, whole)) return;
+  store::Draft& plain = compressed ? whole : draft;
+  if (const auto wrong = judge(session, header.datatype, plain); wrong != BinaryStatus::success)
+    return reply_binary_error(session, header, wrong);
+  store_value(session, row, header, change, compressed ? chosen_form(session, draft, whole) : draft);
 }
 
 class ForeignUpload final : public Upload {

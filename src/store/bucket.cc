@@ -129,10 +129,19 @@ TouchResult Bucket::touch(DocKey key, uint32_t expiry, base::Now now) {
   return result;
 }
 
-LockResult Bucket::lock(DocKey key, uint32_t seconds, base::Now now) {
+LockResult Bucket::lock(DocKey key, uint32_t seconds, base::Now now, bool takes_compressed) {
   flush_if_due(now.unix_s());
   const Key at = locate(key);
-  return at.vbucket.lock(key, at.hash, seconds, now);
+  LockResult result = at.vbucket.lock(key, at.hash, seconds, now);
+  if (takes_compressed || !result.found || !result.found.doc->is_compressed()) [[likely]]
+    return result;
+  inflate(result.found);
+  if (!result.found) {
+    // Nobody would know the lock's CAS.
+    (void)at.vbucket.unlock(key, at.hash, result.found.cas, now.unix_s());
+    result.status = LockStatus::no_memory;
+  }
+  return result;
 }
 
 LockStatus Bucket::unlock(DocKey key, uint64_t cas, base::Now now) {
@@ -145,7 +154,10 @@ Fetched Bucket::fetch(DocKey key, base::Now now) {
   const uint32_t now_s = now.unix_s();
   flush_if_due(now_s);
   const Key at = locate(key);
-  return at.vbucket.fetch(key, at.hash, now_s);
+  Fetched found = at.vbucket.fetch(key, at.hash, now_s);
+  if (found && found.doc->is_compressed()) [[unlikely]]
+    inflate(found);
+  return found;
 }
 
 Fetched Bucket::fetch(DocKey key, const FetchOptions& options, base::Now now) {
@@ -167,6 +179,8 @@ Fetched Bucket::fetch(DocKey key, const FetchOptions& options, base::Now now) {
     found = created ? std::move(*created) : at.vbucket.fetch(key, at.hash, options, now.unix_s());
   }
   if (found && !found.deleted) note_expiry(found.expiry);
+  if (found && found.doc->is_compressed() && options.needs_value && !options.takes_compressed) [[unlikely]]
+    inflate(found);
   return found;
 }
 

@@ -21,6 +21,7 @@
 #include "store/manifest.h"
 #include "store/memory.h"
 #include "store/persistence_types.h"
+#include "store/plain_document.h"
 #include "store/replica.h"
 
 namespace bobbin::store {
@@ -87,7 +88,8 @@ class Bucket {
   /// Locks a document for `seconds` (1 to kMaxLockS): until then, or until unlock(), it is changed only by
   /// who names the CAS that it has from now on, and that change unlocks it; whoever reads it sees no CAS.
   /// It is fetched with it. Locks are forgotten over a restart, and belong to no connection.
-  [[nodiscard]] LockResult lock(DocKey key, uint32_t seconds, base::Now now);
+  /// The value is as FetchOptions::takes_compressed has it.
+  [[nodiscard]] LockResult lock(DocKey key, uint32_t seconds, base::Now now, bool takes_compressed = false);
   [[nodiscard]] LockStatus unlock(DocKey key, uint64_t cas, base::Now now);
 
   // -- Reading ------------------------------------------------------------------------------------------
@@ -98,6 +100,7 @@ class Bucket {
   [[nodiscard]] Fetched fetch(DocKey key, const FetchOptions& options, base::Now now);
   /// Plain gets of many keys: `out[i]` answers `keys[i]`; both have the same length. Faster than one after
   /// the other on a table larger than the processor's caches, because it waits for several of them at once.
+  /// Compressed values are as they lie: who wants one itself calls inflate(), one after the other.
   void fetch_many(std::span<const DocKey> keys, std::span<Fetched> out, base::Now now);
   /// Has the processor load what operations on these keys will read: changes nothing, and says nothing. Pays
   /// where several follow each other, on a table larger than the processor's caches.
@@ -105,6 +108,10 @@ class Bucket {
   /// How many keys of fetch_ahead are under way at once; more do not fit into the processor's queue of
   /// misses.
   static constexpr size_t kFetchedAhead = 16;
+  /// Of a document whose value is here and compressed: puts a copy with the value itself in its place, which
+  /// is counted, and looks at no quota. Where that cannot be, `doc` goes, and `damaged` or `no_memory` is
+  /// set. Holds no lock.
+  void inflate(Fetched& found) noexcept;
   /// What meta debug shows, without counting as an access; nothing on a miss. Metadata will do: it blocks
   /// only when the key is unknown.
   [[nodiscard]] std::optional<Peeked> peek(DocKey key, base::Now now);
@@ -338,6 +345,15 @@ class Bucket {
                                                            base::Now now);
   [[nodiscard]] base::Result<Draft, DraftError> allocate_draft(DocKey key, uint32_t flags, uint32_t expiry,
                                                                uint32_t value_len, base::Now now);
+  /// A copy of a document with its value inflated; empty: `damaged`, or no memory. Not to be published.
+  [[nodiscard]] DocumentRef inflated(const Document& document, bool& damaged) const noexcept;
+  [[nodiscard]] PlainDocument plain_of(const Document& document) const noexcept {
+    if (!document.is_compressed()) [[likely]]
+      return PlainDocument(document);
+    bool damaged = false;
+    DocumentRef copy = inflated(document, damaged);
+    return {std::move(copy), damaged};
+  }
   /// Puts the draft behind the attributes that are there.
   [[nodiscard]] StoreResult store_body(Draft& draft, StoreMode mode, const StoreOptions& options,
                                        base::Now now);

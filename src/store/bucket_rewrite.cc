@@ -80,12 +80,14 @@ StoreResult Bucket::store_body(Draft& draft, StoreMode mode, const StoreOptions&
       return {StoreStatus::would_block};
     }
     const std::string_view kept = base.doc->attributes();
+    const PlainDocument body = plain_of(given);
+    if (!body) return {body.failure()};
     base::Result<Draft, DraftError> whole =
         this->draft(draft.doc_key(), given.flags_, kNeverExpires,
-                    static_cast<uint32_t>(kept.size() + given.value_len_), now, true);
+                    static_cast<uint32_t>(kept.size() + body->value_size()), now, true);
     if (!whole) return {status_of(whole.error())};
-    whole->set_datatype(given.datatype_ | Document::kAttributesBit);
-    copy_into(whole->value(), {kept, given.value()});
+    whole->set_datatype(body->datatype() | Document::kAttributesBit);
+    copy_into(whole->value(), {kept, body->value()});
     Takeover takeover;
     takeover.explicit_cas = options.explicit_cas;
     takeover.cas_compare = options.cas_compare;
@@ -122,8 +124,10 @@ StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& 
       count_blocked();
       return {StoreStatus::would_block};
     }
-    const std::string_view before = base.doc->body();
-    const std::string_view attributes = base.doc->attributes();
+    const PlainDocument there = plain_of(*base.doc);
+    if (!there) return {there.failure()};
+    const std::string_view before = there->body();
+    const std::string_view attributes = there->attributes();
     const uint64_t body_len = uint64_t{before.size()} + added.size();
     if (body_len > options_.max_value_bytes) return {StoreStatus::too_large};
     const uint64_t value_len = attributes.size() + body_len;
@@ -156,6 +160,9 @@ ArithmeticResult Bucket::arithmetic(DocKey key, const ArithmeticOptions& options
     if (base.unknown) return {ArithmeticStatus::would_block};
     const bool creates = !base.doc;
     uint64_t number = 0;
+    std::string_view attributes;
+    size_t body_len = 0;
+    std::optional<PlainDocument> there;
     if (creates) {
       if (!options.initial) return {ArithmeticStatus::not_found};
       number = *options.initial;
@@ -169,22 +176,28 @@ ArithmeticResult Bucket::arithmetic(DocKey key, const ArithmeticOptions& options
         count_blocked();
         return {ArithmeticStatus::would_block};
       }
-      const std::optional<uint64_t> before = parse_number(base.doc->body());
+      there = plain_of(*base.doc);
+      if (!*there) {
+        return {there->failure() == StoreStatus::no_memory ? ArithmeticStatus::no_memory
+                                                           : ArithmeticStatus::not_a_number};
+      }
+      attributes = (*there)->attributes();
+      body_len = (*there)->body().size();
+      const std::optional<uint64_t> before = parse_number((*there)->body());
       if (!before) return {ArithmeticStatus::not_a_number};
       number = options.direction == Direction::increment ? *before + options.delta
                                                          : *before - std::min(*before, options.delta);
     }
     const std::string_view text(digits.data(), format_number(number, digits));
     // memcached overwrites in place, so a value never gets shorter: blanks fill it (observed, 1.6.18).
-    const std::string_view attributes = creates ? std::string_view() : base.doc->attributes();
-    const size_t value_len =
-        attributes.size() + (creates ? text.size() : std::max(text.size(), base.doc->body().size()));
+    const size_t value_len = attributes.size() + std::max(text.size(), body_len);
     base::Result<Draft, DraftError> next =
         creates ? draft(key, 0, options.initial_expiry, static_cast<uint32_t>(value_len), now)
                 : copy_shape(*base.doc, static_cast<uint32_t>(value_len), now);
     if (!next) return {ArithmeticStatus::no_memory};
     std::fill(next->value().begin(), next->value().end(), ' ');
     copy_into(next->value(), {attributes, text});
+    if (!creates) next->set_datatype((*there)->datatype());
 
     StoreResult result;
     if (creates) {

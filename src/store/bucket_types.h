@@ -255,6 +255,9 @@ struct FetchOptions {
   /// False: a document that is not resident will do. (`touch` with a new expiry needs the value all the
   /// same.)
   bool needs_value = true;
+  /// True: a value that is kept compressed is given as it lies, its bit in the datatype. Otherwise the
+  /// document is a copy with the value itself, if that is needed.
+  bool takes_compressed = false;
 };
 
 /// What readers see in the place of the CAS of a document that is locked: only who locked it knows that.
@@ -289,6 +292,8 @@ struct Fetched {
   bool published = false;
   /// Somebody has it locked. Without `doc`: it was to be changed.
   bool locked = false;
+  /// Its value is compressed and cannot be inflated: no miss, and no `doc`.
+  bool damaged = false;
   /// `doc` is a tombstone, or tells of a removal: it has metadata and no value.
   bool deleted = false;
 

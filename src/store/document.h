@@ -57,6 +57,10 @@ class Document {
   /// network order, that say how long the rest of the block is; the body comes after it.
   static constexpr uint8_t kAttributesBit = 0x04;
   [[nodiscard]] bool has_attributes() const noexcept { return (datatype_ & kAttributesBit) != 0; }
+  /// The value is one of Snappy's (wire/compression.h), of at most kLargestMaxValueBytes. It has no
+  /// attributes then: who stores some has inflated it.
+  static constexpr uint8_t kCompressedBit = 0x02;
+  [[nodiscard]] bool is_compressed() const noexcept { return (datatype_ & kCompressedBit) != 0; }
   /// The block; empty where there is none, and when the document is not resident.
   [[nodiscard]] std::string_view attributes() const noexcept { return value().substr(0, attribute_bytes()); }
   /// The value without them.
@@ -237,6 +241,7 @@ class DocumentRef {
 
  private:
   friend class Aftermath;
+  friend class Bucket;
   friend class ChangeChunks;
   friend class ChangeLog;
   friend class EventDocuments;
@@ -290,6 +295,7 @@ class Draft {
   /// Absolute, see store/expiry.h.
   void set_expiry(uint32_t expiry_unix_s) noexcept { document_->expiry_ = expiry_unix_s; }
   void set_datatype(uint8_t datatype) noexcept { document_->datatype_ = datatype; }
+  [[nodiscard]] uint8_t datatype() const noexcept { return document_->datatype_; }
 
  private:
   friend class Bucket;
