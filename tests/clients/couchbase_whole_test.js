@@ -4,6 +4,7 @@
 
 const assert = require('node:assert');
 const crypto = require('node:crypto');
+const net = require('node:net');
 const { after, before, test } = require('node:test');
 const couchbase = require('couchbase');
 
@@ -134,6 +135,54 @@ test('a document ends when it says', async () => {
   await documents.upsert('brief', 1, { expiry: 1 });
   for (const end = Date.now() + 20000; (await documents.exists('brief')).exists;) assert.ok(Date.now() < end);
   await assert.rejects(documents.get('brief'), couchbase.DocumentNotFoundError);
+});
+
+// The answer of the text protocol, whose clients need no login here.
+function text(request, end) {
+  const [host, port] = process.env.BOBBIN_ADDRESS.split(':');
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(Number(port), host, () => socket.write(request));
+    let answer = '';
+    socket.on('data', (bytes) => {
+      answer += bytes;
+      if (!answer.endsWith(end)) return;
+      socket.destroy();
+      resolve(answer);
+    });
+    socket.on('error', reject);
+  });
+}
+
+// The SDK compresses what gets shorter by it, and says that it takes such values.
+test('values that are kept compressed', async () => {
+  const setMode = async (mode) => {
+    const answer = await fetch(`http://${process.env.BOBBIN_HTTP}/pools/default/buckets/default`, {
+      method: 'POST', body: new URLSearchParams({ compressionMode: mode }),
+      headers: { Authorization: `Basic ${btoa(`${login.username}:${login.password}`)}` },
+    });
+    assert.strictEqual(answer.status, 200, await answer.text());
+  };
+  const value = { words: Array.from({ length: 500 }, () => 'again') };
+  const plain = JSON.stringify(value);
+  for (const mode of ['passive', 'active', 'off']) {
+    await setMode(mode);
+    const key = `compressed-${mode}`;
+    await documents.upsert(key, value);
+    assert.deepStrictEqual((await documents.get(key)).content, value);
+    const size = Number(/ size=(\d+)/.exec(await text(`me ${key}\r\n`, '\r\n'))[1]);
+    assert.strictEqual(size < plain.length / 2, mode !== 'off', `${size}`);
+    const read = await text(`get ${key}\r\n`, 'END\r\n');
+    assert.strictEqual(read.split('\r\n')[1], plain);
+    assert.strictEqual(await text(`mg ${key} s\r\n`, '\r\n'), `HD s${plain.length}\r\n`);
+    const found = await documents.lookupIn(key, [LookupInSpec.get('words[499]')]);
+    assert.strictEqual(found.content[0].value, 'again');
+    await documents.mutateIn(key, [MutateInSpec.arrayAppend('words', 'new')]);
+    assert.strictEqual((await documents.get(key)).content.words[500], 'new');
+    const binary = Buffer.alloc(5000, 'b');
+    await documents.upsert(key, binary);
+    await documents.binary().append(key, 'c');
+    assert.deepStrictEqual((await documents.get(key)).content, Buffer.concat([binary, Buffer.from('c')]));
+  }
 });
 
 test('what is set when a bucket is made', async () => {
