@@ -8,6 +8,7 @@
 #include "serve/binary_commands.h"
 #include "serve/session.h"
 #include "wire/binary_header.h"
+#include "wire/compression.h"
 #include "wire/datatype.h"
 
 namespace bobbin::serve {
@@ -44,6 +45,13 @@ void append_node_services(std::string& json, const Node& node, const net::Addres
   json += "}]";
 }
 
+ConfigPayload payload_of(std::string config, uint8_t datatype, bool compressed) {
+  if (!compressed) return {std::move(config), datatype};
+  ConfigPayload payload{{}, static_cast<uint8_t>(datatype | wire::kDatatypeSnappy)};
+  wire::deflate(config, payload.bytes);
+  return payload;
+}
+
 }  // namespace
 
 net::Address place_of(const Session& session) {
@@ -60,23 +68,26 @@ net::Address place_of(const Session& session) {
 }
 
 std::string config_notification(const Node& node, const ServedBucket& bucket, const net::Address& place,
-                                bool brief) {
+                                NotificationForm form) {
   constexpr uint8_t kClustermapChanged = 0x01;  // among the opcodes of servers
   constexpr uint8_t kNumbersBytes = 16;
   const int64_t revision = bucket_config_revision(bucket.collections().manifest()->uid());
-  const std::string config = brief ? std::string() : bucket_config(node, bucket, place);
+  const ConfigPayload config = form == NotificationForm::brief
+                                   ? ConfigPayload()
+                                   : payload_of(bucket_config(node, bucket, place), wire::kDatatypeJson,
+                                                form == NotificationForm::compressed);
   wire::BinaryHeader header;
   header.magic = wire::kServerRequestMagic;
   header.opcode = kClustermapChanged;
   header.extras_bytes = kNumbersBytes;
   header.key_bytes = static_cast<uint16_t>(bucket.name().size());
-  header.datatype = brief ? 0 : wire::kDatatypeJson;
-  header.body_bytes = static_cast<uint32_t>(kNumbersBytes + bucket.name().size() + config.size());
+  header.datatype = config.datatype;
+  header.body_bytes = static_cast<uint32_t>(kNumbersBytes + bucket.name().size() + config.bytes.size());
   std::string frame(wire::kBinaryHeaderBytes + kNumbersBytes, '\0');
   char* out = wire::encode_header(frame.data(), header);
   out = wire::store_big_endian(out, static_cast<uint64_t>(kConfigEpoch));
   wire::store_big_endian(out, static_cast<uint64_t>(revision));
-  return frame.append(bucket.name()).append(config);
+  return frame.append(bucket.name()).append(config.bytes);
 }
 
 std::string vbucket_server_map(const ServedBucket& bucket, const net::Address& place) {
@@ -149,14 +160,20 @@ std::string bucket_config(const Session& session) {
   return bucket_config(session.engine().node, session.served(), place_of(session));
 }
 
+ConfigPayload config_payload(const Session& session, std::string config) {
+  const uint8_t datatype = session.has(wire::Feature::json) ? wire::kDatatypeJson : 0;
+  return payload_of(std::move(config), datatype, session.has(wire::Feature::snappy_everywhere));
+}
+
 void reply_not_my_vbucket(Session& session, const wire::BinaryHeader& request) {
   Client& client = *session.client();
   const int64_t revision = bucket_config_revision(session.manifest().uid());
   const bool is_known =
       client.features.has(wire::Feature::dedupe_not_my_vbucket_clustermap) && client.known_config == revision;
   client.known_config = revision;
-  reply_binary_error(session, request, wire::BinaryStatus::not_my_vbucket,
-                     is_known ? std::string() : bucket_config(session));
+  const ConfigPayload config = is_known ? ConfigPayload() : config_payload(session, bucket_config(session));
+  answer_value(session, request, config.bytes,
+               {.status = wire::BinaryStatus::not_my_vbucket, .datatype = config.datatype});
 }
 
 std::string global_config(const Session& session) {

@@ -41,16 +41,24 @@ struct Node {
 /// docs/BinaryProtocol.md, "0xb5 Get cluster config"; the shapes are those of Couchbase's terse bucket
 /// information).
 [[nodiscard]] std::string bucket_config(const Session& session);
+/// A configuration as the client is sent it: to who has agreed on SnappyEverywhere, compressed (kv_engine,
+/// get_cluster_config_executor), with the datatype that says so.
+struct ConfigPayload {
+  std::string bytes = {};
+  uint8_t datatype = 0;
+};
+[[nodiscard]] ConfigPayload config_payload(const Session& session, std::string config);
 /// NOT_MY_VBUCKET with that, of a client of Couchbase's protocol. One that has agreed on
 /// DedupeNotMyVbucketClustermap is not sent again what GET_CLUSTER_CONFIG or this has sent it.
 void reply_not_my_vbucket(Session& session, const wire::BinaryHeader& request);
 /// What clients are told that have no bucket: the nodes alone.
 [[nodiscard]] std::string global_config(const Session& session);
 
+enum class NotificationForm : uint8_t { brief, full, compressed };
 /// A request of the server's (CLUSTERMAP_CHANGE_NOTIFICATION): the numbers of the bucket's configuration, and
 /// unless it is to be brief, that itself. Any thread; `place` is what place_of() said.
 [[nodiscard]] std::string config_notification(const Node& node, const ServedBucket& bucket,
-                                              const net::Address& place, bool brief);
+                                              const net::Address& place, NotificationForm form);
 /// Where the session's client finds the data.
 [[nodiscard]] net::Address place_of(const Session& session);
 

@@ -94,9 +94,10 @@ void handle_cluster_config(Session& session, const BinaryCommand&, const BinaryR
     if (epoch > kConfigEpoch || (epoch == kConfigEpoch && revision >= current))
       return answer_success(session, request.header);
   }
-  if (!of_bucket) return answer_json(session, request, global_config(session));
-  session.client()->known_config = bucket_config_revision(session.manifest().uid());
-  answer_json(session, request, bucket_config(session));
+  if (of_bucket) session.client()->known_config = bucket_config_revision(session.manifest().uid());
+  const ConfigPayload config =
+      config_payload(session, of_bucket ? bucket_config(session) : global_config(session));
+  answer_value(session, request.header, config.bytes, {.datatype = config.datatype});
 }
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "serve/mcbp_fixture.h"
+#include "wire/compression.h"
+#include "wire/datatype.h"
 #include "wire/feature.h"
 #include "wire/json_value.h"
 
@@ -291,6 +293,22 @@ TEST_F(McbpTest, AConfigurationIsSentOnceToWhoCanTell) {
   EXPECT_NE(ask({.opcode = BinaryOpcode::get_cluster_config}).value, "") << "who asks is told";
   select();
   EXPECT_NE(elsewhere().value, "") << "of a bucket that was selected since";
+}
+
+TEST_F(McbpTest, AConfigurationIsSentCompressedToWhoAgreedOnItEverywhere) {
+  hello({Feature::json, Feature::snappy});
+  const auto elsewhere = [&] { return ask({.opcode = BinaryOpcode::get, .key = "k", .vbucket = 1}); };
+  const std::string plain = ask({.opcode = BinaryOpcode::get_cluster_config}).value;
+  EXPECT_EQ(elsewhere().value, plain);
+  hello({Feature::json, Feature::snappy, Feature::snappy_everywhere});
+  for (const Reply& reply : {ask({.opcode = BinaryOpcode::get_cluster_config}), elsewhere()}) {
+    EXPECT_EQ(reply.datatype, wire::kDatatypeJson | wire::kDatatypeSnappy);
+    std::string config;
+    ASSERT_TRUE(wire::inflate(reply.value, 1 << 20, config));
+    EXPECT_EQ(config, plain);
+  }
+  hello({Feature::snappy, Feature::snappy_everywhere});
+  EXPECT_EQ(elsewhere().datatype, wire::kDatatypeSnappy);
 }
 
 TEST_F(McbpTest, TheErrorMapExplainsEveryStatusOnce) {

@@ -1,5 +1,7 @@
 #include "serve/session.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cassert>
@@ -228,12 +230,15 @@ void Session::watch_config() {
   const bool full = has(wire::Feature::clustermap_change_notification);
   if (!selected_ || !(full || has(wire::Feature::clustermap_change_notification_brief)) || !may_select_here())
     return;
+  const NotificationForm form = !full                                   ? NotificationForm::brief
+                                : has(wire::Feature::snappy_everywhere) ? NotificationForm::compressed
+                                                                        : NotificationForm::full;
   const net::Address place = place_of(*this);
-  config_watch_ =
-      served_->config_watchers().add({connection_->spool(), (full ? "full " : "brief ") + place.text(),
-                                      [&node = engine_.node, bucket = served_.get(), place, full] {
-                                        return config_notification(node, *bucket, place, !full);
-                                      }});
+  config_watch_ = served_->config_watchers().add(
+      {connection_->spool(), fmt::format("{} {}", static_cast<int>(form), place.text()),
+       [&node = engine_.node, bucket = served_.get(), place, form] {
+         return config_notification(node, *bucket, place, form);
+       }});
 }
 
 void Session::unwatch_config() {
