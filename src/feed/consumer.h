@@ -96,8 +96,8 @@ class Consumer {
   void begin_anew(uint16_t vbucket, base::Now now, net::Output& out);
 
   FrameOutcome apply(uint16_t vbucket, const wire::DcpSnapshotMarker& marker, base::Now now);
-  FrameOutcome apply(uint16_t vbucket, const wire::DcpMutation& mutation, base::Now now);
-  FrameOutcome apply(uint16_t vbucket, const wire::DcpRemoval& removal, base::Now now);
+  FrameOutcome apply(uint16_t vbucket, const wire::DcpMutation& received, base::Now now);
+  FrameOutcome apply(uint16_t vbucket, const wire::DcpRemoval& received, base::Now now);
   FrameOutcome apply(uint16_t vbucket, const wire::DcpSystemEvent& event, base::Now now);
   FrameOutcome apply(uint16_t vbucket, const wire::DcpSeqnoAdvanced& advanced, base::Now now);
   FrameOutcome apply(uint16_t vbucket, const wire::DcpEnd& reason, base::Now now);
