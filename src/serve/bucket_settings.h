@@ -17,7 +17,7 @@ struct BucketSettings {
   std::string type = "membase";         ///< kept on disk; "ephemeral", "memcached": in memory only
   std::string eviction = "valueOnly";   ///< "fullEviction"; in memory: "noEviction", "nruEviction"
   std::string durability_min = "none";  ///< "majority", "majorityAndPersistActive", "persistToMajority"
-  std::string compression = "off";      ///< "passive": values stay as they come; "active": the same
+  std::string compression = "passive";  ///< values stay as they come; "active": or get compressed; "off"
   uint64_t quota_bytes = 0;
   uint32_t replicas = 0;  ///< told; there is one node
   /// Seconds that a document lives at most, where its collection does not say otherwise; 0: no limit.

@@ -112,6 +112,23 @@ TEST_P(CompressedStreamsTest, AreStreamedAsTheirConsumerTakesThem) {
   }
 }
 
+// The first try may find that the document's state has to be read from disk: the second stores the same.
+TEST_P(CompressedStreamsTest, AnActiveBucketCompressesWhatHasToWaitForTheDisk) {
+  server_.bucket().set_compresses(true);
+  const std::string stored = "STORED\r\n";
+  const std::string value(300, 'y');
+  ASSERT_EQ(text("set k 0 0 1\r\n1\r\n", stored), stored);
+  server_.bring_to_disk();
+  server_.evict();
+  EXPECT_EQ(text("cas k 0 0 300 1\r\n" + value + "\r\n", "EXISTS\r\n"), "EXISTS\r\n");
+  server_.evict();
+  EXPECT_EQ(text("replace k 0 0 300\r\n" + value + "\r\n", stored), stored);
+  const auto found = server_.bucket().fetch(kKey, {.takes_compressed = true}, server_.now());
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found.doc->value(), deflated(value));
+  EXPECT_EQ(found.doc->datatype(), kSnappy);
+}
+
 // A consumer that has not agreed on the bit sees by it that this is not the value.
 TEST_P(CompressedStreamsTest, DamageIsStreamedAsItLies) {
   ASSERT_TRUE(server_.set(kKey, "\xff\xff\xff\xff\x0f", 0, 0, kSnappy).ok());

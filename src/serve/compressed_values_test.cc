@@ -215,6 +215,48 @@ TEST_F(CompressedValuesTest, TheModeSaysWhetherTheyAreKept) {
   EXPECT_EQ(get("k").datatype, kSnappy | kJson);
 }
 
+TEST_F(CompressedValuesTest, AnActiveBucketCompressesWhateverComes) {
+  set_mode("active");
+  EXPECT_EQ(store(kValue, 0), BinaryStatus::success);
+  EXPECT_EQ(kept(), Kept(deflated(kValue), kSnappy | kJson));
+  EXPECT_EQ(get("k").value, deflated(kValue));
+  const std::string line = std::string(300, 'y');
+  EXPECT_EQ(text("set k 7 0 300\r\n" + line + "\r\n"), "STORED\r\n");
+  EXPECT_EQ(kept(), Kept(deflated(line), kSnappy));
+  EXPECT_EQ(text("get k\r\n"), "VALUE k 7 300\r\n" + line + "\r\nEND\r\n");
+  EXPECT_EQ(text("add k 0 0 300\r\n" + line + "\r\n"), "NOT_STORED\r\n");
+  EXPECT_EQ(text("ms k 300\r\n" + std::string(300, 'z') + "\r\n"), "HD\r\n");
+  EXPECT_EQ(kept(), Kept(deflated(std::string(300, 'z')), kSnappy));
+  // A part is changed in the value itself, and the whole compressed again.
+  EXPECT_EQ(store(kValue, 0), BinaryStatus::success);
+  EXPECT_EQ(path(BinaryOpcode::subdoc_dict_upsert, "b", "1").status, BinaryStatus::success);
+  const std::string changed = kValue.substr(0, kValue.size() - 1) + R"(,"b":1})";
+  EXPECT_EQ(kept(), Kept(deflated(changed), kSnappy | kJson));
+}
+
+TEST_F(CompressedValuesTest, AnActiveBucketLeavesWhatWouldNotPay) {
+  set_mode("active");
+  std::string noise(1000, '\0');
+  for (size_t i = 0; i < noise.size(); ++i)
+    noise[i] = static_cast<char>(wire::crc32c(std::to_string(i)));
+  const std::string large(store::kLargestCompressedBytes + 1, 'l');
+  for (const std::string& value : {std::string(63, 's'), noise, large}) {
+    EXPECT_EQ(store(value, 0), BinaryStatus::success);
+    EXPECT_EQ(kept(), Kept(value, 0));
+  }
+  EXPECT_EQ(store(std::string(64, 's'), 0), BinaryStatus::success);
+  EXPECT_EQ(kept().second, kSnappy);
+  EXPECT_EQ(store(large.substr(1), 0), BinaryStatus::success);
+  EXPECT_EQ(kept().second, kSnappy);
+  // Attributes are wanted at once when the document goes.
+  EXPECT_EQ(path(BinaryOpcode::subdoc_dict_upsert, "user", "1", wire::path_flags::kXattr).status,
+            BinaryStatus::success);
+  EXPECT_EQ(kept().second, kXattr);
+  EXPECT_EQ(text("set k 0 0 300\r\n" + std::string(300, 'y') + "\r\n"), "STORED\r\n");
+  EXPECT_EQ(kept().second, kXattr) << "nor what is put behind them";
+  EXPECT_EQ(text("get k\r\n"), item(std::string(300, 'y')) + "END\r\n");
+}
+
 TEST_F(CompressedValuesTest, WhatGetsNoShorterIsInflated) {
   const std::string value = "[1]";
   ASSERT_GE(deflated(value).size(), value.size());

@@ -63,6 +63,7 @@ void ServedBucket::set_settings(BucketSettings settings) {
   settings.uuid = uuid_;
   durable_replies_.store(always_durable_ || settings.persists_replies(), std::memory_order_relaxed);
   keeps_compressed_.store(settings.compression != "off", std::memory_order_relaxed);
+  bucket_.set_compresses(settings.compression == "active");
   const base::MutexLock lock(mutex_);
   if (settings.max_ttl_s != settings_.max_ttl_s) bucket_.set_max_ttl(settings.max_ttl_s);
   settings_ = std::move(settings);

@@ -95,8 +95,10 @@ StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& opti
   } else if (options.as_tombstone && draft.value().empty()) [[unlikely]] {
     result = remove_whole(draft.doc_key(), options, now);
   } else {
+    // The draft stays what it is: it may be wanted for another try.
+    Draft compressed = compresses_.load(std::memory_order_relaxed) ? this->compressed(draft) : Draft();
     const Key at = locate(draft.doc_key());
-    result = at.vbucket.publish(draft, at.hash, mode, options, now);
+    result = at.vbucket.publish(compressed ? compressed : draft, at.hash, mode, options, now);
     if (result.has_attributes) [[unlikely]]
       result = store_body(draft, mode, options, now);
     if (result.ok()) note_expiry(result.expiry);

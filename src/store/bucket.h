@@ -112,6 +112,9 @@ class Bucket {
   /// is counted, and looks at no quota. Where that cannot be, `doc` goes, and `damaged` or `no_memory` is
   /// set. Holds no lock.
   void inflate(Fetched& found) noexcept;
+  /// From now on store() compresses values that get shorter by it, but those of more than
+  /// kLargestCompressedBytes, which would take the loop too long. What is there stays what it is. Any thread.
+  void set_compresses(bool compresses) noexcept { compresses_.store(compresses, std::memory_order_relaxed); }
   /// What meta debug shows, without counting as an access; nothing on a miss. Metadata will do: it blocks
   /// only when the key is unknown.
   [[nodiscard]] std::optional<Peeked> peek(DocKey key, base::Now now);
@@ -345,6 +348,9 @@ class Bucket {
                                                            base::Now now);
   [[nodiscard]] base::Result<Draft, DraftError> allocate_draft(DocKey key, uint32_t flags, uint32_t expiry,
                                                                uint32_t value_len, base::Now now);
+  /// A copy of a draft with its value compressed; empty: that would not make it much shorter, or it cannot
+  /// be.
+  [[nodiscard]] Draft compressed(Draft& draft) const noexcept;
   /// A copy of a document with its value inflated; empty: `damaged`, or no memory. Not to be published.
   [[nodiscard]] DocumentRef inflated(const Document& document, bool& damaged) const noexcept;
   [[nodiscard]] PlainDocument plain_of(const Document& document) const noexcept {
@@ -420,6 +426,7 @@ class Bucket {
   std::shared_ptr<const Manifest> manifest_ GUARDED_BY(manifest_mutex_);
 
   std::atomic<bool> wake_on_expiry_{false};
+  std::atomic<bool> compresses_{false};
   base::Mutex waker_mutex_;
   std::function<void()> waker_ GUARDED_BY(waker_mutex_);
 

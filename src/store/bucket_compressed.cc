@@ -1,12 +1,40 @@
-// Values that are kept compressed, as their clients have sent them: for those who want the value itself.
+// Values that are kept compressed: for those who want the value itself, and for buckets that compress what
+// comes.
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "store/bucket.h"
 #include "wire/compression.h"
 
 namespace bobbin::store {
+namespace {
+
+// What it saves has to pay for its inflation, each time that somebody reads it: a sixth, as upstream has it.
+constexpr size_t kSavedOf = 6;
+constexpr size_t kSmallestCompressedBytes = 64;
+
+}  // namespace
+
+Draft Bucket::compressed(Draft& draft) const noexcept {
+  const std::span<const char> value = draft.value();
+  constexpr uint8_t kLeft = Document::kCompressedBit | Document::kAttributesBit;
+  if (value.size() < kSmallestCompressedBytes || value.size() > kLargestCompressedBytes ||
+      (draft.datatype() & kLeft) != 0)
+    return {};
+  // Of a loop or of who imports: as much as the largest value, and once.
+  static thread_local std::string bytes;
+  wire::deflate({value.data(), value.size()}, bytes);
+  if (bytes.size() * kSavedOf > value.size() * (kSavedOf - 1)) return {};
+  Draft shorter = Draft::allocate(account_, draft.doc_key(), static_cast<uint32_t>(bytes.size()));
+  if (!shorter) return {};
+  std::copy(bytes.begin(), bytes.end(), shorter.value().begin());
+  shorter.set_flags(draft.document_->flags_);
+  shorter.set_expiry(draft.document_->expiry_);
+  shorter.set_datatype(draft.datatype() | Document::kCompressedBit);
+  return shorter;
+}
 
 DocumentRef Bucket::inflated(const Document& document, bool& damaged) const noexcept {
   const std::string_view compressed = document.value();

@@ -260,6 +260,9 @@ struct FetchOptions {
   bool takes_compressed = false;
 };
 
+/// See Bucket::set_compresses. Snappy takes less than a millisecond for as much.
+inline constexpr uint32_t kLargestCompressedBytes = 256 * 1024;
+
 /// What readers see in the place of the CAS of a document that is locked: only who locked it knows that.
 inline constexpr uint64_t kLockedCas = UINT64_MAX;
 
