@@ -12,7 +12,7 @@ bool Worker::post(std::function<void()> task) {
     return true;
   }
   const MutexLock lock(mutex_);
-  if (ending_.load() || waiting_.size() >= kMaxWaiting) return false;
+  if (ending_.load() || waiting_.size() >= most_waiting_) return false;
   waiting_.push_back(std::move(task));
   if (where_ == Where::thread && !thread_.joinable()) thread_ = std::thread([this] { run(); });
   changed_.notify_one();

@@ -30,7 +30,8 @@ class Worker {
     dropped,
   };
 
-  explicit Worker(Rest rest, Where where = Where::thread) : rest_(rest), where_(where) {}
+  explicit Worker(Rest rest, Where where = Where::thread, size_t most_waiting = kMaxWaiting)
+      : rest_(rest), where_(where), most_waiting_(most_waiting) {}
   ~Worker() { end(); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -51,6 +52,7 @@ class Worker {
 
   const Rest rest_;
   const Where where_;
+  const size_t most_waiting_;
   std::atomic<bool> ending_{false};
   Mutex mutex_;
   std::condition_variable_any changed_;

@@ -27,6 +27,9 @@ namespace bobbin::serve {
 /// matched.
 inline constexpr std::string_view kProtocolVersion = "1.6.18-bobbin-" BOBBIN_VERSION;
 
+/// So many passwords wait to be checked; whoever sends one more is told to come again.
+inline constexpr size_t kMaxLoginsWaiting = 4096;
+
 /// One line of `stats settings`: what the server was started with.
 struct Setting {
   std::string name;
@@ -43,6 +46,8 @@ struct Engine {
   feed::Scans& scans;
   /// Ends as the feeds do.
   base::Worker& errands;
+  /// Checks passwords, which takes milliseconds each. Ends as the feeds do.
+  base::Worker& login_checks;
   const base::Clock& clock;
   LiveLog& log;
   const std::vector<std::unique_ptr<CommandCounters>>& counters;  ///< one for each loop

@@ -25,11 +25,28 @@ void handle_list_mechanisms(Session& session, const BinaryCommand&, const Binary
 }
 
 // Which of them, and whether there is such a user, is not told.
+BinaryStatus status_of(const LoginError& error) {
+  return error.kind == LoginError::Kind::malformed ? BinaryStatus::invalid_arguments
+                                                   : BinaryStatus::auth_error;
+}
+
 void refuse(Session& session, const BinaryRequest& request, const LoginError& error) {
   session.log_out();
-  reply_binary_error(
-      session, request.header,
-      error.kind == LoginError::Kind::malformed ? BinaryStatus::invalid_arguments : BinaryStatus::auth_error);
+  reply_binary_error(session, request.header, status_of(error));
+}
+
+// The iterations of a password's hash would keep everybody else on the loop waiting.
+void handle_plain(Session& session, const BinaryRequest& request, const std::string& peer) {
+  Logins& logins = session.engine().logins;
+  if (auto known = logins.plain_at_once(request.value, peer); known) {
+    if (!*known) return refuse(session, request, known->error());
+    session.log_in(std::move(**known));
+    return answer_value(session, request.header, session.client() == nullptr ? "Authenticated" : "");
+  }
+  session.log_in_aside(request.header, [&logins, peer, message = std::string(request.value)] {
+    auto user = logins.plain(message, peer);
+    return user ? AsideAnswer(BinaryStatus::success, std::move(*user)) : AsideAnswer(status_of(user.error()));
+  });
 }
 
 void handle_auth(Session& session, const BinaryCommand&, const BinaryRequest& request) {
@@ -37,12 +54,7 @@ void handle_auth(Session& session, const BinaryCommand&, const BinaryRequest& re
   session.log_out();
   Logins& logins = session.engine().logins;
   const std::string peer = session.connection().status().peer;
-  if (request.key == "PLAIN") {
-    auto user = logins.plain(request.value, peer);
-    if (!user) return refuse(session, request, user.error());
-    session.log_in(std::move(*user));
-    return answer_value(session, request.header, session.client() == nullptr ? "Authenticated" : "");
-  }
+  if (request.key == "PLAIN") return handle_plain(session, request, peer);
   const auto hash = wire::scram_hash(request.key);
   if (!hash) return reply_binary_error(session, request.header, BinaryStatus::auth_error);
   auto exchange = logins.begin_scram(*hash, request.value, peer);

@@ -119,6 +119,17 @@ base::Result<std::string, LoginError> Logins::plain(std::string_view message, st
   return std::string(plain->user);
 }
 
+std::optional<base::Result<std::string, LoginError>> Logins::plain_at_once(std::string_view message,
+                                                                           std::string_view peer) {
+  const auto plain = wire::parse_sasl_plain(message);
+  if (plain && !users_.recognises(plain->user, plain->password)) {
+    // Who comes too often is not to keep the others waiting.
+    if (auto allowed = may_try(plain->user, peer, kPlain); !allowed) return base::fail(allowed.error());
+    return std::nullopt;
+  }
+  return this->plain(message, peer);
+}
+
 bool Logins::certificate(std::string_view common_name, std::string_view peer, bool is_told) {
   if (common_name.empty() || users_.find(common_name) == nullptr) return false;
   succeeded_.fetch_add(1, std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -52,6 +53,9 @@ class Logins {
                                                                 std::string_view peer);
   /// SASL PLAIN's message. The result is the user.
   [[nodiscard]] base::Result<std::string, LoginError> plain(std::string_view message, std::string_view peer);
+  /// What plain() says, where that can be said on a loop; nothing: it takes milliseconds to find out.
+  [[nodiscard]] std::optional<base::Result<std::string, LoginError>> plain_at_once(std::string_view message,
+                                                                                   std::string_view peer);
   /// A name and a password from elsewhere; `mechanism` is for the audit log. A success is written down only
   /// with `is_told`: HTTP sends the password with each request.
   [[nodiscard]] base::Result<void, LoginError> password(std::string_view user, std::string_view password,

@@ -47,25 +47,16 @@ Server::Server(ServerOptions&& options)
       buckets_(bucket_, std::move(options.buckets), clock_),
       scans_(options.scans),
       feeds_(std::make_unique<feed::Pool>(options.feed_threads)),
-      engine_{bucket_,
-              buckets_,
-              feeds_,
-              scans_,
-              errands_,
-              clock_,
-              log_,
-              counters_,
-              settings_,
-              front_end_,
-              baseline_,
-              stat_times_,
-              node_,
-              *users_,
-              logins_,
-              audit_,
-              options.allow_anonymous,
-              clock_.now(),
-              following_.get()} {
+      engine_{bucket_,      buckets_,
+              feeds_,       scans_,
+              errands_,     login_checks_,
+              clock_,       log_,
+              counters_,    settings_,
+              front_end_,   baseline_,
+              stat_times_,  node_,
+              *users_,      logins_,
+              audit_,       options.allow_anonymous,
+              clock_.now(), following_.get()} {
   for (size_t i = 0; i < std::max<size_t>(options.front_end.threads, 1); ++i) {
     counters_.push_back(std::make_unique<CommandCounters>());
   }
@@ -126,6 +117,7 @@ void Server::stop_serving() {
   if (front_end_ != nullptr) front_end_->stop();
   feeds_.reset();
   errands_.end();
+  login_checks_.end();
 }
 
 disk::Result<void> Server::close() {

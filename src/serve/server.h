@@ -102,6 +102,7 @@ class Server {
   feed::Scans scans_;
   std::unique_ptr<feed::Pool> feeds_;  // null once they have ended
   base::Worker errands_{base::Worker::Rest::dropped};
+  base::Worker login_checks_{base::Worker::Rest::dropped, base::Worker::Where::thread, kMaxLoginsWaiting};
   std::vector<std::unique_ptr<CommandCounters>> counters_;
   StatBaseline baseline_;
   StatTimes stat_times_;

@@ -205,6 +205,9 @@ class Session final : public net::Receiver {
   /// the connection is suspended, unless replies may come in any order. Whatever it holds of this session's
   /// bucket it is given.
   void run_aside(const wire::BinaryHeader& request, std::function<AsideAnswer(const ServedBucket&)> work);
+  /// Has `check` done by the thread that checks passwords. The text of its answer is the user, who is logged
+  /// in when that is there. Nothing is handled meanwhile.
+  void log_in_aside(const wire::BinaryHeader& request, std::function<AsideAnswer()> check);
   /// From now on this connection gets change streams of its bucket, which is on disk.
   void produce(std::string name, const feed::StreamOptions& options);
   /// Null: it gets none.
@@ -255,6 +258,8 @@ class Session final : public net::Receiver {
   void stop_producing();
   /// False: what is awaited has not come.
   [[nodiscard]] bool take_awaited();
+  void post(base::Worker& worker, const wire::BinaryHeader& request, Unordered::Errand::Kind kind,
+            std::function<AsideAnswer()> work);
   void answer_errand(const Unordered::Errand& errand);
   void suspend_for_others();
   [[nodiscard]] std::unique_ptr<DiskWait> make_disk_wait() const;

@@ -190,7 +190,7 @@ class TestEngine {
  private:
   base::ManualClock clock_;
   net::Loop& loop_;
-  base::Worker errands_;
+  base::Worker errands_;  // which are done, and passwords checked, in their order
   std::shared_ptr<ServedBucket> served_;
   store::Bucket& bucket_ = served_->bucket();
   LiveLog log_{clock_};
@@ -206,9 +206,9 @@ class TestEngine {
   AuditLog audit_;
   Logins logins_{*users_, audit_, clock_};
   Node node_{.cluster_uuid = "c0ffee"};
-  const Engine engine_{served_, buckets_,  feeds_,    scans_,     errands_,  clock_,
-                       log_,    counters_, settings_, front_end_, baseline_, stat_times_,
-                       node_,   *users_,   logins_,   audit_,     false,     clock_.now()};
+  const Engine engine_{served_, buckets_,  feeds_,    scans_,     errands_,    errands_,    clock_,
+                       log_,    counters_, settings_, front_end_, baseline_,   stat_times_, node_,
+                       *users_, logins_,   audit_,    false,      clock_.now()};
 };
 
 /// Replies without the statistics, which tell of the process and of the moment too.

@@ -53,13 +53,19 @@ class Unordered {
     std::unique_ptr<DiskWait> disk;
     net::Output replies;
   };
-  /// The errands' thread works on the answer to `request`.
+  /// Another thread works on the answer to `request`.
   struct Errand : feed::Awaited {
-    Errand(net::Spool connection, const wire::BinaryHeader& header, uint64_t received)
-        : spool(std::move(connection)), request(header), received_ns(received) {}
+    enum class Kind : uint8_t {
+      answer,
+      login,  ///< whose text is who has logged in
+    };
+
+    Errand(net::Spool connection, const wire::BinaryHeader& header, Kind what, uint64_t received)
+        : spool(std::move(connection)), request(header), kind(what), received_ns(received) {}
 
     net::Spool spool;
     const wire::BinaryHeader request;
+    const Kind kind;
     const uint64_t received_ns;                        // as in Aside
     AsideAnswer answer = wire::BinaryStatus::success;  // before `has_come`
   };

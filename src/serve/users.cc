@@ -36,6 +36,8 @@ base::Result<void, UsersError> check(const UserChange& change) {
   return {};
 }
 
+constexpr auto kPasswordHash = wire::Hash::sha512;  // of those that are sent in clear
+
 PasswordKeys keys_of(std::string_view password, uint32_t iterations) {
   PasswordKeys keys;
   for (const wire::Hash hash : kHashes) {
@@ -134,23 +136,25 @@ LoginKeys Users::login_keys(wire::Hash hash, std::string_view name) const {
   return {found->second.keys_for(hash), true};
 }
 
-bool Users::is_password(std::string_view name, std::string_view password) {
-  if (!is_password_text(password)) return false;
-  constexpr auto kHash = wire::Hash::sha512;
-  const LoginKeys login = login_keys(kHash, name);
-  const wire::Digest seen = wire::hmac(kHash, recognition_key_, password);
+bool Users::recognises(std::string_view name, std::string_view password) const {
+  const LoginKeys login = login_keys(kPasswordHash, name);
+  const wire::Digest seen = wire::hmac(kPasswordHash, recognition_key_, password);
   const auto is_same = [](const wire::Digest& a, const wire::Digest& b) {
     return wire::equal_in_constant_time(a.view(), b.view());
   };
-  {
-    const base::MutexLock lock(mutex_);
-    const auto known = recognised_.find(name);
-    if (login.is_known && known != recognised_.end() &&
-        is_same(known->second.stored_key, login.keys.stored_key) && is_same(known->second.password, seen))
-      return true;
-  }
-  const bool is_right = wire::is_password(login.keys, kHash, password);
+  const base::MutexLock lock(mutex_);
+  const auto known = recognised_.find(name);
+  return login.is_known && known != recognised_.end() &&
+         is_same(known->second.stored_key, login.keys.stored_key) && is_same(known->second.password, seen);
+}
+
+bool Users::is_password(std::string_view name, std::string_view password) {
+  if (!is_password_text(password)) return false;
+  if (recognises(name, password)) return true;
+  const LoginKeys login = login_keys(kPasswordHash, name);
+  const bool is_right = wire::is_password(login.keys, kPasswordHash, password);
   if (!is_right || !login.is_known) return false;
+  const wire::Digest seen = wire::hmac(kPasswordHash, recognition_key_, password);
   const base::MutexLock lock(mutex_);
   recognised_.insert_or_assign(std::string(name), Recognised{login.keys.stored_key, seen});
   return true;

@@ -89,6 +89,8 @@ class Users {
   /// For PLAIN and HTTP. Costs what the user's iterations cost, 15 ms or so, the first time; a password that
   /// was right is recognised in microseconds the next time.
   [[nodiscard]] bool is_password(std::string_view name, std::string_view password) EXCLUDES(mutex_);
+  /// Whether it is one of those, and right.
+  [[nodiscard]] bool recognises(std::string_view name, std::string_view password) const EXCLUDES(mutex_);
 
   // Changes. When they return they are in the file and everybody sees them, or nobody does (after an error of
   // the disk the next start may find either). They wait for the disk, and a new password costs its iterations
