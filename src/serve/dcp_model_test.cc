@@ -125,6 +125,11 @@ TEST_P(DcpModelTest, AReplicaHasWhatTheBucketHas) {
     }
     writer.join();
     catch_up(client, replica);
+    // Where nobody gives it processor time, it has been behind the flusher so far.
+    server_.await_streams();
+    for (int i = 0; i < 100; ++i)
+      change();
+    catch_up(client, replica);
     compare(replica);
     if (HasFailure()) break;
     server_.restart();

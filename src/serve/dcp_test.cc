@@ -27,8 +27,10 @@ TEST_F(DcpTest, SendsWhatIsThereAndThenWhatIsWritten) {
   ASSERT_EQ(reply.status, BinaryStatus::success);
   EXPECT_EQ(wire::read_dcp_failover_entry(reply.value, 0).uuid, server_.bucket().vbucket_uuid(0));
   EXPECT_EQ(next(consumer, 3), "marker 0-2 disk, set k3@1=a, set " + k_[1] + "@2=b");
+  server_.await_streams();
   server_.set(k_[0], "c");
   EXPECT_EQ(next(consumer, 2), "marker 3-3 memory, set " + k_[0] + "@3=c");
+  server_.await_streams();
   server_.remove(k_[0]);
   EXPECT_EQ(next(consumer, 2), "marker 4-4 memory, del " + k_[0] + "@4");
 }
@@ -37,6 +39,7 @@ TEST_F(DcpTest, SendsWhatIsThereAndThenWhatIsWritten) {
 TEST_F(DcpTest, WritesTheDocumentedBytes) {
   StreamClient consumer = client(open_flags::kProducer, {Feature::select_bucket, Feature::xerror});
   ASSERT_EQ(consumer.request(0, {}, 0x1210).status, BinaryStatus::success);
+  server_.await_streams();
   const auto stored = server_.set("k3", "world", 0, 0x01020304);
   ASSERT_EQ(vbucket_of("k3"), 0) << "the key of these frames";
   std::string cas(8, '\0');
@@ -68,6 +71,7 @@ TEST_F(DcpTest, GoesFromTheDiskToMemory) {
   ASSERT_EQ(consumer.request(0).status, BinaryStatus::success);
   EXPECT_EQ(next(consumer, 6), "marker 0-6 disk, set " + k_[1] + "@2=v, set " + k_[2] + "@3=v, set " + k_[3] +
                                    "@4=v, set " + k_[4] + "@5=v, set " + k_[0] + "@6=w");
+  server_.await_streams();
   server_.set(k_[1], "x");
   EXPECT_EQ(next(consumer, 2), "marker 7-7 memory, set " + k_[1] + "@7=x");
 }
@@ -104,6 +108,7 @@ TEST_F(DcpTest, EndsWhereItWasToEnd) {
   ASSERT_EQ(consumer.request(1, from(0, 0, stream_flags::kToLatest)).status, BinaryStatus::success);
   EXPECT_EQ(next(consumer, 1), "end 0");
   ASSERT_EQ(consumer.request(0, from(0, 0, stream_flags::kFromLatest)).status, BinaryStatus::success);
+  server_.await_streams();
   server_.set(k_[4], "w");
   EXPECT_EQ(next(consumer, 2), "marker 3-4 memory, set " + k_[4] + "@4=w");
 }
@@ -118,6 +123,7 @@ TEST_F(DcpTest, ClosesAStream) {
   EXPECT_EQ(consumer.close_stream(0), BinaryStatus::success);
   EXPECT_EQ(next(consumer, 1), "end 1") << "of the second: the first was closed without a word";
   ASSERT_EQ(consumer.request(0).status, BinaryStatus::success);
+  server_.await_streams();
   server_.set(k_[0], "v");
   EXPECT_EQ(next(consumer, 2), "marker 0-1 memory, set k3@1=v");
 }
@@ -332,9 +338,11 @@ TEST_F(DcpTest, ShowsTheCollectionsThatWereAskedFor) {
             "marker 0-6 disk, event 0:8 a@1, event 0:9 b@2, set 8/k3@4=v, set k3@5=v, set 9/k3@6=v");
   EXPECT_EQ(next(some, 4), "marker 0-6 disk, event 0:8 a@1, set 8/k3@4=v, advanced 6");
   EXPECT_EQ(next(unaware, 2), "marker 0-6 disk, set k3@5=v");
+  server_.await_streams();
   put(9);
   EXPECT_EQ(next(all, 2), "marker 7-7 memory, set 9/k3@7=v");
   EXPECT_EQ(next(some, 2), "marker 7-7 memory, advanced 7");
+  server_.await_streams();
   server_.set_manifest(*two->without_collection("_default", "a"));
   EXPECT_EQ(next(some, 3), "marker 8-8 memory, event 1:8 @8, end 7");
   put(0);
@@ -360,6 +368,7 @@ TEST_F(DcpTest, CopiesOutOfOrderWhoLetsIt) {
   const std::string text = next(consumer, 15);
   EXPECT_TRUE(text.starts_with("oso 1, event 0:8 a@1, set k11@9=v, set ")) << text;
   EXPECT_TRUE(text.ends_with("set 8/k3@12=w, oso 2, advanced 13")) << text;
+  server_.await_streams();
   server_.set(k_[1], "x");
   EXPECT_EQ(next(consumer, 2), "marker 14-14 memory, set " + k_[1] + "@14=x");
 }

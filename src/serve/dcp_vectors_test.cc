@@ -29,21 +29,9 @@ constexpr uint32_t kOpaque = 0xdeadbeef;
 
 class DcpVectorsTest : public DcpTest {
  protected:
-  // What is written now comes from memory: the streams that there are wait for it.
-  void await_streams() {
-    bool waits = false;
-    while (!waits) {
-      waits = true;
-      server_->engine().bucket->streams().visit([&](const feed::Producer& producer) {
-        producer.visit([&](const feed::Stream& stream) {
-          waits = waits && stream.status().phase.load() == feed::StreamPhase::caught_up;
-        });
-      });
-    }
-  }
   void put(store::DocKey key, std::string_view value, uint32_t expiry = 0, uint32_t flags = 0,
            uint8_t datatype = 0) {
-    await_streams();
+    server_.await_streams();
     auto draft = server_.bucket().draft(key, flags, expiry, static_cast<uint32_t>(value.size()), kNow);
     ASSERT_TRUE(draft);
     std::copy(value.begin(), value.end(), draft->value().begin());
@@ -51,11 +39,11 @@ class DcpVectorsTest : public DcpTest {
     ASSERT_TRUE(server_.bucket().store(*draft, store::StoreMode::set, {.whole = datatype != 0}, kNow).ok());
   }
   void remove(store::DocKey key) {
-    await_streams();
+    server_.await_streams();
     (void)server_.bucket().remove(key, {}, kNow);
   }
   void set_manifest(const store::Manifest& manifest) {
-    await_streams();
+    server_.await_streams();
     ASSERT_TRUE(server_->disk()->save_manifest(manifest));
     server_.bucket().set_manifest(std::make_shared<store::Manifest>(manifest), kNow);
   }

@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "disk/disk_test_support.h"
+#include "feed/producer.h"
+#include "feed/stream.h"
 #include "net/blocking_stream.h"
 #include "serve/server.h"
 #include "wire/dcp_changes.h"
@@ -85,6 +87,20 @@ class StreamServer {
   void wait_for_warmup() {
     while (!server_->disk()->warmup().finished)
       std::this_thread::yield();
+  }
+  /// Until no stream misses anything: each has its place in the change log then, so that what is written from
+  /// now on comes from memory, however soon it is on disk.
+  void await_streams() {
+    bool waits = false;
+    while (!waits) {
+      waits = true;
+      server_->engine().bucket->streams().visit([&](const feed::Producer& producer) {
+        producer.visit([&](const feed::Stream& stream) {
+          const feed::StreamPhase phase = stream.status().phase.load();
+          waits = waits && (phase == feed::StreamPhase::caught_up || phase == feed::StreamPhase::ended);
+        });
+      });
+    }
   }
   /// Evicts all that can be evicted.
   void evict() {
