@@ -295,6 +295,16 @@ TEST_F(McbpTest, AConfigurationIsSentOnceToWhoCanTell) {
   EXPECT_NE(elsewhere().value, "") << "of a bucket that was selected since";
 }
 
+TEST_F(McbpTest, WhatFollowsHelloInTheSameBytesIsTimedToo) {
+  const std::string noop = encoded({.opcode = BinaryOpcode::noop});
+  client_->feed(encoded({.opcode = BinaryOpcode::hello, .value = "\0\x0f"s}) + noop);
+  const std::string first = client_->replies();
+  client_->feed(noop);
+  const std::string third = client_->replies().substr(first.size());
+  EXPECT_EQ(third[0], '\x18');
+  EXPECT_TRUE(first.ends_with(third)) << "the clock stands still";
+}
+
 TEST_F(McbpTest, AConfigurationIsSentCompressedToWhoAgreedOnItEverywhere) {
   hello({Feature::json, Feature::snappy});
   const auto elsewhere = [&] { return ask({.opcode = BinaryOpcode::get, .key = "k", .vbucket = 1}); };

@@ -322,7 +322,8 @@ std::unique_ptr<wire::ScramExchange> Session::take_login() {
 void Session::greet(wire::FeatureSet features) {
   if (client_ == nullptr) client_ = std::make_unique<Client>();
   client_->features = features;
-  client_->received_ns = 0;
+  // What follows in the same bytes has come with them.
+  client_->received_ns = features.has(wire::Feature::tracing) ? now_.unix_ns : 0;
   if (features.has(wire::Feature::select_bucket)) selected_ = false;
   take_replies_in_any_order(features.has(wire::Feature::unordered_execution));
   watch_config();
