@@ -6,8 +6,8 @@ namespace bobbin::serve {
 
 /// A request of a client of Couchbase's protocol and its answer, in hexadecimal digits with blanks between
 /// the parts of headers; more frames than one are separated by semicolons. In replies "?" stands for a digit
-/// that is left to chance, and of a long body there is the checksum: serve/vector_text.h. See
-/// wire_vectors_test.cc.
+/// that is left to chance, and of a long body there is the checksum: vector_text.h. See
+/// mcbp_vectors_test.cc.
 struct WireVector {
   std::string_view name;
   std::string_view before;  ///< requests whose answers are others' rows

@@ -1,7 +1,7 @@
 // The vectors of disk_vectors.h, each on a connection of its own to a server with a disk, where there is one
 // document in vbucket 0. With BOBBIN_WRITE_VECTORS in the environment the answers are printed as JSON.
 
-#include "serve/disk_vectors.h"
+#include "disk_vectors.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 #include "net/blocking_stream.h"
 #include "serve/mcbp_fixture.h"
 #include "serve/stream_client.h"
-#include "serve/vector_text.h"
+#include "vector_text.h"
 
 namespace bobbin::serve {
 namespace {

@@ -13,8 +13,8 @@
 
 #include "serve/binary_commands.h"
 #include "serve/mcbp_fixture.h"
-#include "serve/subdoc_vectors.h"
-#include "serve/vector_text.h"
+#include "subdoc_vectors.h"
+#include "vector_text.h"
 #include "wire/compression.h"
 #include "wire/datatype.h"
 #include "wire/subdoc_status.h"

@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include "serve/wire_vectors.h"
+#include "mcbp_vectors.h"
 
 namespace bobbin::serve {
 
@@ -104,7 +104,7 @@ inline constexpr WireVector kSubdocVectors[] = {
 };
 // clang-format on
 
-/// All that need no disk.
+/// All that need no disk, but refusal_vectors.h.
 inline constexpr std::span<const WireVector> kMemoryVectors[] = {kWireVectors, kSubdocVectors};
 
 }  // namespace bobbin::serve

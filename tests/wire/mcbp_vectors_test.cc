@@ -1,0 +1,146 @@
+// Requests of Couchbase's clients, byte for byte, and what they are answered, byte for byte: one row of
+// mcbp_vectors.h, subdoc_vectors.h or refusal_vectors.h each. With BOBBIN_WRITE_VECTORS in the environment
+// the answers are printed as JSON.
+
+#include "mcbp_vectors.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <set>
+#include <string>
+
+#include "disk_vectors.h"
+#include "refusal_vectors.h"
+#include "serve/binary_commands.h"
+#include "serve/mcbp_fixture.h"
+#include "subdoc_vectors.h"
+#include "vector_text.h"
+
+namespace bobbin::serve {
+namespace {
+
+using namespace std::string_literals;
+
+void for_each_vector(const std::function<void(const WireVector&)>& visit) {
+  for (const auto vectors : kMemoryVectors)
+    std::for_each(vectors.begin(), vectors.end(), visit);
+  std::for_each(std::begin(kRefusalVectors), std::end(kRefusalVectors), visit);
+}
+
+// One client that has agreed on everything, on a server whose clock stands still, where there is document k.
+std::string reply_to(const WireVector& vector) {
+  using enum wire::Feature;
+  net::Loop loop{net::Limits{}};
+  TestEngine server(loop);
+  const auto client = server.connect();
+  std::string features;
+  for (const wire::Feature feature : {mutation_seqno, xattr, xerror, json, snappy, tracing, alt_request,
+                                      sync_replication, collections, preserve_ttl})
+    features += {'\0', static_cast<char>(feature)};
+  client->feed(encoded({.opcode = wire::BinaryOpcode::hello, .value = features}));
+  client->feed(encoded({.opcode = wire::BinaryOpcode::set,
+                        .key = "\0k"s,
+                        .value = R"({"a":1,"l":[1]})",
+                        .extras = std::string(8, '\0')}));
+  client->feed(vector_bytes(vector.before));
+  const size_t begin = client->replies().size();
+  client->feed(vector_bytes(vector.request));
+  return vector_text(std::string_view(client->replies()).substr(begin));
+}
+
+TEST(McbpVectorsTest, EveryAnswerIsExact) {
+  const bool writes = std::getenv("BOBBIN_WRITE_VECTORS") != nullptr;
+  const char* comma = "{";
+  for_each_vector([&](const WireVector& vector) {
+    const std::string reply = reply_to(vector);
+    if (writes) {
+      fmt::print("{}\"{}\": \"{}\"\n", std::exchange(comma, ","), vector.name, reply);
+    } else {
+      EXPECT_TRUE(vector_matches(reply, vector.reply)) << vector.name << ": " << reply;
+    }
+  });
+  if (writes) fmt::print("}}\n");
+}
+
+// Calls visit(opcode, vbucket or status) for each frame.
+template <typename Visit>
+void for_each_frame(std::string_view text, Visit visit) {
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(';'), text.size());
+    std::string_view frame = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    frame.remove_prefix(std::min(frame.find_first_not_of(' '), frame.size()));
+    // "8000 0001 08 00 0000": magic and opcode, lengths, datatype, vbucket or status.
+    ASSERT_GE(frame.size(), 20U) << frame;
+    visit(frame.substr(2, 2), frame.substr(16, 4));
+  }
+}
+
+struct Coverage {
+  void add(const WireVector& vector) {
+    std::set<std::string, std::less<>> answered;
+    for_each_frame(vector.reply, [&](std::string_view opcode, std::string_view status) {
+      answered.emplace(opcode);
+      // Those of range scans say whether there is more, that of a login that it goes on.
+      const bool is_done = status == "0000" || status == "00a6" || status == "00a7" || status == "0021";
+      (is_done ? done : refused).emplace(opcode);
+    });
+    // Who is quiet says nothing of what is done.
+    for_each_frame(vector.request, [&](std::string_view opcode, std::string_view) {
+      if (!answered.contains(opcode)) done.emplace(opcode);
+    });
+  }
+
+  std::set<std::string, std::less<>> done;
+  std::set<std::string, std::less<>> refused;
+};
+
+// Whoever adds a row to a table adds its vectors here, or to those that need a disk: one of what it is for,
+// and one that it refuses.
+TEST(McbpVectorsTest, EveryCommandHasAnAnswerAndARefusal) {
+  static constexpr std::string_view kNeverDone[] = {
+      "get_replica",       // there are no replicas
+      "get_ex_replica",    //
+      "dcp_add_stream",    // nobody is asked to follow
+      "sasl_auth",         // there are no users here: serve/login_aside_test.cc, serve/logins_test.cc
+      "sasl_step",         //
+      "set_param",         // there are none
+      "stop_persistence",  // as upstream, which has given it up
+      "start_persistence",
+  };
+  Coverage covered;
+  for_each_vector([&](const WireVector& vector) { covered.add(vector); });
+  for (const WireVector& vector : kDiskVectors)
+    covered.add(vector);
+  for_each_binary_command([&](const BinaryCommand& row) {
+    if (row.audience == Audience::memcached) return;
+    const std::string opcode = fmt::format("{:02x}", static_cast<uint8_t>(row.opcode));
+    const bool is_done =
+        std::find(std::begin(kNeverDone), std::end(kNeverDone), row.name) == std::end(kNeverDone);
+    EXPECT_EQ(covered.done.contains(opcode), is_done) << row.name;
+    EXPECT_TRUE(covered.refused.contains(opcode)) << row.name;
+  });
+}
+
+// What is cut off, or says that it is longer than it is, waits for the rest and is answered with nothing.
+TEST(McbpVectorsTest, NothingIsAnsweredBeforeItIsThere) {
+  for_each_vector([](const WireVector& vector) {
+    const std::string request = vector_bytes(vector.request);
+    if (request.size() > 200) return;
+    net::Loop loop{net::Limits{}};
+    TestEngine server(loop);
+    const auto client = server.connect();
+    client->feed(encoded({.opcode = wire::BinaryOpcode::hello}));
+    const size_t begin = client->replies().size();
+    client->feed(std::string_view(request).substr(0, wire::kBinaryHeaderBytes - 1));
+    EXPECT_EQ(client->replies().size(), begin) << vector.name;
+  });
+}
+
+}  // namespace
+}  // namespace bobbin::serve
