@@ -136,7 +136,7 @@ bool Scan::begin_request() {
   asker_ = std::move(request_->asker);
   request_.reset();
   began_ = steady_clock::now();
-  sent_items_ = sent_bytes_ = 0;
+  sent_items_ = sent_bytes_ = read_bytes_ = 0;
   return true;
 }
 
@@ -257,6 +257,7 @@ Next Scan::open() {
   scans_.show(std::static_pointer_cast<Scan>(shared_from_this()));
   // It may have been cancelled meanwhile, and is not to be found then.
   if (take_ending() != Ending::none) scans_.hide(id_);
+  read_bytes_ = reader_->key().stored_size();
   put_reply(BinaryStatus::success, {id_.data(), id_.size()});
   return Next::again();
 }
@@ -338,6 +339,7 @@ void Scan::take_item() {
   ++sent_items_;
   ++frame_items_;
   sent_bytes_ += frame_.bytes() - before;
+  read_bytes_ += reader_->key().stored_size() + (options_.what.key_only ? 0 : reader_->record().value.size());
 }
 
 Next Scan::produce() {

@@ -35,6 +35,7 @@ struct Asker {
   std::shared_ptr<Awaited> awaited = {};  ///< null: nobody waits
   /// What the connection's frames hold: ConnectionScans::memory(); null: they have a limit of their own.
   std::shared_ptr<FrameMemory::Connection> memory = {};
+  bool is_told_units = false;  ///< what was read; in the reply that ends an answer
 };
 
 /// What the client that makes a scan may see, and has agreed to read.
@@ -157,7 +158,9 @@ class Scan final : public Task {
   [[nodiscard]] net::Append flush();
   /// The same; nothing: the outbox is empty, and the step goes on.
   [[nodiscard]] std::optional<Next> send() EXCLUDES(mutex_);
-  [[nodiscard]] std::string_view trace();
+  /// The framing extras of a reply, for who has asked for them; of one that ends an answer, that has not
+  /// failed, with what was read. Valid until the next call.
+  [[nodiscard]] std::string_view framing(bool is_whole);
 
   // Ending.
   /// What it scans is no more.
@@ -194,6 +197,7 @@ class Scan final : public Task {
   Time began_{};             // the wait for the disk, or this continue
   uint64_t sent_items_ = 0;  // of this continue
   uint64_t sent_bytes_ = 0;
+  uint64_t read_bytes_ = 0;   // keys and values of these
   uint64_t frame_items_ = 0;  // of this frame
   Time idle_since_{};
   std::unique_ptr<disk::KeyReader> reader_;
@@ -217,7 +221,7 @@ class Scan final : public Task {
   std::unique_ptr<FrameMemory::Claim> room_;  // for the next of these
   Time room_since_{};                         // where it was not granted at once
   std::string reply_;
-  std::array<char, wire::kTraceBytes> trace_{};
+  std::array<char, wire::kMaxReplyFramingBytes> framing_{};
   bool holds_place_ = true;
 };
 

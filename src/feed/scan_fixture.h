@@ -46,6 +46,8 @@ struct Client {
   net::TestSocket socket;
   net::Spool spool;
   std::shared_ptr<FrameMemory::Connection> memory = std::make_shared<FrameMemory::Connection>();
+  bool is_told_units = false;
+  std::string framing;  // extras of the last reply
 
   Reply reply() {
     const std::string head = socket.receive(wire::kBinaryHeaderBytes);
@@ -53,8 +55,10 @@ struct Client {
     const wire::BinaryHeader header = wire::decode_header(head.data());
     const std::string body = socket.receive(header.body_bytes);
     EXPECT_EQ(header.opaque, 77U);
-    return {static_cast<BinaryStatus>(header.vbucket_or_status), body.substr(0, header.extras_bytes),
-            body.substr(header.extras_bytes)};
+    framing = body.substr(0, header.framing_bytes);
+    const std::string rest = body.substr(header.framing_bytes);
+    return {static_cast<BinaryStatus>(header.vbucket_or_status), rest.substr(0, header.extras_bytes),
+            rest.substr(header.extras_bytes)};
   }
 };
 
@@ -102,7 +106,12 @@ class ScanTest : public testing::Test {
     return client;
   }
   Asker asker(Client& client, wire::BinaryOpcode opcode) {
-    return {client.spool, {.opcode = static_cast<uint8_t>(opcode), .opaque = 77}, 0, nullptr, client.memory};
+    return {client.spool,
+            {.opcode = static_cast<uint8_t>(opcode), .opaque = 77},
+            0,
+            nullptr,
+            client.memory,
+            client.is_told_units};
   }
   std::shared_ptr<Scan> make(Client& client, wire::ScanCreate what, ScanView view = {true, true, true},
                              const std::string& user = {}) {

@@ -62,15 +62,22 @@ Next Scan::await_grant() {
   return Next::wait_until(std::min<Time>(end, steady_clock::now() + kLookForAsker));
 }
 
-std::string_view Scan::trace() {
-  if (asker_->received_ns == 0) return {};
-  const uint64_t now = clock_.now().unix_ns;
-  trace_ = wire::trace_of((now - std::min(now, asker_->received_ns)) / 1000);
-  return {trace_.data(), trace_.size()};
+std::string_view Scan::framing(bool is_whole) {
+  size_t size = 0;
+  if (asker_->received_ns != 0) {
+    const uint64_t now = clock_.now().unix_ns;
+    const auto trace = wire::trace_of((now - std::min(now, asker_->received_ns)) / 1000);
+    std::copy(trace.begin(), trace.end(), framing_.begin());
+    size = trace.size();
+  }
+  if (asker_->is_told_units && is_whole)
+    size += wire::write_units(framing_.data() + size, {.read = read_bytes_}, false);
+  return {framing_.data(), size};
 }
 
 void Scan::put_frame(BinaryStatus status) {
-  const std::string_view bytes = frame_.finish(asker_->request, status, trace());
+  const std::string_view bytes =
+      frame_.finish(asker_->request, status, framing(status != BinaryStatus::success));
   concludes_ = status == BinaryStatus::range_scan_complete;
   if (concludes_) scans_.hide(id_);
   if (status != BinaryStatus::success) answered();
@@ -91,9 +98,10 @@ void Scan::put_frame(BinaryStatus status) {
 }
 
 void Scan::put_reply(BinaryStatus status, std::string_view value) {
-  const wire::BinaryReply head{
-      .status = status, .framing = trace(), .value_bytes = static_cast<uint32_t>(value.size())};
-  reply_.resize(wire::kBinaryHeaderBytes + wire::kTraceBytes);
+  const wire::BinaryReply head{.status = status,
+                               .framing = framing(status == BinaryStatus::success),
+                               .value_bytes = static_cast<uint32_t>(value.size())};
+  reply_.resize(wire::kBinaryHeaderBytes + wire::kMaxReplyFramingBytes);
   reply_.resize(wire::write_binary_head(reply_.data(), asker_->request, head));
   reply_.append(value);
   answered();

@@ -66,20 +66,21 @@ void AuditLog::login(const LoginEvent& event) {
   enqueue(line + "}\n", options_.max_queued_bytes);
 }
 
-void AuditLog::admin(const AdminEvent& event) {
-  if (!thread_.joinable()) return;
+bool AuditLog::admin(const AdminEvent& event) {
+  if (!thread_.joinable()) return false;
   const bool is_paced = event.pace != AdminEvent::Pace::none;
   if (is_paced && !keeps_pace(event)) {
     dropped_.fetch_add(1, std::memory_order_relaxed);
-    return;
+    return false;
   }
   const size_t text_bytes = is_paced ? kPacedTextBytes : kMaxTextBytes;
-  std::string line = begin_line("admin");
+  std::string line = begin_line(event.is_access ? "access" : "admin");
   line += event.succeeded ? ",\"ok\":true" : ",\"ok\":false";
   line += member("user", event.user, text_bytes) + member("peer", event.peer, text_bytes) +
           member("action", event.action, text_bytes) + member("object", event.object, text_bytes) +
           member("detail", event.detail, text_bytes);
-  enqueue(line + "}\n", is_paced ? options_.max_queued_bytes / 2 : options_.max_queued_bytes);
+  if (!event.ref.empty()) line += member("ref", event.ref);
+  return enqueue(line + "}\n", is_paced ? options_.max_queued_bytes / 2 : options_.max_queued_bytes);
 }
 
 bool AuditLog::keeps_pace(const AdminEvent& event) {
@@ -101,18 +102,19 @@ bool AuditLog::keeps_pace(const AdminEvent& event) {
   return true;
 }
 
-void AuditLog::enqueue(std::string_view line, size_t max_bytes) {
+bool AuditLog::enqueue(std::string_view line, size_t max_bytes) {
   {
     const base::MutexLock lock(mutex_);
     if (queue_.size() + line.size() > max_bytes) {
       dropped_.fetch_add(1, std::memory_order_relaxed);
-      return;
+      return false;
     }
     queue_ += line;
     ++queued_lines_;
-    if (queued_lines_ > 1) return;  // who put the first one there has woken the writer
+    if (queued_lines_ > 1) return true;  // who put the first one there has woken the writer
   }
   changed_.notify_one();
+  return true;
 }
 
 void AuditLog::run() {

@@ -48,6 +48,8 @@ struct AdminEvent {
   bool succeeded = false;
   std::string_view detail = {};
   Pace pace = Pace::none;
+  std::string_view ref = {};  ///< a uuid that who was refused has been told, too
+  bool is_access = false;     ///< a user was refused what is no administration
 };
 
 /// Who logged in, who failed to, and what administrators did: a JSON object a line.
@@ -56,6 +58,8 @@ struct AdminEvent {
 ///    "mechanism":"SCRAM-SHA512","reason":"…"}
 ///   {"time":…,"event":"admin","ok":true,"user":"admin","peer":…,"action":"create
 ///   bucket","object":"b","detail":""}
+///   {"time":…,"event":"access","ok":false,"user":"app","peer":…,"action":"set","object":"b",
+///    "detail":"not allowed","ref":"4f0c…"}       "ref": the client was told it with the refusal
 ///   {"time":…,"event":"dropped","count":12}      so many lines before this one could not be kept
 ///
 /// Any thread, a loop as well: an event is a line in a queue, and never waits. One thread writes. Lines are
@@ -70,7 +74,8 @@ class AuditLog {
   AuditLog& operator=(const AuditLog&) = delete;
 
   void login(const LoginEvent& event);
-  void admin(const AdminEvent& event);
+  /// False: the line is not kept. There is no log, or no room.
+  bool admin(const AdminEvent& event);
 
   /// Of AdminEvent::Pace: lines at once, and how long until there may be another. Of a line's text, and of
   /// users and objects that have had one lately, there is a bound as well.
@@ -87,7 +92,7 @@ class AuditLog {
  private:
   [[nodiscard]] std::string begin_line(std::string_view event) const;
   /// What is queued already may be `max_bytes` with the line.
-  void enqueue(std::string_view line, size_t max_bytes) EXCLUDES(mutex_);
+  bool enqueue(std::string_view line, size_t max_bytes) EXCLUDES(mutex_);
   /// False: there are too many of its kind. Takes one's place.
   [[nodiscard]] bool keeps_pace(const AdminEvent& event) EXCLUDES(mutex_);
   void run() EXCLUDES(mutex_);

@@ -48,6 +48,7 @@ void handle_fetch(Session& session, const BinaryCommand& row, const BinaryReques
     if (!row.with_key) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
     return answer(session, request.header, {.status = BinaryStatus::key_not_found, .key = request.wire_key});
   }
+  if (options.touch) session.note_written(found.doc->doc_key(), found.doc->value_size());
   answer_document(session, request.header, row.with_key ? request.wire_key : std::string_view(),
                   std::move(found));
 }
@@ -73,6 +74,7 @@ void handle_touch(Session& session, const BinaryCommand&, const BinaryRequest& r
   // Like memcached: flags and CAS, no value.
   std::array<char, 4> flags;
   wire::store_big_endian(flags.data(), found.doc->flags());
+  session.note_written(found.doc->doc_key(), found.doc->value_size());
   answer(session, request.header, {.cas = found.cas, .extras = {flags.data(), flags.size()}});
 }
 
@@ -89,6 +91,7 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
       counters.delete_hits.add(1);
       session.log().deleted(request.key, "delete", session.id(), result.value_len);
       if (row.quiet) return;
+      session.note_written(key_of(request), result.left_len);
       // Memcached's clients are told no CAS: theirs ends with the document.
       return session.client() == nullptr
                  ? answer_success(session, request.header)
@@ -127,6 +130,7 @@ void handle_arithmetic(Session& session, const BinaryCommand& row, const BinaryR
     case store::ArithmeticStatus::created: {
       session.changed(session.vbucket_of(request.key), result.seqno);
       if (row.quiet) return;
+      session.note_written(key_of(request), result.value_len);
       std::array<char, 8> counter;
       wire::store_big_endian(counter.data(), result.value);
       return answer_mutation(session, request.header, session.vbucket_of(request.key), result.seqno,

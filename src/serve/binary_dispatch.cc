@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <array>
 
-#include "serve/asking.h"
+#include "serve/access_context.h"
 #include "serve/binary_commands.h"
 #include "serve/cluster_config.h"
+#include "serve/privilege_names.h"
 #include "serve/session.h"
 #include "wire/datatype.h"
 #include "wire/leb128.h"
@@ -57,8 +58,17 @@ BinaryStatus read_frame(Session& session, const BinaryRequest& request) {
   frame = {};
   if (const auto read = wire::read_frame_info(request.framing, frame); read != BinaryStatus::success)
     return read;
+  Privileges extra = 0;
+  if (frame.extra_privileges) [[unlikely]] {
+    std::string_view rest = request.framing;
+    for (std::string_view name; !(name = wire::take_extra_privilege(rest)).empty();) {
+      const auto named = privileges_of(name);
+      if (!named) return BinaryStatus::invalid_arguments;
+      extra |= *named;
+    }
+  }
   if (frame.impersonated.empty()) return BinaryStatus::success;
-  const bool granted = session.may(kImpersonate) && session.impersonate(frame.impersonated);
+  const bool granted = session.may(kImpersonate) && session.impersonate(frame.impersonated, extra);
   frame.impersonated = {};  // it does not outlive the request's bytes
   return granted ? BinaryStatus::success : BinaryStatus::no_access;
 }
@@ -105,17 +115,6 @@ BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& re
 void refuse(Session& session, const BinaryRequest& request, BinaryStatus status) {
   if (status == BinaryStatus::not_my_vbucket) return reply_not_my_vbucket(session, request.header);
   reply_binary_error(session, request.header, status);
-}
-
-/// Who may not do what administrators do stands in the audit log, as who has done it does.
-void note_refusal(Session& session, const BinaryCommand& row) {
-  constexpr Privileges kAdministration = kFlush | kManageBucket | kManageCollections | kManageServer;
-  if ((row.needs & kAdministration) == 0 || session.is_stranger()) return;
-  // Either of the two may be the one who may not.
-  const std::string detail =
-      session.impersonates() ? "not allowed on behalf of " + session.impersonated() : "not allowed";
-  Asking(session).note(row.name, session.has_bucket() ? session.served().name() : std::string(), false,
-                       detail, AdminEvent::Pace::user);
 }
 
 /// Not for a server that follows another. A lock is in the way of those who write. Of what such a server may
@@ -196,8 +195,8 @@ void run_binary_command(Session& session) {
   const bool is_allowed = said_hello && row->key == KeyKind::document ? session.may_somewhere(row->needs)
                                                                       : session.may(row->needs);
   if (!is_allowed) {
-    note_refusal(session, *row);
     // Memcached's clients know only that they have to log in.
+    if (!said_hello) note_refusal(session, *row);
     reply_binary_error(session, request.header,
                        said_hello ? BinaryStatus::no_access : BinaryStatus::auth_error);
     return session.swallow(request.frame_bytes());

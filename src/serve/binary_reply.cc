@@ -1,5 +1,6 @@
 #include "serve/binary_reply.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 #include "serve/access_context.h"
 #include "serve/session.h"
 #include "wire/datatype.h"
+#include "wire/subdoc_status.h"
 
 namespace bobbin::serve {
 namespace {
@@ -15,23 +17,45 @@ using wire::BinaryHeader;
 using wire::BinaryReply;
 using wire::BinaryStatus;
 using wire::Feature;
+using wire::SubdocStatus;
+
+// What costs: of the sub-document API, what has failed in parts, too.
+bool is_success(BinaryStatus status) {
+  switch (static_cast<SubdocStatus>(status)) {
+    case SubdocStatus::success:
+    case SubdocStatus::multi_path_failure:
+    case SubdocStatus::success_deleted:
+    case SubdocStatus::multi_path_failure_deleted:
+      return true;
+    default:
+      return false;
+  }
+}
 
 // The framing extras of a reply; empty for who did not ask for them.
-class Trace {
+class Framing {
  public:
-  explicit Trace(const Session& session) {
-    const Client* client = session.client();
-    if (client == nullptr || client->received_ns == 0) [[likely]]
+  Framing(const Session& session, BinaryStatus status) {
+    Client* client = session.client();
+    if (client == nullptr) [[likely]]
       return;
-    const uint64_t now = session.engine().clock.now().unix_ns;
-    const uint64_t took = now - std::min(now, client->received_ns);  // the wall clock may be set back
-    bytes_ = wire::trace_of(took / 1000);
-    size_ = bytes_.size();
+    if (client->received_ns != 0) {
+      const uint64_t now = session.engine().clock.now().unix_ns;
+      const uint64_t took = now - std::min(now, client->received_ns);  // the wall clock may be set back
+      const auto trace = wire::trace_of(took / 1000);
+      std::copy(trace.begin(), trace.end(), bytes_.begin());
+      size_ = trace.size();
+    }
+    if (!client->features.has(Feature::report_unit_usage)) [[likely]]
+      return;
+    const wire::Moved moved = std::exchange(client->moved, {});
+    const bool durable = client->frame.durability != wire::DurabilityLevel::none;
+    if (is_success(status)) size_ += wire::write_units(bytes_.data() + size_, moved, durable);
   }
   [[nodiscard]] std::string_view view() const { return {bytes_.data(), size_}; }
 
  private:
-  std::array<char, wire::kTraceBytes> bytes_{};
+  std::array<char, wire::kMaxReplyFramingBytes> bytes_{};
   size_t size_ = 0;
 };
 
@@ -41,8 +65,8 @@ void count_response(Session& session, BinaryStatus status) {
 
 void write_head(Session& session, const BinaryHeader& request, BinaryReply reply) {
   count_response(session, reply.status);
-  const Trace trace(session);
-  reply.framing = trace.view();
+  const Framing framing(session, reply.status);
+  reply.framing = framing.view();
   const size_t most =
       wire::kBinaryHeaderBytes + reply.framing.size() + reply.extras.size() + reply.key.size();
   char* out = session.out().reserve(most);
@@ -85,6 +109,7 @@ void answer_success(Session& session, const BinaryHeader& request) {
 void answer_document(Session& session, const BinaryHeader& request, std::string_view key,
                      store::Fetched found) {
   store::DocumentRef document = std::move(found.doc);
+  session.note_read(document->doc_key(), document->value_size());
   std::array<char, 4> flags;
   wire::store_big_endian(flags.data(), document->flags());
   write_head(session, request,
@@ -96,13 +121,16 @@ void answer_document(Session& session, const BinaryHeader& request, std::string_
   session.reply_value(std::move(document));
 }
 
-void answer_whole_document(Session& session, const BinaryHeader& request, store::Fetched found) {
+void answer_whole_document(Session& session, const BinaryHeader& request, store::Fetched found,
+                           std::string_view key) {
+  session.note_read(found.doc->doc_key(), found.doc->value_size());
   std::array<char, 4> flags;
   wire::store_big_endian(flags.data(), found.doc->flags());
   const uint8_t datatype = shown_datatype(session, found.doc->datatype());
   write_head(session, request,
              {.cas = found.shown_cas(),
               .extras = {flags.data(), flags.size()},
+              .key = key,
               .value_bytes = found.doc->value_size(),
               .datatype = static_cast<uint8_t>(datatype | (found.doc->datatype() & wire::kDatatypeXattr))});
   session.out().append(store::pin(std::move(found.doc)));
@@ -129,9 +157,9 @@ void reply_binary_error(Session& session, const BinaryHeader& request, wire::Bin
     made = R"({"manifest_uid":")" + store::manifest_number(session.manifest().uid()) + R"("})";
     context = made;
   }
-  if (status == wire::BinaryStatus::no_access && context.empty() && session.has(Feature::xerror)) {
-    made = access_context(session, request);
-    context = made;
+  if (status == wire::BinaryStatus::no_access && context.empty()) {
+    made = refuse_access(session, request);
+    if (session.has(Feature::xerror)) context = made;
   }
   if (session.client() != nullptr) {
     const uint8_t datatype = !context.empty() && session.has(Feature::json) ? wire::kDatatypeJson : 0;

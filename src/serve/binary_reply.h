@@ -26,8 +26,9 @@ void answer_success(Session& session, const wire::BinaryHeader& request);
 /// has locked it.
 void answer_document(Session& session, const wire::BinaryHeader& request, std::string_view key,
                      store::Fetched found);
-/// A document's value with its attributes.
-void answer_whole_document(Session& session, const wire::BinaryHeader& request, store::Fetched found);
+/// A document's value with its attributes, with `key` if that is not empty.
+void answer_whole_document(Session& session, const wire::BinaryHeader& request, store::Fetched found,
+                           std::string_view key = {});
 /// A change of a vbucket with this seqno was made. `value` is a counter's, or empty. `status` is a success.
 void answer_mutation(Session& session, const wire::BinaryHeader& request, uint16_t vbucket, uint64_t seqno,
                      uint64_t cas, std::string_view value = {},

@@ -81,6 +81,7 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
   const uint16_t vbucket = session.vbucket_of(draft.doc_key());
+  const uint64_t key_bytes = draft.doc_key().stored_size();
   const auto result = session.bucket().store(draft, mode, options, session.now());
   const Trouble trouble = trouble_of(session, result, draft, vbucket);
   if (trouble == Trouble::again) return;
@@ -88,7 +89,9 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
   count_store(session, verb_of(mode), logged, header.cas != 0, result, value_bytes);
   const BinaryStatus status = trouble == Trouble::none ? status_of(result.status, mode) : status_of(trouble);
   if (status != BinaryStatus::success) return reply_binary_error(session, header, status);
-  if (!row.quiet) answer_mutation(session, header, vbucket, result.seqno, result.cas);
+  if (row.quiet) return;
+  session.note_written(key_bytes + result.value_len + result.kept_len);
+  answer_mutation(session, header, vbucket, result.seqno, result.cas);
 }
 
 void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,

@@ -14,6 +14,8 @@ struct Client {
   wire::FrameInfo frame;  ///< of the request that is being handled; its views end with it
   /// When the bytes of the current request were looked at; 0 where nobody asked how long it takes.
   uint64_t received_ns = 0;
+  /// What the request that is being handled has moved, until it is answered; nothing where nobody asked.
+  wire::Moved moved;
   /// The revision of its bucket's configuration that it was last sent as an answer; 0: none yet.
   int64_t known_config = 0;
 };

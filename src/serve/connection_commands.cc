@@ -29,7 +29,9 @@ constexpr wire::FeatureSet kOffered(
     Feature::subdoc_document_macro, Feature::subdoc_replace_body_with_xattr, Feature::subdoc_replica_read,
     Feature::subdoc_multiple_xattr_keys, Feature::subdoc_binary_xattr,
     Feature::get_cluster_config_with_known_version, Feature::clustermap_change_notification,
-    Feature::clustermap_change_notification_brief, Feature::dedupe_not_my_vbucket_clustermap);
+    Feature::clustermap_change_notification_brief, Feature::dedupe_not_my_vbucket_clustermap,
+    Feature::report_unit_usage, Feature::range_scan_include_xattr, Feature::subdoc_replica_read_of_deleted,
+    Feature::get_random_key_include_xattr);
 
 void answer_json(Session& session, const BinaryRequest& request, std::string_view json) {
   const uint8_t datatype = session.has(Feature::json) ? wire::kDatatypeJson : 0;

@@ -51,6 +51,12 @@ std::string wire_name(const Session& session, store::CollectionId collection, st
   return written.append(name);
 }
 
+// All of a document's, those of the system as well, as they are stored.
+bool may_see_attributes(Session& session, store::CollectionId collection) {
+  return session.has(wire::Feature::xattr) &&
+         session.may_in(collection, kSystemXattrRead) == Verdict::granted;
+}
+
 // OBSERVE: for each key whether it is there, and whether that is on disk.
 enum class Observed : uint8_t { in_memory = 0x00, on_disk = 0x01, absent = 0x80 };
 
@@ -116,7 +122,10 @@ void handle_evict(Session& session, const BinaryCommand&, const BinaryRequest& r
 }
 
 void handle_random_key(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  const store::CollectionId collection = wire::read_u32_extras(request.extras);
+  const store::CollectionId collection = wire::read_u32_extras(request.extras.substr(0, 4));
+  const bool has_choice = request.extras.size() == 5;
+  if (has_choice && request.extras.back() != 0 && request.extras.back() != 1)
+    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   if (session.may_in(collection, kRead) != Verdict::granted)
     return reply_binary_error(session, request.header, BinaryStatus::unknown_collection);
   uint64_t mixed = (session.now().unix_ns ^ session.counters().cmd_get.get() << 40) * 0xbf58476d1ce4e5b9;
@@ -138,7 +147,10 @@ void handle_random_key(Session& session, const BinaryCommand&, const BinaryReque
   session.counters().cmd_get.add(1);
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, status_of(trouble));
   if (!found) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
-  answer_document(session, request.header, wire_name(session, collection, name), std::move(found));
+  const bool whole = has_choice && request.extras.back() == 1 && may_see_attributes(session, collection);
+  const std::string key = wire_name(session, collection, name);
+  if (whole) return answer_whole_document(session, request.header, std::move(found), key);
+  answer_document(session, request.header, key, std::move(found));
 }
 
 // GET_KEYS: names of the vbucket from the key on.
@@ -151,11 +163,14 @@ void handle_keys(Session& session, const BinaryCommand&, const BinaryRequest& re
   if (!names) return reply_binary_error(session, request.header, BinaryStatus::temporary_failure);
   if (names->empty()) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
   std::string value;
+  uint64_t bytes = 0;
   for (const std::string& name : *names) {
     const std::string written = wire_name(session, request.collection, name);
     append_number(value, static_cast<uint16_t>(written.size()));
     value += written;
+    bytes += store::DocKey(request.collection, name).stored_size();
   }
+  session.note_read(bytes);
   answer_value(session, request.header, value);
 }
 
@@ -172,8 +187,7 @@ void handle_get_ex(Session& session, const BinaryCommand&, const BinaryRequest& 
   counters.cmd_get.add(1);
   (found ? counters.get_hits : counters.get_misses).add(1);
   if (!found) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
-  if (!session.has(wire::Feature::xattr) ||
-      session.may_in(request.collection, kSystemXattrRead) != Verdict::granted)
+  if (!may_see_attributes(session, request.collection))
     return answer_document(session, request.header, {}, std::move(found));
   answer_whole_document(session, request.header, std::move(found));
 }
@@ -205,7 +219,7 @@ constexpr BinaryCommand kCommands[] = {
                     {ExtrasLengths(8), Presence::forbidden, Presence::forbidden}, handle_seqno_persistence,
                     KeyKind::name)),
     reorders(row(evict_key, "evict_key", wire::binary_shapes::kKey, handle_evict)),
-    row(get_random_key, "get_random_key", {ExtrasLengths(0, 4), Presence::forbidden, Presence::forbidden},
+    row(get_random_key, "get_random_key", {ExtrasLengths(0, 4, 5), Presence::forbidden, Presence::forbidden},
         handle_random_key, KeyKind::name),
     row(get_keys, "get_keys", kGetKeys, handle_keys),
     reorders(row(get_ex, "get_ex", wire::binary_shapes::kKey, handle_get_ex)),

@@ -48,6 +48,27 @@ TEST_F(DocumentCommandsTest, ARandomDocumentIsOneThatIsThere) {
   EXPECT_EQ(ask({.opcode = BinaryOpcode::get_random_key}).key, "\0a"s);
 }
 
+TEST_F(DocumentCommandsTest, ARandomDocumentComesWithItsAttributesIfThatIsAskedFor) {
+  hello({Feature::xerror, Feature::xattr, Feature::json, Feature::collections});
+  set("\0a"s, "1");
+  EXPECT_EQ(
+      status(
+          {.opcode = BinaryOpcode::subdoc_dict_upsert, .key = "\0a"s, .value = "_x2", .extras = "\0\2\4"s}),
+      BinaryStatus::success);
+  const auto found = [&](const std::string& extras) {
+    return ask({.opcode = BinaryOpcode::get_random_key, .extras = extras});
+  };
+  EXPECT_EQ(found("\0\0\0\0\0"s).value, "1");
+  EXPECT_EQ(found("\0\0\0\0"s).value, "1");
+  const Reply whole = found("\0\0\0\0\1"s);
+  EXPECT_EQ(whole.key, "\0a"s);
+  EXPECT_EQ(whole.value, "\0\0\0\x09\0\0\0\5_x\0002\0001"s);
+  EXPECT_EQ(whole.datatype, wire::kDatatypeXattr | wire::kDatatypeJson);
+  EXPECT_EQ(found("\0\0\0\0\2"s).status, BinaryStatus::invalid_arguments);
+  hello({Feature::xerror, Feature::collections});
+  EXPECT_EQ(found("\0\0\0\0\1"s).value, "1") << "to who knows no attributes";
+}
+
 TEST_F(DocumentCommandsTest, EachCollectionHasItsOwn) {
   ASSERT_TRUE(server_.collections().create_collection("_default", "c"));
   hello({Feature::collections, Feature::xerror});
@@ -180,8 +201,18 @@ TEST_F(DocumentCommandsTest, WhoMayImpersonateIsJudgedByBoth) {
   EXPECT_EQ(read(as("writer")), BinaryStatus::no_access);
   EXPECT_EQ(read(as("nobody")), BinaryStatus::no_access);
   EXPECT_EQ(put(""), BinaryStatus::success) << "the next request is its own again";
+  const auto with = [](const std::string& name) { return static_cast<char>(0x60 | name.size()) + name; };
+  EXPECT_EQ(put(as("reader") + with("Upsert")), BinaryStatus::success);
+  EXPECT_EQ(put(with("Read") + with("Upsert") + as("reader")), BinaryStatus::success) << "whatever the order";
+  EXPECT_EQ(put(as("reader") + with("Delete")), BinaryStatus::no_access);
+  EXPECT_EQ(put(as("reader") + with("RangeScan")), BinaryStatus::no_access) << "known, and nothing here";
+  EXPECT_EQ(put(as("reader") + with("upsert")), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(put(as("reader") + "\x60"), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(put(with("Upsert")), BinaryStatus::success);
+  EXPECT_EQ(put(as("reader")), BinaryStatus::no_access) << "it was for that request";
   log_in("writer");
   EXPECT_EQ(read(as("reader")), BinaryStatus::no_access) << "that takes a privilege";
+  EXPECT_EQ(read(with("Read")), BinaryStatus::no_access) << "nobody gives oneself one";
 }
 
 TEST_F(DocumentCommandsTest, WhoMayNotIsNamedWithWhoIsImpersonated) {
@@ -207,6 +238,54 @@ TEST_F(DocumentCommandsTest, WhoMayNotIsNamedWithWhoIsImpersonated) {
   const std::string log = disk::contents(path);
   EXPECT_NE(log.find("\"user\":\"root\""), std::string::npos) << log;
   EXPECT_NE(log.find("\"detail\":\"not allowed on behalf of reader\""), std::string::npos) << log;
+}
+
+TEST_F(DocumentCommandsTest, ARefusalCanBeFoundByItsReference) {
+  const disk::TemporaryFolder folder;
+  const std::string path = folder.path() + "/audit.log";
+  std::vector<std::string> refs;
+  size_t without = 0;
+  {
+    TestEngine audited(loop_, {.vbuckets = 1}, base::Worker::Where::caller, path);
+    UserChange change;
+    change.name = "reader";
+    change.password = "secret";
+    change.roles = parse_roles("data_reader[default]").value();
+    ASSERT_TRUE(audited.users().add(change));
+    client_ = audited.connect();
+    hello({Feature::xerror, Feature::json});
+    const Frame write{.opcode = BinaryOpcode::set, .key = "k", .value = "v", .extras = kSetExtras};
+    EXPECT_EQ(ask(write).value, R"({"error":{"context":"Authorization failed: set needs Upsert"}})")
+        << "who has not logged in leaves no line";
+    ASSERT_EQ(status({.opcode = BinaryOpcode::sasl_auth, .key = "PLAIN", .value = "\0reader\0secret"s}),
+              BinaryStatus::success);
+    for (uint64_t i = 0; i < AuditLog::kPacedLines + 3; ++i) {
+      const Reply refused = ask(i % 2 == 0 ? write : Frame{.opcode = BinaryOpcode::flush});
+      EXPECT_EQ(refused.status, BinaryStatus::no_access);
+      const size_t at = refused.value.find(R"(","ref":")");
+      if (at == std::string::npos) {
+        ++without;
+        continue;
+      }
+      refs.push_back(refused.value.substr(at + 9, 36));
+      EXPECT_EQ(refused.value.substr(at + 45), R"("}})");
+    }
+    connect_again();
+  }
+  EXPECT_EQ(refs.size(), AuditLog::kPacedLines);
+  EXPECT_EQ(without, 3U) << "beyond the pace";
+  EXPECT_EQ(std::set<std::string>(refs.begin(), refs.end()).size(), refs.size());
+  const std::string log = disk::contents(path);
+  for (size_t i = 0; i < refs.size(); ++i) {
+    const std::string& ref = refs[i];
+    EXPECT_EQ(ref[14], '4');
+    const size_t at = log.find(R"("ref":")" + ref + R"("})");
+    ASSERT_NE(at, std::string::npos) << ref << log;
+    const std::string line = log.substr(log.rfind('\n', at) + 1, at - log.rfind('\n', at));
+    EXPECT_NE(line.find(i % 2 == 0 ? R"("event":"access")" : R"("event":"admin")"), std::string::npos)
+        << line;
+    EXPECT_NE(line.find(i % 2 == 0 ? R"("action":"set")" : R"("action":"flush")"), std::string::npos) << line;
+  }
 }
 
 TEST_F(DocumentCommandsTest, IoctlKnowsWhatThereIs) {

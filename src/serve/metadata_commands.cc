@@ -53,6 +53,7 @@ void handle_get_meta(Session& session, const BinaryCommand& row, const BinaryReq
     const bool inflates = !session.has(wire::Feature::snappy);
     append_number(extras, static_cast<uint8_t>(inflates ? datatype & ~wire::kDatatypeSnappy : datatype));
   }
+  session.note_read(key_of(request), 0);
   answer(session, request.header, {.cas = found.shown_cas(), .extras = extras});
 }
 

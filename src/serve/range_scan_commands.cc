@@ -35,8 +35,9 @@ BinaryStatus access_to(Session& session, store::CollectionId collection, Privile
 // Where its replies go. Who has not agreed that replies may come in another order than requests has its next
 // requests answered behind this one's.
 feed::Asker asker_of(Session& session, const BinaryRequest& request) {
-  return {session.connection().spool(), request.header, session.client()->received_ns, session.await_feed(),
-          session.scans().memory()};
+  return {session.connection().spool(),  request.header,
+          session.client()->received_ns, session.await_feed(),
+          session.scans().memory(),      session.has(wire::Feature::report_unit_usage)};
 }
 
 void handle_create(Session& session, const BinaryCommand&, const BinaryRequest& request) {

@@ -200,10 +200,11 @@ void Session::work_out_access() {
   if (impersonated_ != nullptr) impersonated_->access = access_of(engine_, impersonated_->user, *served_);
 }
 
-bool Session::impersonate(std::string_view user) {
+bool Session::impersonate(std::string_view user, Privileges extra) {
   if (engine_.users.find(user) == nullptr) return false;
   impersonated_ = std::make_unique<Impersonated>();
   impersonated_->user = user;
+  impersonated_->extra = extra;
   impersonated_->access = access_of(engine_, impersonated_->user, *served_);
   return true;
 }

@@ -57,6 +57,20 @@ class Session final : public net::Receiver {
   [[nodiscard]] bool has(wire::Feature feature) const noexcept {
     return client_ != nullptr && client_->features.has(feature);
   }
+  /// What the request that is being handled has read or written, in bytes of key and value: its reply, if
+  /// that is a success, tells who has asked for it. For whoever is about to answer.
+  void note_read(uint64_t bytes) {
+    if (has(wire::Feature::report_unit_usage)) [[unlikely]]
+      client_->moved.read = bytes;
+  }
+  void note_read(store::DocKey key, uint64_t value_bytes) { note_read(key.stored_size() + value_bytes); }
+  void note_written(uint64_t bytes) {
+    if (has(wire::Feature::report_unit_usage)) [[unlikely]]
+      client_->moved.written = bytes;
+  }
+  void note_written(store::DocKey key, uint64_t value_bytes) {
+    note_written(key.stored_size() + value_bytes);
+  }
   /// HELLO: from here on this is a client of Couchbase's protocol, and has to select a bucket if it knows
   /// how to. What it had agreed on before is over.
   void greet(wire::FeatureSet features);
@@ -69,12 +83,12 @@ class Session final : public net::Receiver {
   /// What the user may do in the bucket that is selected, as users and roles are now.
   [[nodiscard]] bool may(Privileges needs) {
     renew_access();
-    return access_.may(needs) && (impersonated_ == nullptr || impersonated_->access.may(needs));
+    return access_.may(needs) && (impersonated_ == nullptr || impersonated_->may(needs));
   }
   /// One of the bits of `wanted` somewhere in the bucket.
   [[nodiscard]] bool may_somewhere(Privileges wanted) {
     renew_access();
-    if (impersonated_ != nullptr && wanted != 0 && !impersonated_->access.may_somewhere(wanted)) return false;
+    if (impersonated_ != nullptr && wanted != 0 && !impersonated_->may_somewhere(wanted)) return false;
     return wanted == 0 || access_.may_somewhere(wanted);
   }
   /// What the user may do in one collection, which is hidden when it does not exist.
@@ -87,7 +101,7 @@ class Session final : public net::Receiver {
     if (everywhere) return Verdict::granted;
     const Verdict verdict = access_.may(needs, found->scope, found->id);
     if (verdict != Verdict::granted || impersonated_ == nullptr) return verdict;
-    return impersonated_->access.may(needs, found->scope, found->id);
+    return impersonated_->access.may(needs & ~impersonated_->extra, found->scope, found->id);
   }
   /// A bucket of this name, whether or not there is one.
   [[nodiscard]] bool may_select(std::string_view bucket) const;
@@ -96,8 +110,9 @@ class Session final : public net::Receiver {
     renew_access();
     return access_.may_select() && (impersonated_ == nullptr || impersonated_->access.may_select());
   }
-  /// Until be_oneself(), only what this user may do as well is allowed. False: there is none of that name.
-  [[nodiscard]] bool impersonate(std::string_view user);
+  /// Until be_oneself(), only what this user may do as well is allowed, and `extra`. False: there is none of
+  /// that name.
+  [[nodiscard]] bool impersonate(std::string_view user, Privileges extra);
   [[nodiscard]] bool impersonates() const noexcept { return impersonated_ != nullptr; }
   /// Only where impersonates().
   [[nodiscard]] const std::string& impersonated() const noexcept { return impersonated_->user; }
@@ -287,6 +302,12 @@ class Session final : public net::Receiver {
   struct Impersonated {
     std::string user;
     Access access;
+    Privileges extra = 0;  // which the user has for this request, whatever its roles
+
+    [[nodiscard]] bool may(Privileges needs) const noexcept { return access.may(needs & ~extra); }
+    [[nodiscard]] bool may_somewhere(Privileges wanted) const noexcept {
+      return (wanted & extra) != 0 || access.may_somewhere(wanted);
+    }
   };
 
   const Engine& engine_;

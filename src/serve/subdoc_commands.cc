@@ -95,6 +95,7 @@ class SubdocHandler {
     if (subdoc_.mutates && SubdocRun::is_success(status)) return store(status);
     if (run_.reply_bytes() > most_reply_bytes()) return fail(BinaryStatus::too_large);
     const bool json = run_.reply_is_json() && session_.has(wire::Feature::json);
+    if (found_) session_.note_read(key_of(request_), found_.doc->value_size());
     answer_value(session_, request_.header, reply_of(run_),
                  {.status = status_of(status),
                   .cas = found_ ? found_.shown_cas() : 0,
@@ -184,6 +185,7 @@ class SubdocHandler {
     } else {
       count_store(session_, "subdoc", request_.key, false, result, static_cast<uint32_t>(bytes));
     }
+    session_.note_written(key_of(request_), bytes);
     return answer(status, result.seqno, result.cas);
   }
 

@@ -104,6 +104,7 @@ BinaryStatus judge(Session& session, uint8_t datatype, store::Draft& draft) {
 void store_value(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
                  const store::ForeignChange& change, store::Draft& draft) {
   const uint16_t vbucket = session.vbucket_of(draft.doc_key());
+  const uint64_t key_bytes = draft.doc_key().stored_size();
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
   const auto result = session.bucket().store_foreign(draft, change, session.now());
@@ -113,7 +114,9 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
   count_store(session, row.name, logged, header.cas != 0, result, value_bytes);
   if (trouble != Trouble::none) return reply_binary_error(session, header, serve::status_of(trouble));
   if (!result.ok()) return reply_binary_error(session, header, status_of(result.status));
-  if (!row.quiet) answer_mutation(session, header, vbucket, result.seqno, result.cas);
+  if (row.quiet) return;
+  session.note_written(key_bytes + value_bytes);
+  answer_mutation(session, header, vbucket, result.seqno, result.cas);
 }
 
 void finish_store(Session& session, const BinaryCommand& row, const wire::BinaryHeader& header,
@@ -194,6 +197,7 @@ void handle_delete_with_attributes(Session& session, const BinaryCommand& row, c
   if (const auto wrong = judge(session, request.header.datatype, draft); wrong != BinaryStatus::success)
     return fail(wrong);
   draft.set_datatype(wire::kDatatypeXattr);
+  const size_t value_bytes = draft.value().size();
   const auto result = session.bucket().store_foreign(draft, change, session.now());
   const Trouble trouble = trouble_of(session, result.status, key_of(request));
   if (trouble == Trouble::again) return;
@@ -202,7 +206,9 @@ void handle_delete_with_attributes(Session& session, const BinaryCommand& row, c
   const uint16_t vbucket = session.vbucket_of(request.key);
   session.changed(vbucket, result.seqno);
   session.counters().delete_hits.add(1);
-  if (!row.quiet) answer_mutation(session, request.header, vbucket, result.seqno, result.cas);
+  if (row.quiet) return;
+  session.note_written(key_of(request), value_bytes);
+  answer_mutation(session, request.header, vbucket, result.seqno, result.cas);
 }
 
 void handle_delete(Session& session, const BinaryCommand& row, const BinaryRequest& request) {
@@ -226,7 +232,9 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
   const uint16_t vbucket = session.vbucket_of(request.key);
   session.changed(vbucket, result.seqno);
   session.counters().delete_hits.add(1);
-  if (!row.quiet) answer_mutation(session, request.header, vbucket, result.seqno, result.cas);
+  if (row.quiet) return;
+  session.note_written(key_of(request), 0);
+  answer_mutation(session, request.header, vbucket, result.seqno, result.cas);
 }
 
 // ---- RETURN_META: a change like any other, whose answer says what metadata it made.
@@ -251,6 +259,7 @@ void return_meta_of_removal(Session& session, const BinaryRequest& request) {
     return reply_binary_error(session, request.header, status_of(result.status));
   session.changed(session.vbucket_of(request.key), result.seqno);
   session.counters().delete_hits.add(1);
+  session.note_written(key_of(request), result.left_len);
   answer_metadata(session, request, 0, 0, result.revision, result.cas);
 }
 
@@ -289,6 +298,7 @@ void handle_return_meta(Session& session, const BinaryCommand& row, const Binary
   count_store(session, row.name, request.key, request.header.cas != 0, result, request.value_bytes);
   if (trouble != Trouble::none) return reply_binary_error(session, request.header, serve::status_of(trouble));
   if (!result.ok()) return reply_binary_error(session, request.header, status_of(result.status));
+  session.note_written(key_of(request), uint64_t{result.value_len} + result.kept_len);
   answer_metadata(session, request, flags, result.expiry, result.revision, result.cas);
 }
 

@@ -96,6 +96,7 @@ StoreResult Bucket::store_body(Draft& draft, StoreMode mode, const StoreOptions&
     StoreResult result = at.vbucket.publish_over(*whole, at.hash, *base.doc, takeover, now);
     if (result.status == StoreStatus::exists || result.status == StoreStatus::locked) continue;
     result.value_len = given.value_len_;
+    result.kept_len = static_cast<uint32_t>(kept.size());
     return result;
   }
 }
@@ -144,7 +145,10 @@ StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& 
     takeover.explicit_cas = options.explicit_cas;
     takeover.cas_compare = options.cas_compare;
     StoreResult result = at.vbucket.publish_over(*whole, at.hash, *base.doc, takeover, now);
-    result.value_len -= result.ok() ? static_cast<uint32_t>(attributes.size()) : 0;
+    if (result.ok()) {
+      result.kept_len = static_cast<uint32_t>(attributes.size());
+      result.value_len -= result.kept_len;
+    }
     if (result.status != StoreStatus::exists && result.status != StoreStatus::locked) return result;
   }
 }
@@ -221,7 +225,8 @@ ArithmeticResult Bucket::arithmetic(DocKey key, const ArithmeticOptions& options
             result.cas,
             result.seqno,
             result.expiry,
-            result.expiry_before};
+            result.expiry_before,
+            result.value_len};
   }
 }
 

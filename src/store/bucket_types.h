@@ -142,6 +142,8 @@ struct StoreResult {
   uint32_t expiry = 0;
   /// That of the document in whose place a read-modify-write came; 0 where there was none.
   uint32_t expiry_before = 0;
+  /// Length of the attributes that were there and have been kept.
+  uint32_t kept_len = 0;
   /// Seen within this folder only: nothing was done, because there are attributes to be kept.
   bool has_attributes = false;
   [[nodiscard]] bool ok() const noexcept { return status == StoreStatus::stored; }
@@ -182,6 +184,8 @@ struct ArithmeticResult {
   uint32_t expiry = 0;
   /// What it was before this command; 0 for a document that was created.
   uint32_t expiry_before = 0;
+  /// Of the published value with its attributes.
+  uint32_t value_len = 0;
 };
 
 struct RemoveOptions {
@@ -221,7 +225,8 @@ struct RemoveResult {
   uint64_t revision = 0;
   /// Length of the value that was removed or marked.
   uint32_t value_len = 0;
-  /// Attributes of the system have stayed.
+  /// Length of the attributes of the system that have stayed, in a tombstone.
+  uint32_t left_len = 0;
   bool left_tombstone = false;
 };
 

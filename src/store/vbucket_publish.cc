@@ -220,6 +220,7 @@ RemoveResult VBucket::remove(DocKey key, uint64_t hash, const RemoveOptions& opt
   if (!may_leave) return result;
   const HashTable::Slot left = table_.find(key, HashTable::tag_of(hash));
   result.left_tombstone = left && left.document()->is_tombstone();
+  if (result.left_tombstone) result.left_len = left.document()->value_len_;
   return result;
 }
 

@@ -13,9 +13,13 @@ namespace bobbin::wire {
 
 /// Framing extras of a reply: how long the server had the request (wire/frame_info.h).
 inline constexpr size_t kTraceBytes = 3;
+/// And what it has read or written: never both.
+inline constexpr size_t kUnitsBytes = 3;
+inline constexpr size_t kMaxReplyFramingBytes = kTraceBytes + kUnitsBytes;
 /// Header, framing extras, 4 bytes of extras and a key of the classic protocol: the most that precedes a
 /// value in what is written here.
-inline constexpr size_t kMaxBinaryHeadBytes = kBinaryHeaderBytes + kTraceBytes + 4 + kMaxBinaryKeyBytes;
+inline constexpr size_t kMaxBinaryHeadBytes =
+    kBinaryHeaderBytes + kMaxReplyFramingBytes + 4 + kMaxBinaryKeyBytes;
 
 /// What a reply holds besides what it copies from the request.
 struct BinaryReply {

@@ -180,9 +180,9 @@ TEST(BinaryReply, EveryTextFitsItsBound) {
 TEST(BinaryReply, TheLongestHitFits) {
   const std::string key(kMaxBinaryKeyBytes, 'k');
   std::array<char, kMaxBinaryHeadBytes> out{};
-  const BinaryReply hit{.framing = "123", .extras = "1234", .key = key, .value_bytes = 1 << 20};
+  const BinaryReply hit{.framing = "123456", .extras = "1234", .key = key, .value_bytes = 1 << 20};
   EXPECT_EQ(write_binary_head(out.data(), {.opcode = 0x0c}, hit), out.size());
-  EXPECT_EQ(decode_header(out.data()).body_bytes, 3 + 4 + 250 + (1U << 20));
+  EXPECT_EQ(decode_header(out.data()).body_bytes, 6 + 4 + 250 + (1U << 20));
 }
 
 }  // namespace

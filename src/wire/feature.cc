@@ -11,6 +11,11 @@ bool builds_on_missing(Feature feature, const FeatureSet& others) {
     case Feature::clustermap_change_notification:
     case Feature::clustermap_change_notification_brief:
       return !others.has(Feature::duplex);
+    case Feature::range_scan_include_xattr:
+      return !others.has(Feature::xattr);
+    case Feature::get_random_key_include_xattr:
+      return !others.has(Feature::xattr) || !others.has(Feature::json) ||
+             !others.has(Feature::snappy_everywhere);
     default:
       return false;
   }

@@ -43,6 +43,9 @@ enum class Feature : uint16_t {
   clustermap_change_notification_brief = 0x1f,
   subdoc_multiple_xattr_keys = 0x20,
   subdoc_binary_xattr = 0x21,
+  range_scan_include_xattr = 0x22,
+  subdoc_replica_read_of_deleted = 0x23,
+  get_random_key_include_xattr = 0x24,
 };
 
 /// Features by their numbers below 64.
@@ -67,7 +70,7 @@ class FeatureSet {
 /// What `asked` (two bytes for each feature, HELLO's value) has of `offered`: each once, in the order in
 /// which it was asked for, as the reply lists them. False: an odd number of bytes. tcp_delay after
 /// tcp_nodelay, or the other way round, is left out; a feature that builds on another (SnappyEverywhere,
-/// the notifications) is granted with that only.
+/// the notifications, attributes in scans and random documents) is granted with that only.
 [[nodiscard]] bool grant_features(std::string_view asked, FeatureSet offered, std::vector<Feature>& granted);
 
 }  // namespace bobbin::wire

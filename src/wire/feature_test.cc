@@ -42,6 +42,17 @@ TEST(Features, OnlyWithWhatTheyBuildOn) {
                          Feature::snappy}));
 }
 
+TEST(Features, OfAttributesOnlyWithAttributes) {
+  const FeatureSet offered(Feature::xattr, Feature::json, Feature::snappy, Feature::snappy_everywhere,
+                           Feature::range_scan_include_xattr, Feature::get_random_key_include_xattr);
+  EXPECT_EQ(grant(asking({0x22, 0x24}), offered), std::vector<Feature>());
+  EXPECT_EQ(grant(asking({0x22, 0x24, 0x06, 0x0b}), offered),
+            (std::vector{Feature::range_scan_include_xattr, Feature::xattr, Feature::json}));
+  EXPECT_EQ(grant(asking({0x24, 0x06, 0x0b, 0x0a, 0x13}), offered),
+            (std::vector{Feature::get_random_key_include_xattr, Feature::xattr, Feature::json,
+                         Feature::snappy, Feature::snappy_everywhere}));
+}
+
 TEST(Features, AnOddNumberOfBytesIsRefused) {
   std::vector<Feature> granted{Feature::json};
   EXPECT_FALSE(grant_features(asking({0x0b}) + "x", FeatureSet(Feature::json), granted));

@@ -7,6 +7,9 @@
 namespace bobbin::wire {
 namespace {
 
+// Of an impersonated user. The only object that may come more than once.
+constexpr uint32_t kExtraPrivilege = 6;
+
 struct FrameObject {
   uint32_t id = 0;
   std::string_view bytes;
@@ -62,6 +65,9 @@ BinaryStatus read_object(const FrameObject& object, FrameInfo& info) {
     case 5:
       info.preserve_ttl = true;
       return only_if(object.bytes.empty());
+    case kExtraPrivilege:
+      info.extra_privileges = true;
+      return only_if(!object.bytes.empty());
     default:
       return BinaryStatus::unknown_frame_info;
   }
@@ -85,10 +91,17 @@ BinaryStatus read_frame_info(std::string_view framing, FrameInfo& info) {
     const BinaryStatus status = read_object(object, info);
     if (status != BinaryStatus::success) return status;
     const uint64_t bit = uint64_t{1} << object.id;  // a known one: below 64
-    if ((seen & bit) != 0) return BinaryStatus::invalid_arguments;
+    if ((seen & bit) != 0 && object.id != kExtraPrivilege) return BinaryStatus::invalid_arguments;
     seen |= bit;
   }
   return BinaryStatus::success;
+}
+
+std::string_view take_extra_privilege(std::string_view& framing) {
+  FrameObject object;
+  while (!framing.empty() && take_object(framing, object))
+    if (object.id == kExtraPrivilege) return object.bytes;
+  return {};
 }
 
 std::array<char, kTraceBytes> trace_of(uint64_t microseconds) {
@@ -102,6 +115,19 @@ std::array<char, kTraceBytes> trace_of(uint64_t microseconds) {
   std::array<char, kTraceBytes> trace{0x02};  // object 0, two bytes
   store_big_endian(trace.data() + 1, encoded);
   return trace;
+}
+
+size_t write_units(char* out, const Moved& moved, bool durable) {
+  constexpr uint64_t kReadUnitBytes = 4096;
+  constexpr uint64_t kWriteUnitBytes = 1024;
+  const bool writes = moved.written != 0;
+  const uint64_t begun = writes ? (moved.written + kWriteUnitBytes - 1) / kWriteUnitBytes
+                                : (moved.read + kReadUnitBytes - 1) / kReadUnitBytes;
+  if (begun == 0) return 0;
+  const uint64_t units = writes && durable ? begun * 2 : begun;
+  *out = writes ? 0x22 : 0x12;  // object 2 or 1, two bytes
+  store_big_endian(out + 1, static_cast<uint16_t>(std::min<uint64_t>(units, UINT16_MAX)));
+  return kUnitsBytes;
 }
 
 }  // namespace bobbin::wire

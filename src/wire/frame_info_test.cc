@@ -11,6 +11,7 @@
 namespace bobbin::wire {
 namespace {
 
+using namespace std::string_literals;
 using namespace std::string_view_literals;
 
 BinaryStatus read(std::string_view framing) {
@@ -54,6 +55,38 @@ TEST(FrameInfo, WrongValuesAreRefused) {
   EXPECT_EQ(read("\x50\x50"sv), BinaryStatus::invalid_arguments);
   EXPECT_EQ(read("\x30"sv), BinaryStatus::unknown_frame_info);
   EXPECT_EQ(read("\xf0\xff"sv), BinaryStatus::unknown_frame_info);
+}
+
+TEST(FrameInfo, ExtraPrivilegesAreTakenOneByOne) {
+  FrameInfo info;
+  const std::string_view framing = "\x64Read\x43joe\x66Upsert\x50"sv;
+  ASSERT_EQ(read_frame_info(framing, info), BinaryStatus::success);
+  EXPECT_TRUE(info.extra_privileges);
+  std::string_view rest = framing;
+  EXPECT_EQ(take_extra_privilege(rest), "Read");
+  EXPECT_EQ(take_extra_privilege(rest), "Upsert");
+  EXPECT_EQ(take_extra_privilege(rest), "");
+  EXPECT_EQ(read("\x60"sv), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(read("\x65Read"sv), BinaryStatus::invalid_arguments);
+}
+
+std::string units(const Moved& moved, bool durable = false) {
+  std::string out(kUnitsBytes, '\0');
+  out.resize(write_units(out.data(), moved, durable));
+  return out;
+}
+
+TEST(Units, AreThoseThatWereBegun) {
+  EXPECT_EQ(units({}), "");
+  EXPECT_EQ(units({.read = 1}), "\x12\0\1"s);
+  EXPECT_EQ(units({.read = 4096}), "\x12\0\1"s);
+  EXPECT_EQ(units({.read = 4097}), "\x12\0\2"s);
+  EXPECT_EQ(units({.read = 4097}, true), "\x12\0\2"s);
+  EXPECT_EQ(units({.written = 1024}), "\x22\0\1"s);
+  EXPECT_EQ(units({.written = 1025}), "\x22\0\2"s);
+  EXPECT_EQ(units({.written = 1025}, true), "\x22\0\4"s);
+  EXPECT_EQ(units({.read = 1 << 20, .written = 1}), "\x22\0\1"s);
+  EXPECT_EQ(units({.written = 70'000 << 10}), "\x22\xff\xff"s);
 }
 
 TEST(Trace, DecodesToAboutWhatItWas) {

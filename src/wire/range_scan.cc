@@ -215,7 +215,7 @@ std::string_view ScanFrame::finish(const BinaryHeader& request, BinaryStatus sta
   std::array<char, kExtrasBytes> extras;
   store_big_endian(extras.data(), static_cast<uint32_t>(content_));
   // Right in front of the items.
-  begin_ = kTraceBytes - framing.size();
+  begin_ = kMaxReplyFramingBytes - framing.size();
   write_binary_head(memory_.data() + begin_, request,
                     {.status = status,
                      .framing = framing,

@@ -94,7 +94,8 @@ class ScanFrame {
   /// Of the items in it.
   [[nodiscard]] size_t bytes() const noexcept { return end_ - kHeadBytes; }
 
-  /// Header and extras in front of the items. `framing`: at most kTraceBytes. Valid until the next call.
+  /// Header and extras in front of the items. `framing`: at most kMaxReplyFramingBytes. Valid until the next
+  /// call.
   [[nodiscard]] std::string_view finish(const BinaryHeader& request, BinaryStatus status,
                                         std::string_view framing);
   void clear() noexcept { end_ = kHeadBytes; }
@@ -104,7 +105,7 @@ class ScanFrame {
 
  private:
   static constexpr size_t kExtrasBytes = 4;
-  static constexpr size_t kHeadBytes = kBinaryHeaderBytes + kTraceBytes + kExtrasBytes;
+  static constexpr size_t kHeadBytes = kBinaryHeaderBytes + kMaxReplyFramingBytes + kExtrasBytes;
 
   [[nodiscard]] char* reserve(size_t n);
 

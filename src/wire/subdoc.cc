@@ -74,8 +74,7 @@ Status check_spec(SubdocSpec& spec, const SubdocFrame& frame, uint8_t document_f
 Status check_document_flags(const SubdocRequest& request, uint64_t cas) {
   using namespace doc_flags;  // NOLINT(google-build-using-namespace)
   const bool wrong = (request.flags & ~kKnownDocFlags) != 0 || (request.has(kAdd) && cas != 0) ||
-                     (request.has(kAdd) && request.has(kCreate)) ||
-                     (request.has(kReplicaRead) && request.has(kAccessDeleted));
+                     (request.has(kAdd) && request.has(kCreate));
   return wrong ? Status::invalid_arguments : Status::success;
 }
 
