@@ -77,6 +77,7 @@ constexpr Pair kPairs[] = {
     {"ssl_handshakes", "tls_handshakes_total"},
     {"ssl_handshake_errors", "tls_handshake_failures_total"},
     {"ssl_handshake_kicks", "connections_closed_total"},
+    {"overdue_kicks", "connections_closed_total"},
     {"unsent_pauses", "unsent_pauses_total"},
     {"socket_writes", "socket_writes_total"},
     {"conn_unsent_bytes", "unsent_bytes"},
@@ -261,10 +262,10 @@ TEST_F(MetricsStatisticsTest, SoIsHowACopyGetsOn) {
   following.put(std::make_shared<serve::FollowedBucket>("default", 1, false));
   const serve::Engine& plain = server.engine();
   const serve::Engine engine{
-      plain.bucket, plain.buckets,  plain.feeds,    plain.scans,     plain.errands,         plain.clock,
-      plain.log,    plain.counters, plain.settings, plain.front_end, plain.baseline,        plain.stat_times,
-      plain.node,   plain.users,    plain.logins,   plain.audit,     plain.allow_anonymous, plain.started,
-      &following};
+      plain.bucket,     plain.buckets, plain.feeds,    plain.scans,    plain.errands,   plain.login_checks,
+      plain.clock,      plain.log,     plain.counters, plain.settings, plain.front_end, plain.baseline,
+      plain.stat_times, plain.node,    plain.users,    plain.logins,   plain.audit,     plain.allow_anonymous,
+      plain.started,    &following};
   compare(statistics(engine, "follow"), families(engine), kOfFollowing);
 }
 
