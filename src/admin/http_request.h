@@ -52,6 +52,8 @@ class HttpReader {
   /// Takes a prefix of `bytes`, which are not empty, and says in `taken` how long it was; the rest is to be
   /// shown again. After `head` of a request without a body, it may take nothing.
   [[nodiscard]] Step read(std::string_view bytes, size_t& taken);
+  /// Of a request that is not complete, something has been taken.
+  [[nodiscard]] bool has_begun() const noexcept { return parser_ != nullptr; }
   /// The answer to what is bad: 400, 413, 431 or 505.
   [[nodiscard]] int status() const noexcept { return status_; }
   [[nodiscard]] HttpRequest& request() noexcept { return request_; }

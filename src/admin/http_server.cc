@@ -25,6 +25,7 @@ base::Result<std::unique_ptr<HttpServer>, base::Error> HttpServer::open(const Ht
   front_end.tls = options.tls;
   front_end.limits.max_connections = options.max_connections;
   front_end.limits.idle_timeout = options.idle_timeout;
+  front_end.limits.expect_timeout = options.request_timeout;
   // A body is taken as it comes: what stays unread is a head, or the requests behind one that is being worked
   // on.
   front_end.limits.max_unread_bytes = 2 * kMaxBodyBytes;

@@ -18,6 +18,8 @@ struct HttpServerOptions {
   std::shared_ptr<net::TlsContext> tls;  ///< as in net::FrontEndOptions
   size_t max_connections = 256;
   std::chrono::milliseconds idle_timeout{60'000};
+  /// How long a request may take to come, from its first byte on. Zero: as long as it likes.
+  std::chrono::milliseconds request_timeout{60'000};
 };
 
 /// The HTTP server: a front end of its own with one loop, one thread and its own limits, so that it disturbs

@@ -91,6 +91,9 @@ size_t HttpSession::on_bytes(net::Connection& connection, std::span<const char> 
     consumed += taken;
     if (!goes_on) break;
   }
+  // The rest of a request that has begun.
+  connection.expect(phase_ == Phase::reading && !connection.congested() &&
+                    (reader_.has_begun() || consumed < bytes.size()));
   return phase_ == Phase::streaming || phase_ == Phase::closing ? bytes.size() : consumed;
 }
 
@@ -160,7 +163,7 @@ void HttpSession::on_resumed(net::Connection& connection) {
 }
 
 void HttpSession::answer(net::Connection& connection, const HttpResponse& response) {
-  if (!response.streamed_bucket.empty()) return stream(connection, response);
+  if (response.streamed != nullptr) return stream(connection, response);
   if (response.live != nullptr) return live(connection, response);
   const HttpRequest& request = reader_.request();
   std::string head = head_of(response, admin_.engine.clock.now());
@@ -205,10 +208,7 @@ bool HttpSession::send_head(net::Connection& connection, const HttpResponse& res
 
 void HttpSession::stream(net::Connection& connection, const HttpResponse& response) {
   if (!send_head(connection, response)) return;
-  auto text = [&engine = admin_.engine, place = place_of(*call_), name = response.streamed_bucket] {
-    return terse_text(engine, name, place);
-  };
-  admin_.streams.add(connection.spool(), std::move(text), !reader_.request().is_http_1_0);
+  admin_.streams.add(connection.spool(), response.streamed, !reader_.request().is_http_1_0);
   call_.reset();
 }
 

@@ -128,6 +128,7 @@ void write_connections(MetricsText& text, const serve::Engine& engine, const ser
   text.sample("reason=\"stalled\"", events.stalled_kicks);
   text.sample("reason=\"unread\"", events.unread_kicks);
   text.sample("reason=\"handshake\"", events.handshake_kicks);
+  text.sample("reason=\"overdue\"", events.overdue_kicks);
   text.one("bobbin_tls_handshakes_total", Kind::counter, "TLS handshakes that were done.", events.handshakes);
   text.one("bobbin_tls_handshake_failures_total", Kind::counter,
            "TLS handshakes that failed: another protocol, version or certificate than is allowed.",

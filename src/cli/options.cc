@@ -214,6 +214,10 @@ constexpr std::array kOptions = {
   Option{"idle_timeout", OptionType::duration, kConnections, 0, kMonthMs,
          "Close a connection that has sent nothing for so long; 0 never does",
          [](ServeConfig& c) -> Field { return &c.limits.idle_timeout; }},
+  Option{"login_timeout", OptionType::duration, kConnections, 0, 3'600'000,
+         "Close a connection that has to log in and has not for so long, and one of HTTP whose request takes so "
+         "long to come; 0 never does",
+         [](ServeConfig& c) -> Field { return &c.limits.expect_timeout; }},
   Option{"stall_timeout", OptionType::duration, kConnections, 0, kMonthMs,
          "Close a connection whose client takes nothing for so long while replies wait for it; 0 never does",
          [](ServeConfig& c) -> Field { return &c.limits.stall_timeout; }},

@@ -84,6 +84,7 @@ std::vector<serve::Setting> settings_of(const ServeConfig& config) {
       {"maxconns_fast", "no"},
       {"ssl_enabled", config.tls_cert.empty() ? "no" : "yes"},
       {"idle_timeout", std::to_string(config.limits.idle_timeout.count() / 1000)},
+      {"login_timeout", std::to_string(config.limits.expect_timeout.count() / 1000)},
   };
   for (const Option& option : serve_options()) {
     // A path may tell more than a client should know.
@@ -214,6 +215,7 @@ base::Result<std::unique_ptr<admin::HttpServer>, base::Error> open_http(
   options.listen = std::move(*addresses);
   options.tls_listen = std::move(*tls_addresses);
   options.tls = tls;
+  options.request_timeout = config.limits.expect_timeout;
   auto http = admin::HttpServer::open(options, server.engine());
   if (!http) return http;
   const auto port_of = [](const std::vector<net::Address>& bound) {

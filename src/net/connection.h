@@ -84,6 +84,10 @@ class Connection {
   /// For a connection that listens for long: idle_timeout no longer applies to it.
   void never_idle() noexcept { may_idle_out_ = false; }
 
+  /// Whether the peer is to do something that does not take long, as to log in: Limits::expect_timeout after
+  /// the first of several calls the connection is closed, unless it has done it by then.
+  virtual void expect(bool /*something*/) {}
+
   /// The handle for other threads to send on this connection.
   Spool spool();
 

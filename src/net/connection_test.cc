@@ -40,6 +40,8 @@ class LineReceiver final : public Receiver {
         static const std::string source(8 << 20, 'b');
         const std::string_view bytes(source.data(), std::stoul(std::string(line.substr(4))));
         connection.out().append(base::PinnedBytes(bytes, nullptr, [](void*) noexcept {}));
+      } else if (line == "expect" || line == "content") {
+        connection.expect(line == "expect");
       } else if (line == "quit") {
         connection.close_when_sent();
         break;
@@ -187,6 +189,25 @@ TEST_F(ConnectionTest, ClosesIdlePeers) {
   EXPECT_EQ(idle.receive_to_end(), "");
   wait_for([&] { return counters().connections_closed.get() == 1; });
   EXPECT_EQ(counters().idle_kicks.get(), 1U);
+}
+
+TEST_F(ConnectionTest, ClosesWhoDoesNotDoWhatIsExpected) {
+  Limits limits;
+  limits.expect_timeout = std::chrono::milliseconds(20);
+  start(limits);
+  TestSocket content = connect();
+  content.send_all("expect\ncontent\necho a\n");
+  EXPECT_EQ(content.receive(1), "a");
+  // Whatever it sends meanwhile, and however often that is said.
+  TestSocket overdue = connect();
+  std::string got;
+  while (counters().connections_closed.get() == 0) {
+    overdue.send_all("expect\necho b\n");
+    got += overdue.receive(1);
+  }
+  EXPECT_EQ(counters().overdue_kicks.get(), 1U);
+  content.send_all("echo a\n");
+  EXPECT_EQ(content.receive(1), "a") << "it is not that one";
 }
 
 TEST_F(ConnectionTest, ClosesStalledPeers) {

@@ -34,6 +34,7 @@ struct LoopCounters {
   OwnedCounter handshakes;          ///< of TLS, that were done
   OwnedCounter handshake_failures;  ///< that were not: no TLS, or not the right kind or certificate
   OwnedCounter handshake_kicks;     ///< closed for handshake_timeout
+  OwnedCounter overdue_kicks;       ///< closed for expect_timeout
   OwnedCounter unsent_bytes;        ///< now: replies and frames that peers have not taken
   OwnedCounter unread_bytes;        ///< now: bytes kept of incomplete requests
   OwnedCounter spool_wakes;         ///< times the loop was woken to drain spools

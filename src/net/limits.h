@@ -31,6 +31,9 @@ struct Limits {
   /// Close a connection of a TLS listener whose handshake is not done by then. Zero: never.
   std::chrono::milliseconds handshake_timeout{10'000};
 
+  /// Close a connection of which something is expected for so long: Connection::expect(). Zero: never.
+  std::chrono::milliseconds expect_timeout{60'000};
+
   /// How long drain() waits for peers to take their last replies.
   std::chrono::milliseconds drain_timeout{5'000};
 

@@ -200,8 +200,9 @@ void Loop::need_sweep() {
   const auto limit = [](std::chrono::milliseconds a, std::chrono::milliseconds b) {
     return a.count() == 0 ? b : (b.count() == 0 ? a : std::min(a, b));
   };
-  const auto shortest = limit(limit(limits_.idle_timeout, limits_.handshake_timeout),
-                              limit(limits_.stall_timeout, SocketConnection::kLingerTimeout));
+  const auto shortest =
+      limit(limit(limit(limits_.idle_timeout, limits_.expect_timeout), limits_.handshake_timeout),
+            limit(limits_.stall_timeout, SocketConnection::kLingerTimeout));
   sweeping_ = true;
   post_after(std::clamp(shortest / 4, std::chrono::milliseconds(5), std::chrono::milliseconds(1000)),
              [this] { sweep(); });

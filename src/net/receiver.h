@@ -16,6 +16,7 @@ enum class CloseReason {
   stalled,      ///< nothing taken by the peer for stall_timeout
   shutdown,     ///< the front end was drained or stopped
   handshake,    ///< no TLS handshake within handshake_timeout; a receiver is never told
+  overdue,      ///< what was expected of it has not come within expect_timeout
 };
 
 /// The protocol side of a connection: the only thing that `net` knows of it. Owned by its connection; every

@@ -296,6 +296,7 @@ void SocketConnection::close_now(CloseReason reason) {
   spool_ranges_.clear();
 
   if (reason == CloseReason::handshake) counters.handshake_kicks.add(1);
+  if (reason == CloseReason::overdue) counters.overdue_kicks.add(1);
   if (tls_ != nullptr) tls_->drop_sealed();
   // From here on out() is a place where appended bytes are dropped, not the loop's.
   out_->clear();
@@ -320,6 +321,15 @@ void SocketConnection::dispose_if_done() {
   asio::post(loop_.io_->context, [&loop = loop_, id = id_] { loop.disown(id); });
 }
 
+void SocketConnection::expect(bool something) {
+  if (!something || loop_.limits().expect_timeout.count() == 0) {
+    expects_since_ms_ = 0;
+  } else if (expects_since_ms_ == 0) {
+    expects_since_ms_ = steady_ms();
+    loop_.need_sweep();
+  }
+}
+
 bool SocketConnection::sweep() {
   if (closed_) return false;
   const Milliseconds now = steady_ms();
@@ -335,11 +345,14 @@ bool SocketConnection::sweep() {
     close_now(CloseReason::stalled);
   } else if (is_shaking_hands() && over(tls_->began_ms(), limits.handshake_timeout)) {
     close_now(CloseReason::handshake);
+  } else if (expects_since_ms_ != 0 && over(expects_since_ms_, limits.expect_timeout)) {
+    close_now(CloseReason::overdue);
   } else if (own_output_ == nullptr && !blocked_ && !stopped() && !owing_ && !continuing_ && may_idle_out_ &&
              over(last_received_ms_, limits.idle_timeout)) {
     close_now(CloseReason::idle);
   }
-  return !closed_ && (lingering_ || blocked_ || limits.idle_timeout.count() > 0 || is_shaking_hands());
+  const bool is_timed = limits.idle_timeout.count() > 0 || expects_since_ms_ != 0;
+  return !closed_ && (lingering_ || blocked_ || is_timed || is_shaking_hands());
 }
 
 ConnectionStatus SocketConnection::status() const {

@@ -44,6 +44,7 @@ class SocketConnection final : public Connection {
   void close_now(CloseReason reason) override;
   void suspend(Hold hold) override;
   void keep_open(bool owes_replies) override;
+  void expect(bool something) override;
   [[nodiscard]] ConnectionStatus status() const override;
   [[nodiscard]] const TlsPeer* tls() const override;
 
@@ -130,6 +131,7 @@ class SocketConnection final : public Connection {
   size_t drain_bytes_ = 0;  // of what had arrived when the drain began, not read yet
 
   std::atomic<Milliseconds> last_received_ms_;
+  Milliseconds expects_since_ms_ = 0;  // 0: nothing is expected
   Milliseconds last_progress_ms_ = 0;  // since when the peer has taken nothing; 0 while it takes what comes
   uint8_t operations_ = 0;             // handlers that will still run
   bool reading_ = false;

@@ -40,8 +40,8 @@ void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
   leave_bucket();
   if (watching_) log().remove_closed();
   if (!log().wants(kWatchConnections)) return;
-  static constexpr std::string_view kReasons[] = {"normal",  "normal",   "error",    "idle_timeout",
-                                                  "stalled", "shutdown", "handshake"};
+  static constexpr std::string_view kReasons[] = {"normal",  "normal",   "error",     "idle_timeout",
+                                                  "stalled", "shutdown", "handshake", "overdue"};
   log().connection_closed(connection.status().peer, kReasons[static_cast<size_t>(reason)], id());
 }
 
@@ -197,6 +197,7 @@ void Session::work_out_access() {
   access_ = access_of(engine_, user_, *served_);
   is_stranger_ = user_.empty() && !has_every_right(engine_, user_);
   connection_->limit_unsent(is_stranger_ ? kStrangersUnsentBytes : SIZE_MAX);
+  connection_->expect(is_stranger_);
   if (impersonated_ != nullptr) impersonated_->access = access_of(engine_, impersonated_->user, *served_);
 }
 

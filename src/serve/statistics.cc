@@ -17,25 +17,16 @@ namespace {
 
 // Every event count but those of commands, once: for subtracting, and for reading off the loops.
 constexpr uint64_t EventCounts::*kEventFields[] = {
-    &EventCounts::total_connections,
-    &EventCounts::bytes_read,
-    &EventCounts::bytes_written,
-    &EventCounts::writes,
-    &EventCounts::write_yields,
-    &EventCounts::unsent_pauses,
-    &EventCounts::unread_kicks,
-    &EventCounts::idle_kicks,
-    &EventCounts::stalled_kicks,
-    &EventCounts::spool_wakes,
-    &EventCounts::handshakes,
-    &EventCounts::handshake_failures,
-    &EventCounts::handshake_kicks,
-    &EventCounts::spool_drains,
-    &EventCounts::spool_bytes_in,
-    &EventCounts::listener_pauses,
-    &EventCounts::listener_no_descriptors,
-    &EventCounts::listener_paused_us,
-    &EventCounts::log_sent,
+    &EventCounts::total_connections,  &EventCounts::bytes_read,
+    &EventCounts::bytes_written,      &EventCounts::writes,
+    &EventCounts::write_yields,       &EventCounts::unsent_pauses,
+    &EventCounts::unread_kicks,       &EventCounts::idle_kicks,
+    &EventCounts::stalled_kicks,      &EventCounts::spool_wakes,
+    &EventCounts::handshakes,         &EventCounts::handshake_failures,
+    &EventCounts::handshake_kicks,    &EventCounts::overdue_kicks,
+    &EventCounts::spool_drains,       &EventCounts::spool_bytes_in,
+    &EventCounts::listener_pauses,    &EventCounts::listener_no_descriptors,
+    &EventCounts::listener_paused_us, &EventCounts::log_sent,
     &EventCounts::log_skipped,
 };
 static_assert(sizeof(EventCounts) == (std::size(kEventFields) + kCommandCounters.size()) * sizeof(uint64_t),
@@ -54,6 +45,7 @@ constexpr std::pair<uint64_t EventCounts::*, net::OwnedCounter net::LoopCounters
     {&EventCounts::handshakes, &net::LoopCounters::handshakes},
     {&EventCounts::handshake_failures, &net::LoopCounters::handshake_failures},
     {&EventCounts::handshake_kicks, &net::LoopCounters::handshake_kicks},
+    {&EventCounts::overdue_kicks, &net::LoopCounters::overdue_kicks},
     {&EventCounts::spool_wakes, &net::LoopCounters::spool_wakes},
     {&EventCounts::spool_drains, &net::LoopCounters::spool_drains},
     {&EventCounts::spool_bytes_in, &net::LoopCounters::spool_bytes_in},
@@ -120,6 +112,7 @@ void report_traffic(const Engine& engine, const ServedBucket& bucket, const Even
   stat("ssl_handshakes", counts.handshakes);
   stat("ssl_handshake_errors", counts.handshake_failures);
   stat("ssl_handshake_kicks", counts.handshake_kicks);
+  stat("overdue_kicks", counts.overdue_kicks);
   stat("unsent_pauses", counts.unsent_pauses);
   stat("socket_writes", counts.writes);
   stat("conn_unsent_bytes", now.unsent_bytes);

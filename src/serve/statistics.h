@@ -41,6 +41,7 @@ struct EventCounts {
   uint64_t handshakes = 0;
   uint64_t handshake_failures = 0;
   uint64_t handshake_kicks = 0;
+  uint64_t overdue_kicks = 0;
   uint64_t spool_wakes = 0;
   uint64_t spool_drains = 0;
   uint64_t spool_bytes_in = 0;

@@ -18,14 +18,14 @@ def stat(connection, name):
     return int(connection.stats()[name])
 
 
-def unsent_bytes(server):
+def metric(server, name):
     """Of a server whose administrator has the password "secret": the other protocols tell nobody else."""
     connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=PATIENCE_S)
     login = base64.b64encode(b"Administrator:secret").decode()
     connection.request("GET", "/metrics", headers={"Authorization": f"Basic {login}"})
     text = connection.getresponse().read().decode()
     connection.close()
-    return int(re.search(r"^bobbin_unsent_bytes (\d+)$", text, re.MULTILINE).group(1))
+    return int(re.search(rf"^{re.escape(name)} (\d+)$", text, re.MULTILINE).group(1))
 
 
 class Connections(unittest.TestCase):
@@ -187,8 +187,28 @@ class Bytes(unittest.TestCase):
                 stranger.send(binary.request(0x1F, b"stranger"))
                 # The error map is some 6 KB for 26 bytes.
                 stranger.send_until_blocked(binary.request(0xFE, value=b"\0\2") * 5000, quiet_s=0.05)
-            unsent = poll(lambda: unsent_bytes(server), "replies to wait")
+            unsent = poll(lambda: metric(server, "bobbin_unsent_bytes"), "replies to wait")
             self.assertLessEqual(unsent, count * (32 << 10))
+
+    @BOBBIN_ONLY
+    def test_who_does_not_log_in_cannot_stay(self):
+        with Server(admin_password="secret", http=True, login_timeout=1) as server:
+            user = Connection(server.endpoint)
+            self.addCleanup(user.close)
+            login = binary.request("sasl_auth", b"PLAIN", b"\0Administrator\0secret")
+            self.assertEqual(binary.ask(user, login)[0].status, 0)
+            strangers = [Connection(server.endpoint) for _ in range(5)]
+            # Of HTTP it is the request that has to come; between two of them a connection may wait.
+            slow = Connection(("127.0.0.1", server.http))
+            slow.send(b"GET /livez HTTP/1.1\r\n")
+            waiting = Connection(("127.0.0.1", server.http))
+            self.assertTrue(waiting.ask(b"GET /livez HTTP/1.1\r\n\r\n", b"ok\n").startswith(b"HTTP/1.1 200 "))
+            for connection in (*strangers, slow, waiting):
+                self.addCleanup(connection.close)
+            poll(lambda: all(each.is_closed() for each in (*strangers, slow)), "the others to be closed")
+            self.assertEqual(binary.ask(user, binary.request("noop"))[0].status, 0)
+            self.assertTrue(waiting.ask(b"GET /livez HTTP/1.1\r\n\r\n", b"ok\n").startswith(b"HTTP/1.1 200 "))
+            self.assertEqual(metric(server, 'bobbin_connections_closed_total{reason="overdue"}'), 5)
 
     def test_memory_stays_within_its_limit_under_endless_sets(self):
         with Server(memory="64M") as server, Connection(server.endpoint) as connection:
