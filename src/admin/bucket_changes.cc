@@ -133,6 +133,10 @@ constexpr Field kFields[] = {
      }},
     {"numVBuckets", "The number of vbuckets must be a power of two, from 1 to 1024", read_vbuckets},
     // What is asked for and cannot be done is refused.
+    {"storageBackend", "storageBackend can be 'couchstore': there is one here",
+     [](const std::string& text, BucketSettings&) {
+       return text.empty() || text == "couchstore" || text == "undefined";
+     }},
     {"historyRetentionCollectionDefault", "There is no history of changes here", is_none},
     {"historyRetentionBytes", "There is no history of changes here", is_none},
     {"historyRetentionSeconds", "There is no history of changes here", is_none},
