@@ -34,7 +34,9 @@ HttpResponse handle_terse(const Call& call) {
 HttpResponse handle_streaming(const Call& call) {
   if (find_bucket(call.engine(), call.names[0]) == nullptr) return missing();
   HttpResponse response;
-  response.streamed_bucket = call.names[0];
+  response.streamed = [&engine = call.engine(), place = place_of(call), name = call.names[0]] {
+    return terse_text(engine, name, place);
+  };
   return response;
 }
 

@@ -1,5 +1,8 @@
 // The server, and where clients find what.
 
+#include <memory>
+#include <string>
+
 #include "admin/admission.h"
 #include "admin/bucket_text.h"
 #include "admin/route.h"
@@ -63,7 +66,7 @@ void write_storage_totals(JsonWriter& json, const Totals& totals) {
   json.end();
 }
 
-HttpResponse handle_pool(const Call& call) {
+std::string pool_text(const Call& call) {
   JsonWriter json;
   json.begin_object();
   json.member("name", "default").member("clusterName", "");
@@ -80,7 +83,24 @@ HttpResponse handle_pool(const Call& call) {
   write_storage_totals(json, totals);
   json.member("uri", "/pools/default").member("nodeStatusesUri", "/nodeStatuses");
   json.end();
-  return json_answer(json.take());
+  return json.take();
+}
+
+HttpResponse handle_pool(const Call& call) {
+  return json_answer(pool_text(call));
+}
+
+// What was asked outlives its connection's request: the text names the host that was dialled.
+HttpResponse handle_pool_streaming(const Call& call) {
+  struct Kept {
+    explicit Kept(const Call& given)
+        : request(given.request), call{given.admin, request, {}, given.user, given.peer, given.local} {}
+    const HttpRequest request;
+    const Call call;
+  };
+  HttpResponse response;
+  response.streamed = [kept = std::make_shared<const Kept>(call)] { return pool_text(kept->call); };
+  return response;
 }
 
 HttpResponse handle_nodes(const Call& call) {
@@ -95,12 +115,22 @@ HttpResponse handle_node_services(const Call& call) {
   return json_answer(serve::global_config(call.engine().node, place_of(call)));
 }
 
+HttpResponse handle_node_services_streaming(const Call& call) {
+  HttpResponse response;
+  response.streamed = [&node = call.engine().node, place = place_of(call)] {
+    return serve::global_config(node, place);
+  };
+  return response;
+}
+
 constexpr Route kRoutes[] = {
     {"GET", "/", Door::everybody, 0, handle_root},
     {"GET", "/pools", Door::users, 0, handle_pools},
     {"GET", "/pools/default", Door::users, 0, handle_pool},
     {"GET", "/pools/nodes", Door::users, 0, handle_nodes},
     {"GET", "/pools/default/nodeServices", Door::users, 0, handle_node_services},
+    {"GET", "/pools/default/nodeServicesStreaming", Door::users, 0, handle_node_services_streaming},
+    {"GET", "/poolsStreaming/default", Door::users, 0, handle_pool_streaming},
 };
 
 }  // namespace

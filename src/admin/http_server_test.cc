@@ -7,6 +7,7 @@
 
 #include "admin/admin_test_support.h"
 #include "net/test_socket.h"
+#include "wire/json_value.h"
 
 namespace bobbin::admin {
 namespace {
@@ -55,6 +56,26 @@ TEST_F(HttpServerTest, AStreamBeginsWithTheConfigurationAndStaysOpen) {
   EXPECT_THAT(answer.substr(line_end + 2), StartsWith("{\"rev\":"));
   http_->drain();
   EXPECT_EQ(client.receive_to_end(), "");
+}
+
+TEST_F(HttpServerTest, TheClusterIsStreamedToo) {
+  for (const std::string target :
+       {"/poolsStreaming/default?uuid=1", "/pools/default/nodeServicesStreaming"}) {
+    net::TestSocket client(http_->addresses()[0]);
+    ASSERT_TRUE(client.send_all("GET " + target + " HTTP/1.1\r\nHost: dialled\r\n\r\n"));
+    std::string answer;
+    while (answer.find("\n\n\n\n\r\n") == std::string::npos)
+      answer += client.receive_some(65'536);
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n")) << target;
+    const size_t begin = answer.find("\r\n{") + 2;
+    const auto json = wire::JsonValue::parse(answer.substr(begin, answer.find("\n\n\n\n") - begin));
+    ASSERT_TRUE(json) << answer;
+    const bool of_pool = target.starts_with("/poolsStreaming");
+    EXPECT_NE(json->member(of_pool ? "nodes" : "nodesExt"), nullptr) << answer;
+    if (of_pool) {
+      EXPECT_THAT(answer, HasSubstr("\"hostname\":\"dialled:"));
+    }
+  }
 }
 
 TEST_F(HttpServerTest, ADrainAnswersWhatHasArrived) {

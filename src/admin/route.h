@@ -37,8 +37,9 @@ struct HttpResponse {
   std::string body = {};
   std::string_view content_type = kJson;
   std::vector<std::pair<std::string_view, std::string>> headers = {};  ///< besides those of every answer
-  /// The bucket whose configuration follows, again and again: the answer never ends, and has no body.
-  std::string streamed_bucket = {};
+  /// Writes the text that follows, again whenever configurations may have changed (ConfigStreams::Text): the
+  /// answer never ends, and has no body. Called on any thread, when the call is long over.
+  std::function<std::string()> streamed = nullptr;
   /// Begins the rest of an answer that never ends, when its head is on the way; such an answer has no body.
   /// What is sent is in chunks of HTTP/1.1 where `is_chunked`. Null: there is no rest.
   std::function<std::unique_ptr<LiveAnswer>(net::Spool spool, bool is_chunked)> live = nullptr;
