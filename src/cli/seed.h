@@ -54,12 +54,26 @@ struct SeedGroup {
   std::string origin;
 };
 
+/// Documents of one collection, which is made for them if it is not there: a file, `*.json` or `*.jsonl`, or
+/// one document.
+struct SeedDocuments {
+  std::string path;  ///< of the file; of one document, where it stands
+  std::string bucket;
+  std::string scope;
+  std::string collection;
+  std::string key = {};  ///< of one document; empty: it is a file, or its name is the key
+  std::optional<std::string> json = std::nullopt;  ///< that document
+};
+
 struct SeedTables {
   std::vector<SeedBucket> buckets;
   std::vector<SeedUser> users;
   std::vector<SeedGroup> groups;
+  std::vector<SeedDocuments> documents;
 
-  [[nodiscard]] bool empty() const noexcept { return buckets.empty() && users.empty() && groups.empty(); }
+  [[nodiscard]] bool empty() const noexcept {
+    return buckets.empty() && users.empty() && groups.empty() && documents.empty();
+  }
 };
 
 /// A text with such tables.
@@ -81,6 +95,8 @@ void read_seed_tables(const std::vector<FileEntry>& entries, const SeedText& tex
                                                                            bool persistent);
 /// The bucket of that name, which is added if it is not there.
 SeedBucket& bucket_in(SeedTables& tables, std::string_view name, std::string_view origin);
+/// Adds the bucket and the collection of documents, where they are not described.
+void add_place(SeedTables& tables, const SeedDocuments& documents);
 /// Why there cannot be such a collection; empty: there can.
 [[nodiscard]] std::string trouble_with(const SeedCollection& collection);
 

@@ -30,7 +30,7 @@ class FolderReader {
  public:
   FolderReader(SeedTables& tables, std::vector<base::Error>& errors) : tables_(tables), errors_(errors) {}
 
-  std::vector<SeedFile> read(const std::string& folder) {
+  std::vector<SeedDocuments> read(const std::string& folder) {
     for (const fs::path& path : entries_of(folder)) {
       if (path.filename() == "seed.toml") continue;
       if (expect_folder(path, "seed.toml, or a folder with the name of a bucket")) read_bucket(path);
@@ -112,7 +112,7 @@ class FolderReader {
 
   SeedTables& tables_;
   std::vector<base::Error>& errors_;
-  std::vector<SeedFile> files_;
+  std::vector<SeedDocuments> files_;
 };
 
 bool is_key(std::string_view key) {
@@ -130,7 +130,7 @@ base::Result<void, base::Error> refuse(std::string message) {
   return base::fail(base::Error{std::move(message)});
 }
 
-base::Result<void, base::Error> read_one(const SeedFile& file, std::istream& stream, size_t max_bytes,
+base::Result<void, base::Error> read_one(const SeedDocuments& file, std::istream& stream, size_t max_bytes,
                                          const OnDocument& on_document) {
   std::error_code error;
   const uint64_t bytes = fs::file_size(file.path, error);
@@ -149,6 +149,19 @@ base::Result<void, base::Error> read_one(const SeedFile& file, std::istream& str
     return refuse(fmt::format("{}:{}: this is no JSON", file.path, line));
   }
   return on_document(key, without_space(text), file.path);
+}
+
+/// One that stands in a table.
+base::Result<void, base::Error> read_described(const SeedDocuments& document, size_t max_bytes,
+                                               const OnDocument& on_document) {
+  const std::string_view json = without_space(*document.json);
+  if (!is_key(document.key)) return refuse(fmt::format("{}: a key has 1 to 250 bytes", document.path));
+  if (json.size() > max_bytes)
+    return refuse(fmt::format("{}: longer than --max-item-size, {} bytes", document.path, max_bytes));
+  wire::JsonIndex index;
+  if (wire::check_json(json, index) != wire::JsonVerdict::valid)
+    return refuse(fmt::format("{}: value: this is no JSON", document.path));
+  return on_document(document.key, json, document.path);
 }
 
 /// A line {"key":"k","value":{…}}.
@@ -172,7 +185,7 @@ base::Result<void, base::Error> read_line(std::string_view line, const std::stri
   return on_document(*text->string(), value.value.of(line), origin);
 }
 
-base::Result<void, base::Error> read_many(const SeedFile& file, std::istream& stream, size_t max_bytes,
+base::Result<void, base::Error> read_many(const SeedDocuments& file, std::istream& stream, size_t max_bytes,
                                           const OnDocument& on_document) {
   wire::JsonIndex index;
   std::string line(max_bytes + kSeedLineBytes + 1, '\0');
@@ -194,13 +207,14 @@ base::Result<void, base::Error> read_many(const SeedFile& file, std::istream& st
 
 }  // namespace
 
-std::vector<SeedFile> find_documents(const std::string& folder, SeedTables& tables,
-                                     std::vector<base::Error>& errors) {
+std::vector<SeedDocuments> find_documents(const std::string& folder, SeedTables& tables,
+                                          std::vector<base::Error>& errors) {
   return FolderReader(tables, errors).read(folder);
 }
 
-base::Result<void, base::Error> read_documents(const SeedFile& file, size_t max_value_bytes,
+base::Result<void, base::Error> read_documents(const SeedDocuments& file, size_t max_value_bytes,
                                                const OnDocument& on_document) {
+  if (file.json) return read_described(file, max_value_bytes, on_document);
   std::ifstream stream(file.path, std::ios::binary);
   if (!stream) return refuse(fmt::format("{}: {}", file.path, std::strerror(errno)));
   auto read = file.path.ends_with(kMany) ? read_many(file, stream, max_value_bytes, on_document)

@@ -10,13 +10,14 @@
 #include "admin/bucket_form.h"
 #include "cli/seed.h"
 #include "cli/suggestion.h"
+#include "serve/bucket_settings.h"
 #include "serve/roles.h"
 #include "store/manifest.h"
 
 namespace bobbin::cli {
 namespace {
 
-constexpr std::array<std::string_view, 3> kTables = {"buckets", "users", "groups"};
+constexpr std::array<std::string_view, 4> kTables = {"buckets", "users", "groups", "documents"};
 
 constexpr std::string_view kNameRule =
     "a name has 1 to 251 of the characters A-Z, a-z, 0-9, _, - and %, and begins with neither _ nor %";
@@ -42,8 +43,10 @@ class TableReader {
         read_bucket(value);
       } else if (entry.key == "users") {
         read_user(value);
-      } else {
+      } else if (entry.key == "groups") {
         read_group(value);
+      } else {
+        read_documents(value);
       }
     }
   }
@@ -280,6 +283,59 @@ class TableReader {
       tables_.groups.push_back(std::move(group));
   }
 
+  /// One by its key and value, or a file of them.
+  void read_documents(const FileValue& table) {
+    SeedDocuments documents{.path = origin(table.line),
+                            .bucket = serve::BucketSettings{}.name,
+                            .scope = std::string(store::kDefaultName),
+                            .collection = std::string(store::kDefaultName)};
+    std::string file;
+    bool fits = true;
+    for (const FileEntry& entry : *table.members) {
+      std::string path;
+      if (entry.key == "bucket") {
+        fits &= take_text(entry, documents.bucket);
+      } else if (entry.key == "collection") {
+        fits &= take_text(entry, path) && read_place(entry, path, documents);
+      } else if (entry.key == "key") {
+        fits &= take_text(entry, documents.key);
+      } else if (entry.key == "value") {
+        fits &= take_text(entry, documents.json.emplace());
+      } else if (entry.key == "file") {
+        fits &= take_text(entry, file);
+      } else {
+        fits = false;
+        refuse_unknown(entry, {"bucket", "collection", "key", "value", "file"});
+      }
+    }
+    if (!fits) return;
+    if (!serve::is_bucket_name(documents.bucket))
+      return refuse(documents.path, fmt::format("a bucket cannot be called \"{}\"", documents.bucket));
+    const bool is_one = !documents.key.empty() && documents.json && file.empty();
+    const bool is_file =
+        documents.key.empty() && !documents.json && (file.ends_with(".json") || file.ends_with(".jsonl"));
+    if (!is_one && !is_file)
+      return refuse(documents.path, "documents need a key and a value, or a file *.json or *.jsonl");
+    if (is_file) documents.path = (std::filesystem::path(text_.folder) / file).string();
+    tables_.documents.push_back(std::move(documents));
+  }
+
+  bool read_place(const FileEntry& entry, const std::string& path, SeedDocuments& documents) {
+    const size_t dot = std::min(path.find('.'), path.size());
+    SeedCollection collection{.scope = path.substr(0, dot),
+                              .name = path.substr(std::min(dot + 1, path.size())),
+                              .max_ttl_s = {},
+                              .origin = {}};
+    const std::string trouble = trouble_with(collection);
+    if (!trouble.empty()) {
+      refuse(origin(entry.line), fmt::format("collection \"{}\": {}", path, trouble));
+      return false;
+    }
+    documents.scope = std::move(collection.scope);
+    documents.collection = std::move(collection.name);
+    return true;
+  }
+
   const SeedText& text_;
   SeedTables& tables_;
   std::vector<base::Error>& errors_;
@@ -319,6 +375,15 @@ SeedBucket& bucket_in(SeedTables& tables, std::string_view name, std::string_vie
                                   [&](const SeedBucket& bucket) { return bucket.name == name; });
   if (found != tables.buckets.end()) return *found;
   return tables.buckets.emplace_back(SeedBucket{std::string(name), std::string(origin)});
+}
+
+void add_place(SeedTables& tables, const SeedDocuments& documents) {
+  SeedBucket& bucket = bucket_in(tables, documents.bucket, documents.path);
+  const auto is_same = [&](const SeedCollection& one) {
+    return one.scope == documents.scope && one.name == documents.collection;
+  };
+  if (std::none_of(bucket.collections.begin(), bucket.collections.end(), is_same))
+    bucket.collections.push_back({documents.scope, documents.collection, {}, documents.path});
 }
 
 std::string trouble_with(const SeedCollection& collection) {

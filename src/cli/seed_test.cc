@@ -38,7 +38,7 @@ class SeedTest : public testing::Test {
     }
     return text;
   }
-  [[nodiscard]] std::vector<SeedFile> find() const {
+  [[nodiscard]] std::vector<SeedDocuments> find() const {
     SeedTables tables;
     std::vector<base::Error> errors;
     return find_documents(folder_.path(), tables, errors);
@@ -67,7 +67,7 @@ TEST_F(SeedTest, folders_are_buckets_scopes_and_collections) {
   EXPECT_EQ(seed->tables.buckets[2].collections.at(0).name, "airline");
   EXPECT_EQ(seed->documents, 4U);
   std::vector<std::pair<std::string, std::string>> documents;
-  for (const SeedFile& file : seed->files) {
+  for (const SeedDocuments& file : seed->files) {
     const auto done = read_documents(file, 100,
                                      [&](std::string_view key, std::string_view json,
                                          const std::string&) -> base::Result<void, base::Error> {
@@ -138,6 +138,58 @@ TEST_F(SeedTest, tables_may_stand_in_the_configuration_and_in_a_variable) {
   EXPECT_EQ(twice.errors(), "BOBBIN_SEED_TOML:2: bucket \"a\" is described at FILE:2, too\n");
 }
 
+TEST_F(SeedTest, documents_may_stand_in_tables) {
+  write(".more.jsonl", "{\"key\":\"a\",\"value\":1}\n{\"key\":\"b\",\"value\":2}\n");
+  const ConfigCase given{
+      .file =
+          "memory = \"1G\"\n[[documents]]\nkey = \"k\"\nvalue = ' {\"a\":1} '\n[[buckets]]\nname = "
+          "\"travel\"\nramQuotaMB = 200\n",
+      .environment = {
+          {"BOBBIN_SEED_TOML", "[[documents]]\nbucket = \"travel\"\ncollection = \"s.c\"\nfile = \"" +
+                                   folder_.path() + "/.more.jsonl\"\n"}}};
+  const auto config = given.load();
+  ASSERT_TRUE(config) << given.errors();
+  const auto seed = read_seed(*config);
+  ASSERT_TRUE(seed) << seed.error().front().message;
+  EXPECT_EQ(seed->documents, 3U);
+  ASSERT_EQ(seed->files.size(), 2U);
+  std::string found;
+  (void)read_documents(seed->files[0], 100,
+                       [&](std::string_view key, std::string_view json,
+                           const std::string&) -> base::Result<void, base::Error> {
+                         found.append(key).append("=").append(json);
+                         return {};
+                       });
+  EXPECT_EQ(found, "k={\"a\":1}");
+  ASSERT_EQ(seed->tables.buckets.size(), 2U) << "the one that is described, and default";
+  EXPECT_EQ(seed->tables.buckets[0].fields.size(), 1U);
+  EXPECT_EQ(seed->tables.buckets[0].collections.at(0).name, "c");
+  EXPECT_EQ(seed->tables.buckets[1].name, "default");
+}
+
+TEST_F(SeedTest, documents_in_tables_that_cannot_be_are_named) {
+  write("seed.toml",
+        "[[documents]]\nkey = \"k\"\n"
+        "[[documents]]\nfile = \"a.txt\"\n"
+        "[[documents]]\nfile = \"a.json\"\nkey = \"k\"\n"
+        "[[documents]]\ncollection = \"c\"\nfile = \"a.json\"\n"
+        "[[documents]]\nbucket = \".b\"\nfile = \"a.json\"\n"
+        "[[documents]]\nkeys = 1\n");
+  const std::string what = "documents need a key and a value, or a file *.json or *.jsonl\n";
+  EXPECT_EQ(errors(), "seed.toml:1: " + what + "seed.toml:3: " + what + "seed.toml:5: " + what +
+                          "seed.toml:9: collection \"c\": expected \"scope.collection\"\n"
+                          "seed.toml:11: a bucket cannot be called \".b\"\n"
+                          "seed.toml:15: unknown key \"keys\", did you mean key?\n");
+  write("seed.toml",
+        "[[documents]]\nkey = \"k\"\nvalue = \"{\"\n"
+        "[[documents]]\nkey = \"" +
+            std::string(251, 'k') + "\"\nvalue = \"1\"\n[[documents]]\nfile = \"none.json\"\n");
+  EXPECT_EQ(errors(),
+            "seed.toml:1: value: this is no JSON\n"
+            "seed.toml:4: a key has 1 to 250 bytes\n"
+            "none.json: No such file or directory\n");
+}
+
 TEST_F(SeedTest, users_that_are_seeded_let_other_machines_in) {
   ConfigCase given{.words = {"--listen", "0.0.0.0"}};
   EXPECT_FALSE(given.load());
@@ -190,7 +242,7 @@ TEST_F(SeedTest, a_document_that_is_too_long_is_named) {
   write("a/s/c/m.jsonl", "\n\"" + std::string(2000, 'x') + std::string(kSeedLineBytes, 'y') + '"');
   const auto files = find();
   ASSERT_EQ(files.size(), 2U);
-  for (const SeedFile& file : files) {
+  for (const SeedDocuments& file : files) {
     const auto done =
         read_documents(file, 1024, [](auto...) -> base::Result<void, base::Error> { return {}; });
     ASSERT_FALSE(done);

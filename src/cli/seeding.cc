@@ -101,10 +101,14 @@ base::Result<Seed, std::vector<base::Error>> read_seed(const ServeConfig& config
   seed.tables = config.seed_tables;
   if (!config.seed.empty() && !config.seed.ends_with(".toml"))
     seed.files = find_documents(config.seed, seed.tables, errors);
+  for (const SeedDocuments& described : config.seed_tables.documents) {
+    add_place(seed.tables, described);
+    seed.files.push_back(described);
+  }
   check_buckets(seed, config, errors);
   Fingerprint fingerprint;
   add_tables(fingerprint, seed.tables);
-  for (const SeedFile& file : seed.files) {
+  for (const SeedDocuments& file : seed.files) {
     if (errors.size() >= kMaxErrors) break;
     fingerprint.add(fmt::format("{}.{}.{}", file.bucket, file.scope, file.collection));
     const auto read = read_documents(file, config.max_item_bytes,
@@ -214,7 +218,7 @@ Seeding::Done Seeding::make_collections(const SeedBucket& described, serve::Serv
   return {};
 }
 
-Seeding::Done Seeding::store_file(const SeedFile& file) {
+Seeding::Done Seeding::store_file(const SeedDocuments& file) {
   const auto bucket = engine_.buckets.find(file.bucket);
   if (bucket == nullptr) return refuse(file.path + ": its bucket was removed");
   const auto manifest = bucket->collections().manifest();
@@ -245,7 +249,7 @@ Seeding::Done Seeding::store_file(const SeedFile& file) {
 
 Seeding::Done Seeding::store_documents() {
   uint64_t evictions = 0;
-  for (const SeedFile& file : seed_.files) {
+  for (const SeedDocuments& file : seed_.files) {
     if (is_settled(file.bucket)) continue;
     if (auto stored = store_file(file); !stored) return stored;
   }

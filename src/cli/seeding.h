@@ -15,7 +15,7 @@ namespace bobbin::cli {
 /// All that a server begins with, read and checked, but for the documents, which stay in their files.
 struct Seed {
   SeedTables tables;
-  std::vector<SeedFile> files;
+  std::vector<SeedDocuments> files;  ///< with those that stand in tables
   uint64_t documents = 0;
   /// SHA-256 in hexadecimal of all of it but the passwords.
   std::string fingerprint;
@@ -46,7 +46,7 @@ class Seeding {
   [[nodiscard]] Done make_users();
   [[nodiscard]] Done make_bucket(const SeedBucket& described);
   [[nodiscard]] Done make_collections(const SeedBucket& described, serve::ServedBucket& bucket);
-  [[nodiscard]] Done store_file(const SeedFile& file);
+  [[nodiscard]] Done store_file(const SeedDocuments& file);
   /// What is in this bucket has been seeded, and was the users' to change since.
   [[nodiscard]] bool is_settled(std::string_view name) const;
   void note(std::string_view action, const std::string& object) const;

@@ -72,6 +72,28 @@ class Seeds(unittest.TestCase):
             for collection in scope["collections"]
         }
 
+    def test_documents_come_from_tables(self):
+        config = os.path.join(self.folder, "bobbin.toml")
+        more = self.write("../more.jsonl", '{"key": "a", "value": 1}\n{"key": "b", "value": 2}\n')
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f"""
+[[documents]]
+key = "hello"
+value = '{{"from": "a table"}}'
+
+[[documents]]
+bucket = "travel"
+collection = "inventory.airline"
+file = "{more}"
+""")
+        for _ in range(2):
+            server = self.start(seed=None, config=config)
+            poll(lambda server=server: self.ask(server, "/readyz")[0] == 200, "it to be ready")
+            self.assertIn(b'\r\n{"from": "a table"}\r\n', self.get(server, b"hello"))
+            self.assertEqual(self.items(server), {"default": 1, "travel": 2})
+            self.assertIn("inventory.airline", self.collections(server, "travel"))
+            server.stop()
+
     def test_everything_is_there_when_it_is_ready_and_a_second_start_changes_nothing(self):
         self.write("seed.toml", _TOML)
         self.write("travel/inventory/airline/airline_10.json", '{"name": "40-Mile Air"}\n')
