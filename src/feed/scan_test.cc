@@ -59,6 +59,28 @@ TEST_F(ScanTest, LeavesOutWhatIsDeletedOrExpired) {
   EXPECT_EQ(scanned(all_keys()), joined(left));
 }
 
+// Of units of 4 KiB; keys are 14 bytes with their collection.
+TEST_F(ScanTest, TellsTheUnitsInTheReplyThatEndsAnAnswer) {
+  const auto made = fill(8, std::string(4096, 'v'));
+  const auto client = connect();
+  client->is_told_units = true;
+  const auto units = [](char n) { return std::string("\x12\0", 2) + n; };
+  const auto scan = create(*client, range("", "\xff\xff"));
+  ASSERT_NE(scan, nullptr);
+  EXPECT_EQ(client->framing, units(1)) << "the first key";
+  (void)continued(*client, *scan, BinaryStatus::range_scan_more, 4);
+  EXPECT_EQ(client->framing, units(5));
+  (void)continued(*client, *scan, BinaryStatus::range_scan_complete);
+  EXPECT_EQ(client->framing, units(5)) << "and not what was told before";
+  const auto of_keys = create(*client, all_keys());
+  ASSERT_NE(of_keys, nullptr);
+  EXPECT_EQ(continued(*client, *of_keys, BinaryStatus::range_scan_complete), joined(made));
+  EXPECT_EQ(client->framing, units(1));
+  client->is_told_units = false;
+  (void)create(*client, all_keys());
+  EXPECT_EQ(client->framing, "");
+}
+
 TEST_F(ScanTest, StopsAtLimitsAndGoesOn) {
   const auto made = fill(10);
   const auto client = connect();
