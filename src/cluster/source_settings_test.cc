@@ -39,9 +39,10 @@ TEST(SourceSettings, WhatChangesAtTheSourceChangesHere) {
   EXPECT_EQ(taken.settings.durability_min, "majorityAndPersistActive");
   EXPECT_EQ(taken.settings.replicas, 2U);
   EXPECT_TRUE(taken.settings.flush_enabled);
-  EXPECT_EQ(taken.changed,
-            "compressionMode passive to active; maxTTL 0 to 7; replicaNumber 0 to 2; flushEnabled false to true; "
-            "durabilityMinLevel none to majorityAndPersistActive");
+  EXPECT_EQ(
+      taken.changed,
+      "compressionMode passive to active; maxTTL 0 to 7; replicaNumber 0 to 2; flushEnabled false to true; "
+      "durabilityMinLevel none to majorityAndPersistActive");
   EXPECT_EQ(taken.kept, "");
   const SettingsTaken again = take_settings(source, taken.settings, false, 0);
   EXPECT_EQ(again.changed, "");
