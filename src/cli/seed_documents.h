@@ -26,7 +26,7 @@ using OnDocument = std::function<base::Result<void, base::Error>(std::string_vie
 /// Shows the documents, one after the other: keys are 1 to 250 bytes, and values are JSON. A file `*.json` is
 /// one document with the file's name as its key, `*.jsonl` has one a line, {"key":"…","value":…}. Holds one
 /// document at a time. Errors name file and line.
-[[nodiscard]] base::Result<void, base::Error> read_documents(const SeedDocuments& documents,
+[[nodiscard]] base::Result<void, base::Error> read_documents(const SeedDocuments& file,
                                                              size_t max_value_bytes,
                                                              const OnDocument& on_document);
 
