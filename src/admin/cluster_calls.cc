@@ -94,7 +94,13 @@ HttpResponse handle_pool(const Call& call) {
 HttpResponse handle_pool_streaming(const Call& call) {
   struct Kept {
     explicit Kept(const Call& given)
-        : request(given.request), call{given.admin, request, {}, given.user, given.peer, given.local} {}
+        : request(host_of(given.request)), call{given.admin, request, {}, {}, {}, given.local} {}
+    // Not the password.
+    static HttpRequest host_of(const HttpRequest& given) {
+      HttpRequest kept;
+      kept.host = given.host;
+      return kept;
+    }
     const HttpRequest request;
     const Call call;
   };

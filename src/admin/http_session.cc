@@ -182,6 +182,7 @@ void HttpSession::answer(net::Connection& connection, const HttpResponse& respon
   }
   call_.reset();
   reader_.next();
+  connection.expect(false);  // the next request has its own time
 }
 
 void HttpSession::answer_and_close(net::Connection& connection, const HttpResponse& response) {

@@ -345,7 +345,7 @@ bool SocketConnection::sweep() {
     close_now(CloseReason::stalled);
   } else if (is_shaking_hands() && over(tls_->began_ms(), limits.handshake_timeout)) {
     close_now(CloseReason::handshake);
-  } else if (expects_since_ms_ != 0 && over(expects_since_ms_, limits.expect_timeout)) {
+  } else if (expects_since_ms_ != 0 && !stopped() && over(expects_since_ms_, limits.expect_timeout)) {
     close_now(CloseReason::overdue);
   } else if (own_output_ == nullptr && !blocked_ && !stopped() && !owing_ && !continuing_ && may_idle_out_ &&
              over(last_received_ms_, limits.idle_timeout)) {

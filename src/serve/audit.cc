@@ -26,6 +26,9 @@ std::string pace_of(const AdminEvent& event) {
   std::string pace(event.user);
   if (event.pace == AdminEvent::Pace::object)
     pace.append(1, '\0').append(event.action).append(1, '\0').append(event.object);
+  // What is refused of documents is no reason to be silent about administration; the detail says on whose
+  // behalf.
+  if (event.is_access) pace.append(2, '\0').append(event.detail);
   return pace;
 }
 
@@ -89,9 +92,9 @@ bool AuditLog::keeps_pace(const AdminEvent& event) {
   const base::MutexLock lock(mutex_);
   auto found = paces_.find(pace_of(event));
   if (found == paces_.end()) {
-    if (paces_.size() == kMaxPaces)
-      std::erase_if(paces_, [now](const auto& one) { return one.second <= now; });
-    if (paces_.size() == kMaxPaces) return false;
+    const size_t most = event.is_access ? kMaxPaces / 2 : kMaxPaces;
+    if (paces_.size() >= most) std::erase_if(paces_, [now](const auto& one) { return one.second <= now; });
+    if (paces_.size() >= most) return false;
     found = paces_.emplace(pace_of(event), now).first;
   }
   // A clock that was set back does not silence anybody for longer than that.

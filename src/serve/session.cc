@@ -305,6 +305,7 @@ bool Session::may_select(std::string_view bucket) const {
 void Session::log_in(std::string user) {
   user_ = std::move(user);
   access_generation_ = 0;
+  renew_access();  // what is expected of a stranger is so no longer, or from now on
   watch_config();  // which not everybody may
 }
 

@@ -41,7 +41,9 @@ void Session::post(base::Worker& worker, const wire::BinaryHeader& request, Unor
   auto errand = std::make_shared<Unordered::Errand>(connection_->spool(), request, kind,
                                                     client_ == nullptr ? 0 : client_->received_ns);
   const bool posted = worker.post([errand, work = std::move(work)] {
-    errand->answer = work();
+    // Who asks and leaves would keep those waiting who want to come in.
+    const bool is_missed = errand->kind == Unordered::Errand::Kind::login && errand->spool.closed();
+    if (!is_missed) errand->answer = work();
     errand->has_come.store(true, std::memory_order_release);
     errand->spool.resume();
   });
