@@ -29,11 +29,16 @@ class SystemClock final : public Clock {
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(uint32_t unix_s = 1'700'000'000) : ns_(uint64_t{unix_s} * 1'000'000'000) {}
-  [[nodiscard]] Now now() const noexcept override { return {ns_.load(std::memory_order_relaxed)}; }
+  [[nodiscard]] Now now() const noexcept override {
+    return {ns_.fetch_add(tick_ns_, std::memory_order_relaxed)};
+  }
   void advance_s(uint32_t seconds) { ns_.fetch_add(uint64_t{seconds} * 1'000'000'000); }
+  /// From here on it moves so far whenever it is read. Before other threads read it.
+  void tick(uint64_t ns) { tick_ns_ = ns; }
 
  private:
-  std::atomic<uint64_t> ns_;
+  mutable std::atomic<uint64_t> ns_;
+  uint64_t tick_ns_ = 0;
 };
 
 }  // namespace bobbin::base

@@ -305,6 +305,38 @@ TEST_F(McbpTest, WhatFollowsHelloInTheSameBytesIsTimedToo) {
   EXPECT_TRUE(first.ends_with(third)) << "the clock stands still";
 }
 
+// What reading the clock costs is shared by small documents only, and only those of the same bytes.
+TEST_F(McbpTest, DurationsOfAPipelineGoOn) {
+  server_.clock().tick(1'000'000);
+  hello({Feature::tracing});
+  set("small", "v");
+  set("large", std::string(5000, 'v'));
+  const auto get = [](const std::string& key) { return encoded({.opcode = BinaryOpcode::get, .key = key}); };
+  std::string pipeline;
+  for (int i = 0; i < 10; ++i)
+    pipeline += get("small");
+  pipeline += get("large") + get("small") + encoded({.opcode = BinaryOpcode::noop}) + get("small");
+  const auto durations = [&](const std::string& requests) {
+    std::vector<int> told;
+    const size_t before = client_->replies().size();
+    client_->feed(requests);
+    const std::string bytes = client_->replies().substr(before);
+    for (size_t at = 0; at + wire::kBinaryHeaderBytes <= bytes.size();) {
+      const auto header = wire::decode_header(bytes.data() + at);
+      EXPECT_EQ(header.framing_bytes, wire::kTraceBytes);
+      told.push_back(wire::load_big_endian<uint16_t>(bytes.data() + at + wire::kBinaryHeaderBytes + 1));
+      at += wire::kBinaryHeaderBytes + header.body_bytes;
+    }
+    return told;
+  };
+  const auto ms = [](uint64_t n) {
+    return static_cast<int>(wire::load_big_endian<uint16_t>(wire::trace_of(n * 1000).data() + 1));
+  };
+  EXPECT_EQ(durations(pipeline), (std::vector<int>{ms(1), ms(1), ms(1), ms(1), ms(1), ms(1), ms(1), ms(1),
+                                                   ms(2), ms(2), ms(3), ms(3), ms(4), ms(4)}));
+  EXPECT_EQ(durations(get("small")), (std::vector<int>{ms(1)})) << "nothing of bytes before";
+}
+
 TEST_F(McbpTest, AConfigurationIsSentCompressedToWhoAgreedOnItEverywhere) {
   hello({Feature::json, Feature::snappy});
   const auto elsewhere = [&] { return ask({.opcode = BinaryOpcode::get, .key = "k", .vbucket = 1}); };
