@@ -47,7 +47,10 @@ void Session::on_closed(net::Connection& connection, net::CloseReason reason) {
 
 size_t Session::on_bytes(net::Connection& connection, std::span<const char> unread, size_t seen) {
   read_clock();
-  if (began_ns_ == 0) began_ns_ = now_.unix_ns;
+  // What has waited for the disk was received before it did.
+  const bool runs_again = began_ns_ != 0;
+  if (!runs_again) began_ns_ = now_.unix_ns;
+  if (runs_again && has(wire::Feature::tracing)) client_->received_ns = began_ns_;
   const std::string_view bytes(unread.data(), unread.size());
   if (watching_) return bytes.size();
   if (!dialect_ && !bytes.empty()) dialect_ = wire::dialect_of(static_cast<uint8_t>(bytes.front()));
@@ -412,7 +415,7 @@ void Session::on_resumed(net::Connection& connection) {
   if (disk_ != nullptr && !disk_->resumed()) return;
   if (!take_awaited()) return connection.suspend(net::Hold::nothing);
   if (!upload_complete_) return;
-  read_clock();
+  now_ = engine_.clock.now();
   finish_upload();
   settle();
 }

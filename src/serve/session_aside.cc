@@ -62,7 +62,7 @@ bool Session::take_awaited() {
   if (!awaited_->has_come.load(std::memory_order_acquire)) return false;
   const auto kept = std::exchange(awaited_, nullptr);
   if (const auto* errand = std::exchange(errand_, nullptr); errand != nullptr) {
-    read_clock();
+    now_ = engine_.clock.now();
     answer_errand(*errand);
   }
   return true;

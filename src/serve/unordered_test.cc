@@ -52,6 +52,31 @@ TEST_F(UnorderedTest, WhoHasNotAgreedKeepsTheOrder) {
   EXPECT_EQ(counters().unordered_aside.get(), 0U);
 }
 
+TEST_F(UnorderedTest, TheTimeInFrontOfTheDiskIsTold) {
+  start();
+  put_on_disk({"cold"});
+  for (const bool in_order : {true, false}) {
+    std::vector<Feature> features = in_order ? kOrdered : kUnordered;
+    features.push_back(Feature::tracing);
+    const auto client = connect(features);
+    hold_reads();
+    client->send(1, get("cold"));
+    wait_until_held();
+    const uint64_t held_ns = clock_.now().unix_ns;
+    while (clock_.now().unix_ns < held_ns + 5'000'000)
+      std::this_thread::yield();
+    heal();
+    const std::string head = client->socket().receive(wire::kBinaryHeaderBytes);
+    const wire::BinaryHeader header = wire::decode_header(head.data());
+    ASSERT_EQ(header.framing_bytes, wire::kTraceBytes);
+    const std::string body = client->socket().receive(header.body_bytes);
+    EXPECT_GE(wire::load_big_endian<uint16_t>(body.data() + 1),
+              wire::load_big_endian<uint16_t>(wire::trace_of(5000).data() + 1))
+        << (in_order ? "in order" : "out of order");
+    put_on_disk({"cold"});
+  }
+}
+
 TEST_F(UnorderedTest, ABarrierWaitsForThoseBeforeAndThoseBehindForIt) {
   start();
   put_on_disk({"large", "other"});
