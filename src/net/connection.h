@@ -72,6 +72,10 @@ class Connection {
   /// stalled; it closes by close_now(), when its front end stops, and when drain_timeout is over.
   virtual void suspend(Hold hold) = 0;
 
+  /// For a receiver that has more to say when the connection is congested() inside on_resumed: it is resumed
+  /// again when the connection no longer is.
+  void resume_when_taken() noexcept { resumes_when_taken_ = true; }
+
   /// For a receiver that goes on with what follows while others still have to do with an earlier request,
   /// inside one of its calls: true keeps the connection when the peer has ended, when it is drained and when
   /// it idles, until this is called with false. Drained, it closes at the latest when drain_timeout is over.
@@ -111,6 +115,7 @@ class Connection {
   std::unique_ptr<Output> own_output_;  // only while something waits for the tick's end or for the peer
   std::unique_ptr<Receiver> receiver_;
   bool may_idle_out_ = true;
+  bool resumes_when_taken_ = false;
   std::shared_ptr<SpoolState> spool_state_;  // shared with producers; null until spool() was called
 };
 

@@ -4,6 +4,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <cassert>
+#include <utility>
 
 #include "net/socket_connection.h"
 
@@ -140,6 +141,7 @@ void SocketConnection::after_write() {
       continuing_ = false;
       if (closed_) return dispose_if_done();
       paused_ = false;
+      if (std::exchange(resumes_when_taken_, false)) return resumed();
       go_on();
     });
   }

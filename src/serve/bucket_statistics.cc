@@ -30,6 +30,8 @@ StatAnswer report_memory(const StatQuery& query, const StatSink& sink) {
   tell(sink, "ep_overhead", all.used_bytes - std::min(all.used_bytes, all.item_bytes));
   tell(sink, "ep_mem_high_wat", all.quota_bytes);
   tell(sink, "ep_tmp_oom_errors", all.no_memory);
+  tell(sink, "inflated_bytes", all.inflated_bytes);
+  tell(sink, "inflated_refused", all.inflated_refused);
   const store::AllocatorStatistics heap = store::allocator_statistics();
   tell(sink, "total_allocated_bytes", heap.allocated_bytes);
   tell(sink, "total_heap_size", heap.mapped_bytes);

@@ -61,13 +61,6 @@ store::FetchOptions fetch_options(const Session& session, const MetaRequest& req
   return options;
 }
 
-// The value's length, wherever it is. With attributes, and compressed, it takes the value to know.
-uint32_t body_size(const store::Document& document) {
-  if (document.is_compressed()) [[unlikely]]
-    return static_cast<uint32_t>(wire::inflated_bytes(document.value()).value_or(0));
-  return document.resident() ? static_cast<uint32_t>(document.body().size()) : document.value_size();
-}
-
 void count_meta_get(Session& session, const MetaRequest& request, const store::Fetched& found) {
   CommandCounters& counters = session.counters();
   const bool hit = found && !found.vivified;
@@ -81,17 +74,23 @@ void count_meta_get(Session& session, const MetaRequest& request, const store::F
   if (found.expired) counters.get_expired.add(1);
   if (session.log().wants(kWatchFetchers)) {
     session.log().fetched(request.key, hit ? "found" : (found.expired ? "expired" : "not_found"),
-                          session.id(), hit ? body_size(*found.doc) : 0);
+                          session.id(), hit ? plain_bytes(*found.doc) : 0);
   }
 }
 
+bool tells_less(Session& session, std::string_view key) {
+  if (!session.bucket().is_persistent()) return false;
+  const auto seen = session.bucket().peek(key, session.now());
+  return seen && seen->doc && !seen->doc->resident() &&
+         (seen->doc->has_attributes() || seen->doc->is_compressed());
+}
+
 void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& request) {
-  auto found = session.bucket().fetch(request.key, fetch_options(session, request), session.now());
-  const bool tells_less =
-      found && !found.doc->resident() && (found.doc->has_attributes() || found.doc->is_compressed());
-  if (tells_less && request.has('s')) {
-    found = session.bucket().fetch(request.key, {.cannot_win = true, .no_bump = true}, session.now());
-  }
+  store::FetchOptions options = fetch_options(session, request);
+  // Of what is on disk only, the size of these is not known. Asked for before anything is marked: the request
+  // runs again.
+  if (request.has('s') && !options.needs_value) options.needs_value = tells_less(session, request.key);
+  auto found = session.bucket().fetch(request.key, options, session.now());
   const Trouble trouble = trouble_of(session, found, request.key);
   if (trouble == Trouble::again) return;
   if (found && (found.published || request.has('T')))
@@ -101,7 +100,7 @@ void handle_mg(Session& session, const MetaShape& shape, const MetaRequest& requ
   if (!found) return reply_code(session, shape, MetaCode::miss, request, {});
   MetaItem item;
   item.client_flags = found.doc->flags();
-  item.value_bytes = body_size(*found.doc);
+  item.value_bytes = plain_bytes(*found.doc);
   item.cas = found.shown_cas();
   const bool before = comes_before(request, 't', found.vivified ? 'N' : 'T');
   item.ttl_s = ttl_of(before ? found.expiry_before : found.expiry, session.now());

@@ -12,6 +12,7 @@
 #include "serve/binary_commands.h"
 #include "serve/bucket_stay.h"
 #include "serve/text_commands.h"
+#include "serve/turn.h"
 #include "wire/datatype.h"
 #include "wire/pipeline.h"
 
@@ -56,7 +57,8 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
   if (!dialect_ && !bytes.empty()) dialect_ = wire::dialect_of(static_cast<uint8_t>(bytes.front()));
   size_t consumed = 0;
   size_t ahead = 0;
-  while (consumed < bytes.size() && !connection.congested() && !quitting_ && !watching_) {
+  const Turn turn;
+  while (consumed < bytes.size() && !connection.congested() && !quitting_ && !watching_ && !turn.is_over()) {
     if (consumed >= ahead) ahead = consumed + fetch_ahead(bytes.substr(consumed));
     const size_t n = step(bytes.substr(consumed), consumed == 0 ? seen : 0);
     ++now_.unix_ns;  // so that the mutations of one read have different CAS values, on whatever keys
@@ -66,6 +68,7 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
     if (disk_ != nullptr) disk_->progressed();
   }
   settle_times();
+  yields_ = turn.is_over() && consumed < bytes.size() && !quitting_ && !watching_;
   settle();
   return quitting_ || watching_ ? bytes.size() : consumed;
 }

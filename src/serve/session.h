@@ -330,6 +330,7 @@ class Session final : public net::Receiver {
   uint64_t config_watch_ = 0;  // its number among its bucket's ConfigWatchers; 0: none
   bool selected_ = true;
   bool is_stranger_ = false;
+  bool yields_ = false;                       // there is more to do, and others come first
   uint64_t guest_ = 0;                        // of served_, where it may be removed (Buckets::Entered)
   std::shared_ptr<feed::Producer> producer_;  // shared with the pool that takes its steps
   bool quitting_ = false;

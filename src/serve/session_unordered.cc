@@ -5,6 +5,7 @@
 
 #include "serve/binary_commands.h"
 #include "serve/session.h"
+#include "serve/turn.h"
 #include "serve/unordered.h"
 
 namespace bobbin::serve {
@@ -194,7 +195,16 @@ bool Session::resume_unordered() {
   Unordered& mine = *unordered_;
   mine.awaits_turn = false;
   now_ = engine_.clock.now();
+  const Turn turn;
   for (auto aside = mine.aside.begin(); aside != mine.aside.end();) {
+    if (connection_->congested()) {
+      connection_->resume_when_taken();
+      break;
+    }
+    if (turn.is_over()) {
+      connection_->spool().resume();
+      break;
+    }
     const bool is_done = aside->disk->has_come() && run_again(*aside);
     aside = is_done ? mine.done(aside) : std::next(aside);
   }
@@ -228,7 +238,12 @@ bool Session::settle_unordered() {
 }
 
 void Session::suspend_for_others() {
+  const bool yields = std::exchange(yields_, false);
   if (awaited_ != nullptr) return connection_->suspend(net::Hold::nothing);
+  if (yields) {
+    connection_->suspend(net::Hold::nothing);
+    return connection_->spool().resume();
+  }
   if (unordered_ == nullptr || !unordered_->awaits_turn) return;
   connection_->suspend(net::Hold::nothing);
   // What it waited for has come in the meantime, and nobody will say so.

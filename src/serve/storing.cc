@@ -32,6 +32,7 @@ Trouble trouble_of(Session& session, const store::Fetched& found, store::DocKey 
   if (found.damaged) return Trouble::unreadable;
   if (found.locked) return Trouble::locked;
   if (found.unknown_collection) return Trouble::unknown_collection;
+  if (found.crowded) return Trouble::crowded;
   return found.no_memory ? trouble_without_memory(session, session.vbucket_of(key)) : Trouble::none;
 }
 
@@ -51,6 +52,18 @@ wire::BinaryStatus status_of(Trouble trouble) {
 std::string_view verb_of(store::StoreMode mode) {
   static constexpr std::string_view kVerbs[] = {"set", "add", "replace", "append", "prepend", "cas"};
   return kVerbs[static_cast<size_t>(mode)];
+}
+
+uint32_t plain_bytes(const store::Document& document) {
+  if (document.is_compressed()) [[unlikely]]
+    return static_cast<uint32_t>(wire::inflated_bytes(document.value()).value_or(0));
+  return document.resident() ? static_cast<uint32_t>(document.body().size()) : document.value_size();
+}
+
+uint32_t plain_bytes(store::Draft& draft) {
+  const std::string_view value(draft.value().data(), draft.value().size());
+  const bool is_compressed = (draft.datatype() & wire::kDatatypeSnappy) != 0;
+  return static_cast<uint32_t>(is_compressed ? wire::inflated_bytes(value).value_or(0) : value.size());
 }
 
 void count_store(Session& session, std::string_view command, std::string_view key, bool compares_cas,
@@ -118,15 +131,15 @@ void count_arithmetic(Session& session, store::Direction direction, store::Arith
 
 base::Result<Placed, Trouble> place_value(Session& session, store::DocKey key, uint32_t flags,
                                           uint32_t expiry, uint32_t value_bytes, bool arrived,
-                                          bool invalidate, bool attributes) {
+                                          bool invalidate, bool may_be_longer) {
   Trouble refusal = Trouble::no_memory;
   UploadBudget::Share share;
-  const bool too_large = value_bytes > session.bucket().max_value_bytes() && !attributes;
+  const bool too_large = value_bytes > session.bucket().max_value_bytes() && !may_be_longer;
   if (!arrived && !too_large) {
     share = session.served().uploads().take(value_bytes);
   }
   if (arrived || share || too_large) {
-    auto draft = session.bucket().draft(key, flags, expiry, value_bytes, session.now(), attributes);
+    auto draft = session.bucket().draft(key, flags, expiry, value_bytes, session.now(), may_be_longer);
     if (draft) [[likely]] {
       return Placed{std::move(*draft), std::move(share)};
     }

@@ -20,6 +20,7 @@ enum class Trouble : uint8_t {
   unwritable,          ///< the disk: see Session::is_writable
   locked,              ///< somebody has locked the document
   unknown_collection,  ///< the key's was dropped just now
+  crowded,             ///< see store::Fetched
 };
 
 /// There was no memory for a change of the vbucket.
@@ -67,6 +68,11 @@ template <typename Status>
 /// The verb of a mode, as the live log names it: the same for every protocol.
 std::string_view verb_of(store::StoreMode mode);
 
+/// The length of a value as it is without compression, wherever it is; 0 where it is damaged. Of a document,
+/// without its attributes. With these, and compressed, it takes the value to know.
+[[nodiscard]] uint32_t plain_bytes(store::Draft& draft);
+[[nodiscard]] uint32_t plain_bytes(const store::Document& document);
+
 /// Counts one storage command and what became of it, and tells the live log. `command` is the verb.
 void count_store(Session& session, std::string_view command, std::string_view key, bool compares_cas,
                  const store::StoreResult& result, uint32_t value_bytes);
@@ -75,13 +81,13 @@ void count_store(Session& session, std::string_view command, std::string_view ke
 void count_arithmetic(Session& session, store::Direction direction, store::ArithmeticStatus status);
 
 /// Memory for the value of a storage command; `arrived` says whether the value is in the read buffer as a
-/// whole. With `attributes` it begins with some (Bucket::draft). When there is none, the refusal is counted
-/// (a value that is too large as Trouble::none: it is no trouble of the server's); with `invalidate` the old
-/// document of a cache goes, as in memcached: a client whose set failed must not go on reading what it meant
-/// to replace.
+/// whole. With `may_be_longer` it begins with attributes, or comes compressed (Bucket::draft). When there is
+/// none, the refusal is counted (a value that is too large as Trouble::none: it is no trouble of the
+/// server's); with `invalidate` the old document of a cache goes, as in memcached: a client whose set failed
+/// must not go on reading what it meant to replace.
 base::Result<Placed, Trouble> place_value(Session& session, store::DocKey key, uint32_t flags,
                                           uint32_t expiry, uint32_t value_bytes, bool arrived,
-                                          bool invalidate, bool attributes = false);
+                                          bool invalidate, bool may_be_longer = false);
 
 /// A value that has come compressed: puts the value itself into `whole`, a document that is like `given`.
 /// False: the request was refused, or runs again; return at once.

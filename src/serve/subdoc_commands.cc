@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/work.h"
 #include "serve/binary_commands.h"
 #include "serve/cluster_config.h"
 #include "serve/session.h"
@@ -80,6 +81,7 @@ class SubdocHandler {
     const Trouble trouble = trouble_of(session_, found_, key_of(request_));
     if (trouble == Trouble::again) return Step::done;
     if (trouble != Trouble::none) return fail(serve::status_of(trouble));
+    if (found_) base::note_work(found_.doc->value_size());
     if (!subdoc_.mutates) count_lookup();
     if (const auto refused = check_found(); refused != BinaryStatus::success) return fail(refused);
     wire::SubdocSource source;

@@ -80,6 +80,8 @@ class TestConnection final : public net::Connection {
   }
   [[nodiscard]] bool suspended() const noexcept { return suspended_; }
   [[nodiscard]] bool owing() const noexcept { return owing_; }
+  /// How often it stopped for others, and went on by itself.
+  [[nodiscard]] size_t yields() const noexcept { return yields_; }
   /// Of replies that waited for the peer at once.
   [[nodiscard]] size_t most_unsent_bytes() const noexcept { return most_unsent_bytes_; }
 
@@ -96,8 +98,18 @@ class TestConnection final : public net::Connection {
       paused = congested();
       seen_ = paused || suspended_ ? 0 : unread_.size();
       take_replies();
+      if (suspended_ && yielded()) {
+        ++yields_;
+        paused = true;
+        suspended_ = false;
+        receiver_->on_resumed(*this);
+        take_replies();
+      }
     }
   }
+
+  // It has resumed itself.
+  bool yielded() { return spool_state_ != nullptr && spool_state_->take_resume(); }
 
   void take_replies() {
     std::array<std::span<const char>, 16> runs;
@@ -122,6 +134,7 @@ class TestConnection final : public net::Connection {
   bool suspended_ = false;
   bool holding_ = false;
   bool owing_ = false;
+  size_t yields_ = 0;
 };
 
 /// A bucket of its own with everything else that a session needs, a clock that stands still, and no threads.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/log.h"
+#include "base/work.h"
 #include "store/key_hash.h"
 #include "store/vbucket.h"
 #include "store/vbucket_persist.h"
@@ -23,7 +24,7 @@ constexpr uint64_t kCollectionSeed = 0x9e3779b97f4a7c15;
 MemoryAccount& open_account(uint64_t quota_bytes) {
   MemoryAccount* account = MemoryAccount::open(quota_bytes);
   if (account == nullptr) {
-    base::log(base::LogLevel::error, "more than 256 buckets have documents in memory");
+    base::log(base::LogLevel::error, "more than 128 buckets have documents in memory");
     std::abort();
   }
   return *account;
@@ -34,6 +35,7 @@ MemoryAccount& open_account(uint64_t quota_bytes) {
 Bucket::Bucket(const BucketOptions& options)
     : options_(options),
       account_(open_account(options.quota_bytes)),
+      inflated_account_(open_account(inflated_quota(options.quota_bytes))),
       persistence_(options.type == BucketType::persistent
                        ? std::make_unique<SharedPersistence>(options_, account_)
                        : nullptr),
@@ -51,6 +53,7 @@ Bucket::Bucket(const BucketOptions& options)
 
 Bucket::~Bucket() {
   account_.close();
+  inflated_account_.close();
 }
 
 Bucket::Key Bucket::locate(DocKey key) const noexcept {
@@ -71,6 +74,7 @@ base::Result<Draft, DraftError> Bucket::draft(DocKey key, uint32_t flags, uint32
 
 base::Result<Draft, DraftError> Bucket::allocate_draft(DocKey key, uint32_t flags, uint32_t expiry,
                                                        uint32_t value_len, base::Now now) {
+  base::note_work(value_len);
   Draft draft = Draft::allocate(account_, key, value_len);
   if (!draft || !make_room(value_len, now)) {
     refused_.fetch_add(1, std::memory_order_relaxed);
@@ -98,7 +102,9 @@ StoreResult Bucket::store(Draft& draft, StoreMode mode, const StoreOptions& opti
     // The draft stays what it is: it may be wanted for another try.
     Draft compressed = compresses_.load(std::memory_order_relaxed) ? this->compressed(draft) : Draft();
     const Key at = locate(draft.doc_key());
-    result = at.vbucket.publish(compressed ? compressed : draft, at.hash, mode, options, now);
+    const bool is_compressed = static_cast<bool>(compressed);
+    result = at.vbucket.publish(is_compressed ? compressed : draft, at.hash, mode, options, now);
+    if (is_compressed && result.ok()) result.value_len = static_cast<uint32_t>(draft.value().size());
     if (result.has_attributes) [[unlikely]]
       result = store_body(draft, mode, options, now);
     if (result.ok()) note_expiry(result.expiry);

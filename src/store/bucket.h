@@ -155,7 +155,10 @@ class Bucket {
   [[nodiscard]] Census census(base::Now now);
 
   [[nodiscard]] uint64_t quota_bytes() const noexcept { return account_.quota_bytes(); }
-  void set_quota_bytes(uint64_t bytes) noexcept { account_.set_quota_bytes(bytes); }
+  void set_quota_bytes(uint64_t bytes) noexcept {
+    account_.set_quota_bytes(bytes);
+    inflated_account_.set_quota_bytes(inflated_quota(bytes));
+  }
   [[nodiscard]] uint32_t max_value_bytes() const noexcept { return options_.max_value_bytes; }
   [[nodiscard]] uint32_t vbucket_count() const noexcept { return options_.vbuckets; }
   [[nodiscard]] uint16_t vbucket_of(DocKey key) const noexcept;
@@ -351,14 +354,19 @@ class Bucket {
   /// A copy of a draft with its value compressed; empty: that would not make it much shorter, or it cannot
   /// be.
   [[nodiscard]] Draft compressed(Draft& draft) const noexcept;
-  /// A copy of a document with its value inflated; empty: `damaged`, or no memory. Not to be published.
-  [[nodiscard]] DocumentRef inflated(const Document& document, bool& damaged) const noexcept;
+  struct Inflated {
+    enum class Failure : uint8_t { none, damaged, crowded, no_memory };
+    DocumentRef doc = {};
+    Failure failure = Failure::none;
+  };
+  /// A copy of a document with its value inflated, charged to `account`. Not to be published.
+  [[nodiscard]] Inflated inflated(const Document& document, MemoryAccount& account) const noexcept;
+  [[nodiscard]] static uint64_t inflated_quota(uint64_t quota_bytes) noexcept;
   [[nodiscard]] PlainDocument plain_of(const Document& document) const noexcept {
     if (!document.is_compressed()) [[likely]]
       return PlainDocument(document);
-    bool damaged = false;
-    DocumentRef copy = inflated(document, damaged);
-    return {std::move(copy), damaged};
+    Inflated copy = inflated(document, account_);
+    return {std::move(copy.doc), copy.failure == Inflated::Failure::damaged};
   }
   /// Puts the draft behind the attributes that are there.
   [[nodiscard]] StoreResult store_body(Draft& draft, StoreMode mode, const StoreOptions& options,
@@ -403,6 +411,10 @@ class Bucket {
 
   const BucketOptions options_;
   MemoryAccount& account_;
+  // What readers hold of values that are compressed: each has a copy, until the client has taken it. They are
+  // nothing that eviction could free, so they have a budget of their own.
+  MemoryAccount& inflated_account_;
+  mutable std::atomic<uint64_t> inflated_refused_{0};
   // Null in a cache bucket. Before the vbuckets: theirs refer to it.
   const std::unique_ptr<SharedPersistence> persistence_;
   const std::unique_ptr<VBucket[]> vbuckets_;

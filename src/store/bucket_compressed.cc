@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "base/work.h"
+#include "net/output.h"
 #include "store/bucket.h"
 #include "wire/compression.h"
 
@@ -13,7 +15,11 @@ namespace {
 
 // What it saves has to pay for its inflation, each time that somebody reads it: a sixth, as upstream has it.
 constexpr size_t kSavedOf = 6;
+// Of a bucket's quota, what copies for readers may take beside it.
+constexpr uint64_t kInflatedShare = 8;
 constexpr size_t kSmallestCompressedBytes = 64;
+// Below it a copy goes into the reply, and is gone at once.
+constexpr size_t kSmallestHeldBytes = net::Output::kCopyBelowBytes;
 
 }  // namespace
 
@@ -36,33 +42,42 @@ Draft Bucket::compressed(Draft& draft) const noexcept {
   return shorter;
 }
 
-DocumentRef Bucket::inflated(const Document& document, bool& damaged) const noexcept {
+Bucket::Inflated Bucket::inflated(const Document& document, MemoryAccount& account) const noexcept {
   const std::string_view compressed = document.value();
   const auto bytes = wire::inflated_bytes(compressed);
   // Looked at when it came in; the disk may have changed it since.
-  damaged = !bytes || *bytes > kLargestMaxValueBytes;
-  if (damaged) return {};
-  Draft plain = Draft::allocate(account_, document.doc_key(), static_cast<uint32_t>(*bytes));
-  if (!plain) return {};
-  damaged = !wire::inflate(compressed, plain.value().data());
-  if (damaged) return {};
+  if (!bytes || *bytes > kLargestMaxValueBytes) return {.failure = Inflated::Failure::damaged};
+  const bool may_be_held = &account == &inflated_account_ && *bytes >= kSmallestHeldBytes;
+  // One always fits: then no value is too large to be read.
+  if (may_be_held && account.used_bytes() != 0 && account.is_over_quota(*bytes)) {
+    inflated_refused_.fetch_add(1, std::memory_order_relaxed);
+    return {.failure = Inflated::Failure::crowded};
+  }
+  base::note_work(*bytes);
+  Draft plain = Draft::allocate(account, document.doc_key(), static_cast<uint32_t>(*bytes));
+  if (!plain) return {.failure = Inflated::Failure::no_memory};
+  if (!wire::inflate(compressed, plain.value().data())) return {.failure = Inflated::Failure::damaged};
   Document& copy = *plain.document_;
   copy.cas_ = document.cas_;
   copy.seqno_ = document.seqno_;
   copy.set_revision(document.revision());
   copy.flags_ = document.flags_;
   copy.datatype_ = document.datatype_ & static_cast<uint8_t>(~Document::kCompressedBit);
-  return DocumentRef(std::exchange(plain.document_, nullptr));
+  return {.doc = DocumentRef(std::exchange(plain.document_, nullptr))};
+}
+
+uint64_t Bucket::inflated_quota(uint64_t quota_bytes) noexcept {
+  return quota_bytes / kInflatedShare;
 }
 
 void Bucket::inflate(Fetched& found) noexcept {
-  bool damaged = false;
   // A shell says as much as it has; who needs the value has been told that it would block.
   if (!found.doc->resident()) return;
-  DocumentRef plain = inflated(*found.doc, damaged);
-  found.damaged = damaged;
-  found.no_memory = !plain && !damaged;
-  found.doc = std::move(plain);
+  Inflated plain = inflated(*found.doc, inflated_account_);
+  found.damaged = plain.failure == Inflated::Failure::damaged;
+  found.crowded = plain.failure == Inflated::Failure::crowded;
+  found.no_memory = found.crowded || plain.failure == Inflated::Failure::no_memory;
+  found.doc = std::move(plain.doc);
 }
 
 }  // namespace bobbin::store

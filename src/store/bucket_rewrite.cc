@@ -9,6 +9,7 @@
 #include "store/bucket.h"
 #include "store/number_text.h"
 #include "store/vbucket.h"
+#include "wire/compression.h"
 
 namespace bobbin::store {
 
@@ -21,6 +22,14 @@ void copy_into(std::span<char> out, std::initializer_list<std::string_view> part
     if (!part.empty()) std::memcpy(to, part.data(), part.size());
     to += part.size();
   }
+}
+
+// 0: it is not compressed, or damaged.
+uint64_t inflates_to(const Document& document) noexcept {
+  if (!document.is_compressed()) [[likely]]
+    return 0;
+  const uint32_t bytes = static_cast<uint32_t>(wire::inflated_bytes(document.value()).value_or(0));
+  return bytes <= kLargestMaxValueBytes ? bytes : 0;
 }
 
 StoreStatus status_of(DraftError error) noexcept {
@@ -125,6 +134,9 @@ StoreResult Bucket::extend(Draft& addition, StoreMode mode, const StoreOptions& 
       count_blocked();
       return {StoreStatus::would_block};
     }
+    // What is full is not inflated to be told so.
+    if (inflates_to(*base.doc) + added.size() > options_.max_value_bytes && !base.doc->has_attributes())
+      return {StoreStatus::too_large};
     const PlainDocument there = plain_of(*base.doc);
     if (!there) return {there.failure()};
     const std::string_view before = there->body();
@@ -180,6 +192,8 @@ ArithmeticResult Bucket::arithmetic(DocKey key, const ArithmeticOptions& options
         count_blocked();
         return {ArithmeticStatus::would_block};
       }
+      if (inflates_to(*base.doc) > kMaxNumberBytes && !base.doc->has_attributes())
+        return {ArithmeticStatus::not_a_number};
       there = plain_of(*base.doc);
       if (!*there) {
         return {there->failure() == StoreStatus::no_memory ? ArithmeticStatus::no_memory

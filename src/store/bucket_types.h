@@ -289,8 +289,10 @@ struct Fetched {
   bool already_won = false;
   /// Created by this fetch.
   bool vivified = false;
-  /// The key was to be vivified and there was no memory for it.
+  /// The key was to be vivified, or the value inflated, and there was no memory for it.
   bool no_memory = false;
+  /// So it is because of copies of inflated values that clients have not taken yet.
+  bool crowded = false;
   /// The document had expired and was removed by this fetch.
   bool expired = false;
   /// No miss: see StoreStatus.
@@ -378,6 +380,10 @@ struct Statistics {
   /// Everything that is charged: documents, drafts, tables, garbage, documents only held by sockets.
   uint64_t used_bytes = 0;
   uint64_t quota_bytes = 0;
+  /// Copies of compressed values that clients have not taken yet: beside used_bytes, at most an eighth of the
+  /// quota, or one. And reads that were refused for it.
+  uint64_t inflated_bytes = 0;
+  uint64_t inflated_refused = 0;
   uint64_t items_with_expiry = 0;
   /// Documents cut off by flushes and not yet freed.
   uint64_t garbage_items = 0;

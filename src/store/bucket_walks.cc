@@ -68,6 +68,8 @@ Statistics Bucket::statistics() const {
     vbuckets_[i].add_to(sum);
   sum.used_bytes = account_.used_bytes();
   sum.quota_bytes = account_.quota_bytes();
+  sum.inflated_bytes = inflated_account_.used_bytes();
+  sum.inflated_refused = inflated_refused_.load(std::memory_order_relaxed);
   sum.garbage_items = garbage_items_.load(std::memory_order_relaxed);
   sum.no_memory = refused_.load(std::memory_order_relaxed);
   if (persistence_ != nullptr) sum.would_block = persistence_->would_block.load(std::memory_order_relaxed);
@@ -78,6 +80,7 @@ void Bucket::reset_statistics() {
   for (uint32_t i = 0; i < options_.vbuckets; ++i)
     vbuckets_[i].reset_statistics();
   refused_.store(0, std::memory_order_relaxed);
+  inflated_refused_.store(0, std::memory_order_relaxed);
   if (persistence_ != nullptr) persistence_->would_block.store(0, std::memory_order_relaxed);
 }
 
