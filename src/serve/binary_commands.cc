@@ -41,7 +41,7 @@ void handle_fetch(Session& session, const BinaryCommand& row, const BinaryReques
   if (found.expired) counters.get_expired.add(1);
   if (session.log().wants(kWatchFetchers)) {
     session.log().fetched(request.key, found ? "found" : (found.expired ? "expired" : "not_found"),
-                          session.id(), found ? found.doc->body().size() : 0);
+                          session.id(), found ? plain_bytes(*found.doc) : 0);
   }
   if (!found) {
     if (row.quiet) return;

@@ -78,7 +78,8 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
   store::StoreOptions options;
   if (header.cas != 0) options.cas_compare = header.cas;
   options.keep_expiry = session.client() != nullptr && session.client()->frame.preserve_ttl;
-  const auto value_bytes = static_cast<uint32_t>(draft.value().size());
+  const bool is_compressed = (draft.datatype() & wire::kDatatypeSnappy) != 0;
+  const uint32_t value_bytes = plain_bytes(draft);
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
   const uint16_t vbucket = session.vbucket_of(draft.doc_key());
   const uint64_t key_bytes = draft.doc_key().stored_size();
@@ -86,7 +87,9 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
   const Trouble trouble = trouble_of(session, result, draft, vbucket);
   if (trouble == Trouble::again) return;
   if (result.ok()) session.changed(vbucket, result.seqno);
-  count_store(session, verb_of(mode), logged, header.cas != 0, result, value_bytes);
+  store::StoreResult told = result;
+  if (is_compressed) told.value_len = value_bytes;
+  count_store(session, verb_of(mode), logged, header.cas != 0, told, value_bytes);
   const BinaryStatus status = trouble == Trouble::none ? status_of(result.status, mode) : status_of(trouble);
   if (status != BinaryStatus::success) return reply_binary_error(session, header, status);
   if (row.quiet) return;
@@ -137,8 +140,11 @@ void handle_binary_store(Session& session, const BinaryCommand& row, const wire:
   const wire::StoreExtras extras = appends ? wire::StoreExtras{} : wire::read_store_extras(request.extras);
   const uint32_t expiry = store::absolute_expiry(extras.exptime, session.now());
   const bool arrived = request.value.size() == request.value_bytes;
+  // What cannot be made shorter gets longer; the limit is the value's own.
+  const bool may_be_longer =
+      session.client() != nullptr && (request.header.datatype & wire::kDatatypeSnappy) != 0;
   auto placed = place_value(session, key_of(request), extras.flags, expiry, request.value_bytes, arrived,
-                            mode_of(row.opcode) == StoreMode::set);
+                            mode_of(row.opcode) == StoreMode::set, may_be_longer);
   if (!placed) {
     const Trouble trouble = placed.error();
     if (trouble == Trouble::again) return;

@@ -343,5 +343,41 @@ TEST_F(CompressedValuesTest, MemoryComesBack) {
   EXPECT_EQ(server_.bucket().used_bytes(), before);
 }
 
+// A request of a few bytes that goes through a megabyte leaves room for others behind it.
+TEST_F(CompressedValuesTest, WorkIsDoneInTurns) {
+  const std::string value = R"({"a":1,"b":")" + std::string(900'000, 'x') + R"("})";
+  store_whole(value);
+  const Reply one = path(BinaryOpcode::subdoc_get, "a");
+  ASSERT_EQ(one.value, "1");
+  EXPECT_EQ(client_->yields(), 0U);
+  const size_t before = client_->replies().size();
+  std::string pipeline;
+  for (int i = 0; i < 9; ++i)
+    pipeline += encoded({.opcode = BinaryOpcode::subdoc_get, .key = "k", .value = "a", .extras = "\0\1\0"s});
+  client_->feed(pipeline);
+  EXPECT_EQ(client_->yields(), 4U) << "after two of them each";
+  EXPECT_EQ(client_->replies().size() - before, 9 * (wire::kBinaryHeaderBytes + 1));
+}
+
+TEST_F(CompressedValuesTest, TheLengthThatIsToldIsTheValuesOwn) {
+  set_mode("active");
+  EXPECT_EQ(text("ms k 5000 s\r\n" + std::string(5000, 'A') + "\r\n"), "HD s5000\r\n");
+  EXPECT_LT(kept().first.size(), 1000U);
+  EXPECT_EQ(text("mg k s\r\n"), "HD s5000\r\n");
+}
+
+// What cannot be made shorter gets longer.
+TEST_F(CompressedValuesTest, TheLimitIsThatOfTheValueItself) {
+  std::string value(server_.bucket().max_value_bytes(), '\0');
+  uint32_t state = 1;
+  for (char& byte : value)
+    byte = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  const std::string longer = deflated(value);
+  ASSERT_GT(longer.size(), value.size());
+  EXPECT_EQ(store(longer), BinaryStatus::success);
+  EXPECT_EQ(kept().first, value);
+  EXPECT_EQ(store(deflated(value + "x")), BinaryStatus::too_large);
+}
+
 }  // namespace
 }  // namespace bobbin::serve

@@ -107,11 +107,14 @@ void store_value(Session& session, const BinaryCommand& row, const wire::BinaryH
   const uint64_t key_bytes = draft.doc_key().stored_size();
   const auto value_bytes = static_cast<uint32_t>(draft.value().size());
   const std::string logged(session.log().wants(kWatchMutations) ? draft.key() : std::string_view());
+  const uint32_t plain = plain_bytes(draft);
   const auto result = session.bucket().store_foreign(draft, change, session.now());
   const Trouble trouble = trouble_of(session, result, draft, vbucket);
   if (trouble == Trouble::again) return;
   if (result.ok()) session.changed(vbucket, result.seqno);
-  count_store(session, row.name, logged, header.cas != 0, result, value_bytes);
+  store::StoreResult told = result;
+  if (plain != value_bytes) told.value_len = plain;
+  count_store(session, row.name, logged, header.cas != 0, told, plain);
   if (trouble != Trouble::none) return reply_binary_error(session, header, serve::status_of(trouble));
   if (!result.ok()) return reply_binary_error(session, header, status_of(result.status));
   if (row.quiet) return;
@@ -154,9 +157,11 @@ void handle_store(Session& session, const BinaryCommand& row, const BinaryReques
     return refuse(wrong);
   if (change.expired) return refuse(BinaryStatus::invalid_arguments);
   const bool arrived = request.value.size() == request.value_bytes;
-  const bool attributes = (request.header.datatype & wire::kDatatypeXattr) != 0;
+  // The limit is that of the value itself: attributes have one of their own, and what cannot be made shorter
+  // by compression gets longer.
+  const bool may_be_longer = (request.header.datatype & (wire::kDatatypeXattr | wire::kDatatypeSnappy)) != 0;
   auto placed = place_value(session, key_of(request), change.flags, change.expiry, request.value_bytes,
-                            arrived, false, attributes);
+                            arrived, false, may_be_longer);
   if (!placed) {
     if (placed.error() == Trouble::again) return;
     return refuse(placed.error() == Trouble::none ? BinaryStatus::too_large
