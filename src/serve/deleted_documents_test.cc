@@ -201,9 +201,9 @@ TEST_F(DeletedDocumentsTest, OneComesFromElsewhere) {
   std::string block;
   wire::set_xattr(block, "_sync", "7");
   EXPECT_EQ(bring(block + "1", 4), BinaryStatus::invalid_arguments) << "it has a body";
-  EXPECT_EQ(bring("", 4), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(bring("", 4), BinaryStatus::xattr_invalid);
   EXPECT_EQ(bring(block, 4, 0), BinaryStatus::invalid_arguments);
-  EXPECT_EQ(bring(block.substr(0, block.size() - 1), 4), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(bring(block.substr(0, block.size() - 1), 4), BinaryStatus::xattr_invalid);
   EXPECT_EQ(part("_sync").status, BinaryStatus::key_not_found);
   EXPECT_EQ(bring(block, 4), BinaryStatus::success);
   EXPECT_EQ(part("_sync").value, "7");

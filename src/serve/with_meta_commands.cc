@@ -88,7 +88,7 @@ BinaryStatus judge(Session& session, uint8_t datatype, store::Draft& draft) {
   wire::XattrValue parts{.block = {}, .body = value};
   if ((datatype & wire::kDatatypeXattr) != 0) {
     const auto split = wire::split_xattr_value(value);
-    if (!split || !wire::check_xattrs(split->block, index)) return BinaryStatus::invalid_arguments;
+    if (!split || !wire::check_xattrs(split->block, index)) return BinaryStatus::xattr_invalid;
     parts = *split;
   }
   const size_t system = wire::system_xattr_bytes(parts.block);
@@ -197,10 +197,10 @@ void handle_delete_with_attributes(Session& session, const BinaryCommand& row, c
   const bool compressed = (request.header.datatype & wire::kDatatypeSnappy) != 0;
   if (compressed && !inflate_value(session, request.header, given, inflated)) return;
   store::Draft& draft = compressed ? inflated : given;
-  if (!is_tombstone_value({draft.value().data(), draft.value().size()}))
-    return fail(BinaryStatus::invalid_arguments);
   if (const auto wrong = judge(session, request.header.datatype, draft); wrong != BinaryStatus::success)
     return fail(wrong);
+  if (!is_tombstone_value({draft.value().data(), draft.value().size()}))
+    return fail(BinaryStatus::invalid_arguments);
   draft.set_datatype(wire::kDatatypeXattr);
   const size_t value_bytes = draft.value().size();
   const auto result = session.bucket().store_foreign(draft, change, session.now());
@@ -222,8 +222,7 @@ void handle_delete(Session& session, const BinaryCommand& row, const BinaryReque
   const bool attributes = (request.header.datatype & wire::kDatatypeXattr) != 0;
   const bool compressed = (request.header.datatype & wire::kDatatypeSnappy) != 0;
   // Where there is nothing, nothing can be compressed.
-  if (wrong == BinaryStatus::success &&
-      ((request.value_bytes != 0) != attributes || (compressed && !attributes)))
+  if (wrong == BinaryStatus::success && !attributes && (request.value_bytes != 0 || compressed))
     wrong = BinaryStatus::invalid_arguments;
   if (wrong != BinaryStatus::success) return reply_binary_error(session, request.header, wrong);
   change.as_tombstone = attributes;

@@ -78,13 +78,13 @@ TEST_F(WithMetaTest, AttributesComeAlongAndAreLookedAt) {
   const Reply whole = ask({.opcode = BinaryOpcode::get_ex, .key = "k"});
   EXPECT_EQ(whole.value, block + "[5]");
   EXPECT_EQ(whole.datatype, 5);
-  EXPECT_EQ(store_block("", 2), BinaryStatus::invalid_arguments);
-  EXPECT_EQ(store_block("\0\0\0"s, 2), BinaryStatus::invalid_arguments);
-  EXPECT_EQ(store_block("\xff\xff\xff\xff", 2), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(store_block("", 2), BinaryStatus::xattr_invalid);
+  EXPECT_EQ(store_block("\0\0\0"s, 2), BinaryStatus::xattr_invalid);
+  EXPECT_EQ(store_block("\xff\xff\xff\xff", 2), BinaryStatus::xattr_invalid);
   for (size_t i = 4; i < 8; ++i) {
     std::string lies = block + "[5]";
     lies[i] = '\x7f';
-    EXPECT_EQ(store_block(lies, 2), BinaryStatus::invalid_arguments) << i;
+    EXPECT_EQ(store_block(lies, 2), BinaryStatus::xattr_invalid) << i;
   }
   EXPECT_EQ(get("k").value, "[5]");
 }
