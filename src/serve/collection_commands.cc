@@ -118,11 +118,15 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name,
   row.audience = Audience::couchbase;
   return row;
 }
+constexpr BinaryCommand bare(BinaryCommand row) {
+  row.shape = wire::binary_shapes::kNothing;
+  return row;
+}
 
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
     set_manifest_row(),
-    row(collections_get_manifest, "collections_get_manifest", handle_manifest),
+    bare(row(collections_get_manifest, "collections_get_manifest", handle_manifest)),
     row(collections_get_id, "collections_get_id", handle_collection_id),
     row(collections_get_scope_id, "collections_get_scope_id", handle_scope_id),
 };

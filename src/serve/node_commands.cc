@@ -181,7 +181,7 @@ constexpr BinaryCommand kCommands[] = {
     row(stop_persistence, "stop_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
     row(start_persistence, "start_persistence", wire::binary_shapes::kNothing, handle_refused, kManageBucket),
     row(set_param, "set_param", kParameter, handle_refused, kManageBucket),
-    of_node(row(ioctl_get, "ioctl_get", kNamed, handle_ioctl_get, kManageServer)),
+    of_node(row(ioctl_get, "ioctl_get", wire::binary_shapes::kKey, handle_ioctl_get, kManageServer)),
     of_node(row(ioctl_set, "ioctl_set", kNamed, handle_ioctl_set, kManageServer)),
     of_node(row(get_cmd_timer, "get_cmd_timer", kTimer, handle_cmd_timer, 0)),
 };
