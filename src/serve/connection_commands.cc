@@ -58,7 +58,7 @@ void handle_error_map(Session& session, const BinaryCommand&, const BinaryReques
   if (request.value.size() != 2)
     return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   const auto version = wire::load_big_endian<uint16_t>(request.value.data());
-  if (version == 0) return reply_binary_error(session, request.header, BinaryStatus::not_supported);
+  if (version == 0) return reply_binary_error(session, request.header, BinaryStatus::key_not_found);
   answer_json(session, request, error_map(version));
 }
 

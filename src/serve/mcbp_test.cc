@@ -364,7 +364,7 @@ TEST_F(McbpTest, TheErrorMapExplainsEveryStatusOnce) {
     for (const char* status : {"0", "1", "8", "24", "86", "88", "a1", "c0", "cc", "d4", "d5", "d6", "d7"})
       EXPECT_TRUE(map->member("errors")->member(status)) << status;
   }
-  EXPECT_EQ(status({.opcode = BinaryOpcode::get_error_map, .value = "\0\0"s}), BinaryStatus::not_supported);
+  EXPECT_EQ(status({.opcode = BinaryOpcode::get_error_map, .value = "\0\0"s}), BinaryStatus::key_not_found);
 }
 
 class LoginTest : public McbpTest {
