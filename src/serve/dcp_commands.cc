@@ -158,6 +158,7 @@ void handle_control(Session& session, const BinaryCommand&, const BinaryRequest&
 }
 
 void handle_noop(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  if (session.producer() == nullptr) return refuse(session, request, BinaryStatus::invalid_arguments);
   answer_success(session, request.header);
 }
 
