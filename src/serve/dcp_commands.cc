@@ -140,6 +140,7 @@ void handle_add_stream(Session& session, const BinaryCommand&, const BinaryReque
 }
 
 void handle_failover_log(Session& session, const BinaryCommand&, const BinaryRequest& request) {
+  if (session.producer() == nullptr) return refuse(session, request, BinaryStatus::invalid_arguments);
   const auto failover = session.bucket().failover_log(request.header.vbucket_or_status);
   std::string value(wire::kDcpFailoverEntryBytes * failover.size(), '\0');
   char* out = value.data();
