@@ -440,6 +440,11 @@ inline constexpr WireVector kRefusalVectors[] = {
      "8018 0000 00 00 0000 00000000 deadbeef 0000000000000000",
      "1818 0300 00 00 0008 00000003 deadbeef 0000000000000000 020000"},
 };
+// On a server that has no memory left, and evicts nothing.
+inline constexpr WireVector kStarvedVector =
+    {"set, where there is no memory", "",
+     "8001 0002 08 00 0000 0000000b deadbeef 0000000000000000 0000000000000000007831",
+     "1801 0300 00 00 0082 00000003 deadbeef 0000000000000000 020000"};
 // clang-format on
 
 }  // namespace bobbin::serve

@@ -32,6 +32,34 @@ inline std::string vector_bytes(std::string_view text) {
   return bytes;
 }
 
+/// What stands between quotation marks, as digits; "<ref>" in it becomes a uuid of version 4 whose other
+/// digits are left to chance. A blank in front of it is left out.
+inline std::string vector_digits(std::string_view text) {
+  static constexpr std::string_view kRef = "<ref>";
+  static constexpr std::string_view kUuid = "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx";
+  std::string digits;
+  bool quoted = false;
+  while (!text.empty()) {
+    if (quoted && text.starts_with(kRef)) {
+      for (const char c : kUuid)
+        digits += c == 'x' ? "??" : fmt::format("{:02x}", static_cast<unsigned char>(c));
+      text.remove_prefix(kRef.size());
+      continue;
+    }
+    const char c = text.front();
+    text.remove_prefix(1);
+    if (c == '\'') {
+      quoted = !quoted;
+    } else if (quoted) {
+      digits += fmt::format("{:02x}", static_cast<unsigned char>(c));
+    } else if (c != ' ' || !text.starts_with('\'')) {
+      digits += c;
+    }
+  }
+  EXPECT_FALSE(quoted);
+  return digits;
+}
+
 /// Of a longer frame's body there is only the checksum (CRC-32C, behind a "~").
 inline constexpr size_t kLongFrameBytes = 512;
 
