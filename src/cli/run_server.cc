@@ -145,6 +145,14 @@ void drain(RunningServer& server, const sigset_t& signals) {
   drainer.join();
 }
 
+// Memcached's text protocol, which is easily typed, has no login.
+std::string try_it_as_a_user(const std::vector<net::Address>& http) {
+  if (http.empty()) return {};
+  return fmt::format(
+      "try it:\n  curl -u NAME http://{}/pools/default/buckets    # asks for NAME's password\n",
+      http.front().text());
+}
+
 std::string try_it(const net::Address& address, bool is_default, bool follows) {
   const std::string server = is_default          ? ""
                              : address.is_unix() ? " --server " + address.unix_path
@@ -163,7 +171,7 @@ std::string try_it(const net::Address& address, bool is_default, bool follows) {
 
 std::string greeting(const ServeConfig& config, const std::vector<net::Address>& addresses,
                      const std::vector<net::Address>& http, const std::vector<net::Address>& tls,
-                     const std::vector<net::Address>& https) {
+                     const std::vector<net::Address>& https, bool wants_login) {
   std::string text = fmt::format("bobbin {}: {} thread{}, {} for documents\n", BOBBIN_VERSION, config.threads,
                                  config.threads == 1 ? "" : "s", human_bytes(config.memory_bytes));
   text += config.persistent ? fmt::format("data in {}, a write is acknowledged when it is {}\n", config.data,
@@ -177,6 +185,7 @@ std::string greeting(const ServeConfig& config, const std::vector<net::Address>&
     text += fmt::format("managed at http://{}\n", address.text());
   for (const net::Address& address : https)
     text += fmt::format("managed at https://{}\n", address.text());
+  if (wants_login) return text + try_it_as_a_user(http);
   if (!addresses.empty()) {
     const net::Address& first = addresses.front();
     text += try_it(first, first.text() == "127.0.0.1:11211", !config.follow.empty());
@@ -201,8 +210,9 @@ int run_server(ServeConfig config, const StartServer& start) {
     fmt::print(stderr, "bobbin: cannot write {}: {}\n", config.pid_file, std::strerror(errno));
     return kExitCannotStart;
   }
-  fmt::print("{}", greeting(config, (*server)->addresses(), (*server)->http_addresses(),
-                            (*server)->tls_addresses(), (*server)->tls_http_addresses()));
+  fmt::print("{}",
+             greeting(config, (*server)->addresses(), (*server)->http_addresses(), (*server)->tls_addresses(),
+                      (*server)->tls_http_addresses(), (*server)->wants_login()));
   std::fflush(stdout);
   std::optional<WarmupDisplay> warmup(std::in_place, **server);
   const int signal = wait_for_signal(signals, std::atomic<bool>{false}, [&] { return reload_tls(**server); });

@@ -214,6 +214,10 @@ TEST(Greeting, ShowsHowToTryIt) {
   const std::string local = greeting(config, {{"", 0, "/run/b.sock"}});
   EXPECT_THAT(local, HasSubstr("bobbin get hello --server /run/b.sock\n"));
   EXPECT_THAT(local, HasSubstr("nc -U /run/b.sock\n"));
+  const std::string closed =
+      greeting(config, {{"127.0.0.1", 11211, ""}}, {{"127.0.0.1", 8091, ""}}, {}, {}, /*wants_login=*/true);
+  EXPECT_THAT(closed, HasSubstr("curl -u NAME http://127.0.0.1:8091/pools/default/buckets"));
+  EXPECT_THAT(closed, testing::Not(HasSubstr("bobbin get")));
 }
 
 }  // namespace

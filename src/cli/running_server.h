@@ -34,6 +34,9 @@ class RunningServer {
   [[nodiscard]] virtual std::vector<net::Address> tls_addresses() const { return {}; }
   [[nodiscard]] virtual std::vector<net::Address> tls_http_addresses() const { return {}; }
 
+  /// Who has not logged in may do nothing: there are users.
+  [[nodiscard]] virtual bool wants_login() const { return false; }
+
   /// Reads certificates and keys again, for connections that come after this. With an error, which names the
   /// file, everything stays as it is.
   virtual base::Result<void, base::Error> reload_tls() { return {}; }

@@ -26,7 +26,7 @@ int run_server(ServeConfig config, const StartServer& start);
 [[nodiscard]] std::string greeting(const ServeConfig& config, const std::vector<net::Address>& addresses,
                                    const std::vector<net::Address>& http = {},
                                    const std::vector<net::Address>& tls = {},
-                                   const std::vector<net::Address>& https = {});
+                                   const std::vector<net::Address>& https = {}, bool wants_login = false);
 
 /// docs/configuration.md, made from the option table.
 [[nodiscard]] std::string configuration_markdown();

@@ -30,6 +30,10 @@ class ServingServer final : public RunningServer {
   [[nodiscard]] std::vector<net::Address> tls_http_addresses() const override {
     return http_ == nullptr ? std::vector<net::Address>() : http_->tls_addresses();
   }
+  [[nodiscard]] bool wants_login() const override {
+    const serve::Engine& engine = server_->engine();
+    return !engine.users.empty() && !engine.allow_anonymous;
+  }
   // One may have come while the server ran (IFCONFIG).
   [[nodiscard]] bool has_tls() const override { return server_->front_end().tls() != nullptr; }
   base::Result<void, base::Error> reload_tls() override {
