@@ -192,7 +192,6 @@ constexpr BinaryCommand store_row(BinaryOpcode opcode, std::string_view name, wi
   BinaryCommand stores = writes(row(opcode, name, shape, handle_binary_store), needs);
   stores.uploads = true;
   stores.keeps_expiry = true;
-  stores.takes_compressed = true;
   return stores;
 }
 constexpr BinaryCommand counter_row(BinaryOpcode opcode, std::string_view name) {
@@ -232,16 +231,16 @@ constexpr BinaryCommand kCommands[] = {
     of_memcached(quiet(keyed(writes(row(gatkq, "gatkq", shapes::kTouch, handle_fetch), kRead | kUpsert)))),
     reorders(store_row(set, "set", shapes::kStore)),
     quiet(store_row(setq, "setq", shapes::kStore)),
-    reorders(store_row(add, "add", shapes::kStore, kInsert)),
-    quiet(store_row(addq, "addq", shapes::kStore, kInsert)),
+    reorders(store_row(add, "add", shapes::kAdd, kInsert)),
+    quiet(store_row(addq, "addq", shapes::kAdd, kInsert)),
     reorders(store_row(replace, "replace", shapes::kStore)),
     quiet(store_row(replaceq, "replaceq", shapes::kStore)),
     reorders(store_row(append, "append", shapes::kAppend)),
     quiet(store_row(appendq, "appendq", shapes::kAppend)),
     reorders(store_row(prepend, "prepend", shapes::kAppend)),
     quiet(store_row(prependq, "prependq", shapes::kAppend)),
-    reorders(writes(row(BinaryOpcode::remove, "delete", shapes::kKey, handle_delete), kDelete)),
-    quiet(writes(row(removeq, "deleteq", shapes::kKey, handle_delete), kDelete)),
+    reorders(writes(row(BinaryOpcode::remove, "delete", shapes::kDelete, handle_delete), kDelete)),
+    quiet(writes(row(removeq, "deleteq", shapes::kDelete, handle_delete), kDelete)),
     reorders(counter_row(increment, "increment")),
     quiet(counter_row(incrementq, "incrementq")),
     reorders(counter_row(decrement, "decrement")),

@@ -40,7 +40,6 @@ struct BinaryCommand {
   bool writes = false;        ///< changes what is stored
   bool sets_states = false;   ///< changes the states of vbuckets: those of a copy are its source's business
   bool keeps_expiry = false;  ///< knows what to do when it is asked to keep the document's expiry
-  bool takes_compressed = false;  ///< the value may come compressed by Snappy
   bool needs_bucket = true;
   /// Where the client takes replies in any order, those to the requests behind need not wait for its own, nor
   /// it for those before. As upstream's list (kv_engine docs/UnorderedExecution.md), and what takes long.
@@ -53,6 +52,11 @@ struct BinaryCommand {
   Privileges needs = kRead;  ///< what the user has to be allowed
   KeyKind key = KeyKind::document;
   Audience audience = Audience::everybody;
+
+  /// The value may come compressed by Snappy.
+  [[nodiscard]] constexpr bool takes_compressed() const {
+    return (shape.datatypes & wire::kDatatypeSnappy) != 0;
+  }
 };
 
 /// The same, and others need not wait for it.

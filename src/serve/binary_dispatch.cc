@@ -43,11 +43,11 @@ const BinaryCommand* row_of(uint8_t opcode, bool said_hello) {
   return kRows[said_hello ? 1 : 0][opcode];
 }
 
-// The bits that this client may set.
-bool may_send_datatype(const Session& session, const BinaryCommand& row, uint8_t datatype) {
+// The bits that this client has agreed on.
+bool may_send_datatype(const Session& session, uint8_t datatype) {
   uint8_t allowed = 0;
   if (session.has(Feature::json)) allowed |= wire::kDatatypeJson;
-  if (row.takes_compressed && session.has(Feature::snappy)) allowed |= wire::kDatatypeSnappy;
+  if (session.has(Feature::snappy)) allowed |= wire::kDatatypeSnappy;
   if (session.has(Feature::xattr)) allowed |= wire::kDatatypeXattr;
   return (datatype & ~allowed) == 0;
 }
@@ -73,6 +73,15 @@ BinaryStatus read_frame(Session& session, const BinaryRequest& request) {
   return granted ? BinaryStatus::success : BinaryStatus::no_access;
 }
 
+// 1 to 7 are kept for upstream's own use, and names elsewhere than in the default collection are shorter
+// (kv_engine docs/Collections.md).
+bool is_name_in(uint32_t collection, std::string_view name) {
+  constexpr uint32_t kFirstCollection = 8;
+  constexpr size_t kMostInOthers = 246;
+  return !name.empty() &&
+         (collection == 0 || (collection >= kFirstCollection && name.size() <= kMostInOthers));
+}
+
 // What a client of Couchbase's protocol has to be told before its command is looked at; success lets it
 // pass. Takes the collection's id off the key.
 BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& request) {
@@ -85,7 +94,7 @@ BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& re
     if (session.wants_on_disk() && session.served().disk() == nullptr)
       return BinaryStatus::durability_impossible;
   }
-  if (!may_send_datatype(session, row, request.header.datatype)) return BinaryStatus::invalid_arguments;
+  if (!may_send_datatype(session, request.header.datatype)) return BinaryStatus::invalid_arguments;
   if (!row.needs_bucket) return BinaryStatus::success;
   if (!session.has_bucket()) return BinaryStatus::no_bucket;
   // Not the configuration either, which NOT_MY_VBUCKET carries.
@@ -98,7 +107,7 @@ BinaryStatus admit(Session& session, const BinaryCommand& row, BinaryRequest& re
   if (request.key.empty()) return session.may(row.needs) ? BinaryStatus::success : BinaryStatus::no_access;
   if (session.has(Feature::collections)) {
     const auto collection = wire::take_leb128(request.key);
-    if (!collection || request.key.empty()) return BinaryStatus::invalid_arguments;
+    if (!collection || !is_name_in(*collection, request.key)) return BinaryStatus::invalid_arguments;
     request.collection = *collection;
   }
   switch (session.may_in(request.collection, row.needs)) {
@@ -177,7 +186,8 @@ void run_binary_command(Session& session) {
     return session.swallow(request.frame_bytes());
   }
   const size_t max_key_bytes = wire::kMaxBinaryKeyBytes + (session.has(Feature::collections) ? 1 : 0);
-  const BinaryStatus shape = wire::check_shape(request.header, row->shape, max_key_bytes);
+  BinaryStatus shape = wire::check_shape(request.header, row->shape, max_key_bytes);
+  if (said_hello && shape == BinaryStatus::success) shape = wire::check_marks(request.header, row->shape);
   if (shape != BinaryStatus::success) {
     reply_binary_error(session, request.header, shape);
     // memcached closes; Couchbase goes on with the next frame.

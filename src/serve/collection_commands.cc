@@ -71,9 +71,8 @@ void handle_set_manifest(Session& session, const BinaryCommand&, const BinaryReq
 }
 
 constexpr BinaryCommand set_manifest_row() {
-  BinaryCommand row{BinaryOpcode::collections_set_manifest,
-                    "collections_set_manifest",
-                    {ExtrasLengths(0), Presence::forbidden, Presence::required},
+  BinaryCommand row{BinaryOpcode::collections_set_manifest, "collections_set_manifest",
+                    wire::of_no_vbucket({ExtrasLengths(0), Presence::forbidden, Presence::required}),
                     handle_set_manifest};
   row.key = KeyKind::name;
   row.needs = kManageCollections;
@@ -112,14 +111,15 @@ void handle_scope_id(Session& session, const BinaryCommand&, const BinaryRequest
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name,
                             decltype(BinaryCommand::handle) handle) {
-  BinaryCommand row{opcode, name, {ExtrasLengths(0), Presence::optional, Presence::optional}, handle};
+  BinaryCommand row{opcode, name,
+                    wire::of_no_vbucket({ExtrasLengths(0), Presence::optional, Presence::optional}), handle};
   row.key = KeyKind::name;
   row.needs = 0;  // who may select a bucket may know what is in it
   row.audience = Audience::couchbase;
   return row;
 }
 constexpr BinaryCommand bare(BinaryCommand row) {
-  row.shape = wire::binary_shapes::kNothing;
+  row.shape = wire::of_no_vbucket(wire::binary_shapes::kNothing);
   return row;
 }
 

@@ -80,11 +80,12 @@ TEST_F(CollectionsTest, EveryCommandWithAKeyKnowsTheCollectionsThatThereAre) {
     size_t extras = 0;
     while (!row.shape.extras.has(static_cast<uint8_t>(extras)))
       ++extras;
-    for (const std::string& key : {"\x08k"s, "\xff\xff\x03k"s, "\x01k"s}) {
+    for (const std::string& key : {"\x08k"s, "\xff\xff\x03k"s, "\x0bk"s}) {
       const Reply reply = ask({.opcode = row.opcode,
                                .key = key,
                                .value = row.shape.value == wire::Presence::required ? "v" : "",
-                               .extras = std::string(extras, '\0')});
+                               .extras = std::string(extras, '\0'),
+                               .cas = row.shape.cas == wire::Presence::required ? 1U : 0U});
       EXPECT_EQ(reply.status, BinaryStatus::unknown_collection) << row.name;
       EXPECT_EQ(reply.value, R"({"manifest_uid":"2"})") << row.name;
     }

@@ -116,12 +116,11 @@ using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
     row(hello, "hello", {ExtrasLengths(0), Presence::optional, Presence::optional}, handle_hello,
         Audience::everybody),
-    row(get_error_map, "get_error_map", {ExtrasLengths(0), Presence::forbidden, Presence::required},
-        handle_error_map),
-    row(select_bucket, "select_bucket", {ExtrasLengths(0), Presence::required, Presence::forbidden},
-        handle_select_bucket),
-    row(list_buckets, "list_buckets", {ExtrasLengths(0), Presence::forbidden, Presence::forbidden},
-        handle_list_buckets),
+    row(get_error_map, "get_error_map",
+        wire::of_no_vbucket({ExtrasLengths(0), Presence::forbidden, Presence::required}), handle_error_map),
+    row(select_bucket, "select_bucket",
+        wire::with_cas({ExtrasLengths(0), Presence::required, Presence::forbidden}), handle_select_bucket),
+    row(list_buckets, "list_buckets", wire::with_cas(wire::binary_shapes::kNothing), handle_list_buckets),
     reorders(row(get_cluster_config, "get_cluster_config",
                  {ExtrasLengths(0, 16), Presence::forbidden, Presence::forbidden}, handle_cluster_config)),
 };

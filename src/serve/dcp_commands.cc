@@ -173,7 +173,7 @@ void handle_buffer_ack(Session& session, const BinaryCommand&, const BinaryReque
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
                             decltype(BinaryCommand::handle) handle) {
-  BinaryCommand row{opcode, name, shape, handle};
+  BinaryCommand row{opcode, name, wire::with_cas(shape), handle};
   row.key = KeyKind::name;
   row.needs = 0;  // a role for one collection will do: the handlers look at what is asked for
   row.audience = Audience::couchbase;
@@ -182,7 +182,9 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::Bi
 
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
-    row(dcp_open, "dcp_open", {ExtrasLengths(8), Presence::required, Presence::optional}, handle_open),
+    row(dcp_open, "dcp_open",
+        wire::with_datatypes({ExtrasLengths(8), Presence::required, Presence::optional}, wire::kDatatypeJson),
+        handle_open),
     row(dcp_add_stream, "dcp_add_stream", {ExtrasLengths(4), Presence::forbidden, Presence::forbidden},
         handle_add_stream),
     row(dcp_close_stream, "dcp_close_stream", wire::binary_shapes::kNothing, handle_close_stream),

@@ -167,7 +167,8 @@ void handle_ifconfig(Session& session, const BinaryCommand&, const BinaryRequest
 constexpr BinaryCommand kCommands[] = {{
     .opcode = wire::BinaryOpcode::ifconfig,
     .name = "ifconfig",
-    .shape = {wire::ExtrasLengths(0), wire::Presence::required, wire::Presence::optional},
+    .shape = wire::with_datatypes(
+        {wire::ExtrasLengths(0), wire::Presence::required, wire::Presence::optional}, wire::kDatatypeJson),
     .handle = handle_ifconfig,
     .needs_bucket = false,
     .needs = kManageServer,

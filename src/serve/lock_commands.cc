@@ -61,8 +61,6 @@ void handle_get_locked(Session& session, const BinaryCommand&, const BinaryReque
 }
 
 void handle_unlock(Session& session, const BinaryCommand&, const BinaryRequest& request) {
-  if (request.header.cas == 0)
-    return reply_binary_error(session, request.header, BinaryStatus::invalid_arguments);
   const LockStatus status = session.bucket().unlock(key_of(request), request.header.cas, session.now());
   if (waits(session, status, request)) return;
   if (status != LockStatus::unlocked) return reply_binary_error(session, request.header, status_of(status));
@@ -77,11 +75,14 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::Bi
   return row;
 }
 
+constexpr wire::BinaryShape kUnlock{
+    .extras = {}, .key = Presence::required, .value = Presence::forbidden, .cas = Presence::required};
+
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
     reorders(row(get_locked, "get_locked", {ExtrasLengths(0, 4), Presence::required, Presence::forbidden},
                  handle_get_locked)),
-    reorders(row(unlock_key, "unlock_key", wire::binary_shapes::kKey, handle_unlock)),
+    reorders(row(unlock_key, "unlock_key", kUnlock, handle_unlock)),
 };
 
 }  // namespace

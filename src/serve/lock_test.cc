@@ -62,7 +62,7 @@ TEST_F(LockTest, ReadersSeeTheDocumentAndNoCas) {
 
 TEST_F(LockTest, OnlyTheLocksCasChangesIt) {
   for (const BinaryOpcode opcode : {BinaryOpcode::set, BinaryOpcode::replace, BinaryOpcode::append,
-                                    BinaryOpcode::prepend, BinaryOpcode::increment, BinaryOpcode::remove}) {
+                                    BinaryOpcode::prepend, BinaryOpcode::remove}) {
     set("k", "5");
     const uint64_t cas = lock().cas;
     for (const uint64_t other : {uint64_t{0}, stored_, cas + 1, kHidden})
@@ -71,6 +71,15 @@ TEST_F(LockTest, OnlyTheLocksCasChangesIt) {
     EXPECT_EQ(unlock(cas),
               opcode == BinaryOpcode::remove ? BinaryStatus::key_not_found : BinaryStatus::not_locked);
   }
+}
+
+TEST_F(LockTest, CountersTakeNoCasAndWait) {
+  set("k", "5");
+  const uint64_t cas = lock().cas;
+  EXPECT_EQ(change(BinaryOpcode::increment, 0), BinaryStatus::locked);
+  EXPECT_EQ(change(BinaryOpcode::increment, cas), BinaryStatus::invalid_arguments);
+  EXPECT_EQ(unlock(cas), BinaryStatus::success);
+  EXPECT_EQ(change(BinaryOpcode::increment, 0), BinaryStatus::success);
 }
 
 TEST_F(LockTest, SubDocumentChangesAreChangesToo) {

@@ -147,8 +147,9 @@ using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
     row(get_meta, "get_meta", kMeta, handle_get_meta),
     quiet(row(getq_meta, "getq_meta", kMeta, handle_get_meta)),
-    row(observe_seqno, "observe_seqno", {ExtrasLengths(0), Presence::forbidden, Presence::required},
-        handle_observe_seqno, KeyKind::name),
+    row(observe_seqno, "observe_seqno",
+        wire::with_cas({ExtrasLengths(0), Presence::forbidden, Presence::required}), handle_observe_seqno,
+        KeyKind::name),
     row(get_failover_log, "get_failover_log", wire::binary_shapes::kNothing, handle_failover_log,
         KeyKind::name),
     reorders(row(get_all_vb_seqnos, "get_all_vb_seqnos",

@@ -164,9 +164,11 @@ constexpr BinaryCommand of_node(BinaryCommand row) {
   return row;
 }
 
-constexpr wire::BinaryShape kSetVbucket{ExtrasLengths(0, 1, 4), Presence::forbidden, Presence::optional};
+constexpr wire::BinaryShape kSetVbucket = wire::with_datatypes(
+    {ExtrasLengths(0, 1, 4), Presence::forbidden, Presence::optional}, wire::kDatatypeJson);
 constexpr wire::BinaryShape kDelVbucket{ExtrasLengths(0), Presence::forbidden, Presence::optional};
-constexpr wire::BinaryShape kCompact{ExtrasLengths(24), Presence::forbidden, Presence::forbidden};
+constexpr wire::BinaryShape kCompact =
+    wire::with_datatypes({ExtrasLengths(24), Presence::forbidden, Presence::forbidden}, wire::kDatatypeJson);
 constexpr wire::BinaryShape kNamed{ExtrasLengths(0), Presence::required, Presence::optional};
 constexpr wire::BinaryShape kParameter{ExtrasLengths(4), Presence::required, Presence::required};
 

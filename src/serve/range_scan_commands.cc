@@ -113,7 +113,9 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::Bi
 using enum BinaryOpcode;
 constexpr BinaryCommand kCommands[] = {
     reorders(row(range_scan_create, "range_scan_create",
-                 {ExtrasLengths(0), Presence::forbidden, Presence::required}, handle_create)),
+                 wire::with_datatypes({ExtrasLengths(0), Presence::forbidden, Presence::required},
+                                      wire::kDatatypeJson),
+                 handle_create)),
     reorders(row(range_scan_continue, "range_scan_continue",
                  {ExtrasLengths(wire::ScanContinue::kBytes), Presence::forbidden, Presence::forbidden},
                  handle_continue)),

@@ -317,10 +317,9 @@ void handle_mutation(Session& session, const BinaryCommand&, const BinaryRequest
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, bool writes) {
   // Which extras belong to which flags is checked with the rest of the frame, by parse_subdoc.
-  BinaryCommand row{opcode,
-                    name,
-                    {wire::ExtrasLengths(0, 1, 3, 4, 5, 7, 8, 9, 11, 12), wire::Presence::required,
-                     wire::Presence::optional},
+  BinaryCommand row{opcode, name,
+                    wire::with_cas({wire::ExtrasLengths(0, 1, 3, 4, 5, 7, 8, 9, 11, 12),
+                                    wire::Presence::required, wire::Presence::optional}),
                     writes ? handle_mutation : handle_lookup};
   row.uploads = writes;
   row.reorders = true;

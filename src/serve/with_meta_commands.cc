@@ -307,13 +307,13 @@ void handle_return_meta(Session& session, const BinaryCommand& row, const Binary
 }
 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, bool quiet, bool removes = false) {
-  BinaryCommand row{opcode,
-                    name,
-                    {ExtrasLengths(24, 26, 28, 30), Presence::required, Presence::optional},
+  BinaryCommand row{opcode, name,
+                    wire::with_cas(wire::with_datatypes(
+                        {ExtrasLengths(24, 26, 28, 30), Presence::required, Presence::optional},
+                        wire::kDatatypeJson | wire::kDatatypeSnappy | wire::kDatatypeXattr)),
                     removes ? handle_delete : handle_store};
   row.quiet = quiet;
   row.uploads = !removes;
-  row.takes_compressed = true;
   if (removes) row.max_value_bytes = wire::kMaxSystemXattrBytes + store::kDefaultMaxValueBytes;
   row.writes = true;
   row.needs = kMetaWrite;
@@ -321,9 +321,8 @@ constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, bool qui
   return row;
 }
 constexpr BinaryCommand return_meta_row() {
-  BinaryCommand row{BinaryOpcode::return_meta,
-                    "return_meta",
-                    {ExtrasLengths(12), Presence::required, Presence::optional},
+  BinaryCommand row{BinaryOpcode::return_meta, "return_meta",
+                    wire::with_cas({ExtrasLengths(12), Presence::required, Presence::optional}),
                     handle_return_meta};
   row.writes = true;
   row.max_value_bytes = 1 << 20;

@@ -41,6 +41,13 @@ bool allows(Presence presence, uint32_t bytes) {
 
 }  // namespace
 
+BinaryStatus check_marks(const BinaryHeader& header, const BinaryShape& shape) {
+  const bool fine = allows(shape.cas, header.cas == 0 ? 0 : 1) &&
+                    (!shape.is_of_no_vbucket || header.vbucket_or_status == 0) &&
+                    (header.datatype & static_cast<uint8_t>(~shape.datatypes)) == 0;
+  return fine ? BinaryStatus::success : BinaryStatus::invalid_arguments;
+}
+
 BinaryStatus check_shape(const BinaryHeader& header, const BinaryShape& shape, size_t max_key_bytes) {
   const uint32_t before_value = header.before_value();
   const bool fine = before_value <= header.body_bytes && header.key_bytes <= max_key_bytes &&

@@ -136,6 +136,25 @@ TEST(CheckShape, HoldsEachPartToItsPresence) {
   EXPECT_FALSE(fits(lengths(20, 1, 1), kArithmetic));
 }
 
+TEST(CheckMarks, HoldsEachToWhatTheCommandTakes) {
+  using namespace binary_shapes;  // NOLINT(google-build-using-namespace)
+  const auto fits = [](const BinaryHeader& header, const BinaryShape& shape) {
+    return check_marks(header, shape) == BinaryStatus::success;
+  };
+  EXPECT_TRUE(fits({}, kKey));
+  EXPECT_FALSE(fits({.cas = 1}, kKey));
+  EXPECT_TRUE(fits({.cas = 1}, kDelete));
+  EXPECT_FALSE(fits({}, BinaryShape{.extras = {}, .cas = Presence::required}));
+  EXPECT_FALSE(fits({.datatype = kDatatypeJson}, kKey));
+  EXPECT_TRUE(fits({.datatype = kDatatypeJson | kDatatypeSnappy}, kAdd));
+  EXPECT_FALSE(fits({.datatype = kDatatypeXattr}, kAdd));
+  EXPECT_FALSE(fits({.datatype = 0x80}, kAdd));
+  EXPECT_FALSE(fits({.cas = 1}, kAdd));
+  EXPECT_TRUE(fits({.cas = 1}, kStore));
+  EXPECT_TRUE(fits({.vbucket_or_status = 1}, kNothing));
+  EXPECT_FALSE(fits({.vbucket_or_status = 1}, of_no_vbucket(kNothing)));
+}
+
 TEST(CheckShape, DoesNotTrustTheBodyLength) {
   EXPECT_EQ(check_shape({.key_bytes = 1, .extras_bytes = 8, .body_bytes = 8}, binary_shapes::kStore),
             BinaryStatus::invalid_arguments);

@@ -184,9 +184,45 @@ TEST_F(MalformedRequestsTest, DatatypesThatNobodyKnowsOrMaySend) {
       wrong.datatype = datatype;
       expect_refused(wrong, "datatype " + std::to_string(datatype));
     }
-    wrong.datatype = wire::kDatatypeSnappy;
-    if (!row.takes_compressed) expect_refused(wrong, "Snappy");
+    for (const uint8_t datatype : {wire::kDatatypeJson, wire::kDatatypeSnappy, wire::kDatatypeXattr}) {
+      wrong.datatype = datatype;
+      if ((row.shape.datatypes & datatype) == 0)
+        expect_refused(wrong, "datatype " + std::to_string(datatype));
+    }
   });
+}
+
+TEST_F(MalformedRequestsTest, ACasWhereThereIsNoneAndNoneWhereThereHasToBe) {
+  for_each_row([](const BinaryCommand& row) {
+    Frame wrong = frame_of(row);
+    wrong.cas = row.shape.cas == Presence::forbidden ? 1 : 0;
+    if (row.shape.cas != Presence::optional) expect_refused(wrong, "CAS " + std::to_string(wrong.cas));
+  });
+}
+
+TEST_F(MalformedRequestsTest, NamesThatAreTooLongForTheirCollection) {
+  for_each_row([](const BinaryCommand& row) {
+    if (row.key != KeyKind::document || row.shape.key == Presence::forbidden || !row.needs_bucket) return;
+    Frame wrong = frame_of(row);
+    wrong.key = "\x08" + std::string(247, 'k');
+    expect_refused(wrong, "247 bytes");
+    wrong.key.pop_back();
+    expect_refused(wrong, "246 bytes", BinaryStatus::unknown_collection);
+    wrong.key = "\0"s + std::string(251, 'k');
+    expect_refused(wrong, "251 bytes, of the default collection");
+  });
+}
+
+TEST_F(MalformedRequestsTest, VbucketsOfWhatIsOfNone) {
+  size_t asked = 0;
+  for_each_row([&](const BinaryCommand& row) {
+    Frame wrong = frame_of(row);
+    wrong.vbucket = 1;
+    if (!row.shape.is_of_no_vbucket) return;
+    expect_refused(wrong, "vbucket 1");
+    ++asked;
+  });
+  EXPECT_EQ(asked, 5U) << "the error map, the manifest, and what is in it";
 }
 
 TEST_F(MalformedRequestsTest, FramingThatContradictsItselfOrIsUnknown) {
@@ -223,7 +259,9 @@ TEST_F(MalformedRequestsTest, CollectionsThatAreNoNumbersOrUnknown) {
     for (const std::string& key :
          {"\x80"s, "\x80\x80"s, "\xff\xff\xff\xff\xff\xff\x01k"s, "\x80\x80\x80\x80\x80\x01k"s,
           "\x80\x80\x80\x80\x80\0k"s, "\xff\xff\xff\xff\xff\x0fk"s, "\x80\0k"s, "\x89\x80\x80\x80\0k"s,
-          "\xff\xff\xff\xff\x1fk"s, "\0"s, "\x09"s, "\xff\xff\xff\xff\x0f"s}) {
+          "\xff\xff\xff\xff\x1fk"s, "\0"s, "\x09"s, "\xff\xff\xff\xff\x0f"s,
+          // Numbers that are kept for upstream's own use.
+          "\x01k"s, "\x07k"s}) {
       wrong.key = key;
       expect_refused(wrong, testing::PrintToString(key));
     }
