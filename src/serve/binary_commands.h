@@ -39,6 +39,7 @@ struct BinaryCommand {
   bool uploads = false;       ///< the handler is called before the value has arrived
   bool writes = false;        ///< changes what is stored
   bool sets_states = false;   ///< changes the states of vbuckets: those of a copy are its source's business
+  bool locks = false;         ///< is in the way of those who change a document: not on a copy either
   bool keeps_expiry = false;  ///< knows what to do when it is asked to keep the document's expiry
   bool needs_bucket = true;
   /// Where the client takes replies in any order, those to the requests behind need not wait for its own, nor

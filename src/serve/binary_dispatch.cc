@@ -126,11 +126,11 @@ void refuse(Session& session, const BinaryRequest& request, BinaryStatus status)
   reply_binary_error(session, request.header, status);
 }
 
-/// Not for a server that follows another. A lock is in the way of those who write. Of what such a server may
-/// be asked nothing else is a change of what is stored: users, logs and connections are its own.
+/// Not for a server that follows another. Of what such a server may be asked nothing else is a change of what
+/// is stored: users, logs and connections are its own.
 bool changes_something(const BinaryCommand& row) {
   constexpr Privileges kChanges = kWrite | kMetaWrite | kFlush | kManageCollections;
-  return row.writes || row.sets_states || (row.needs & kChanges) != 0;
+  return row.writes || row.sets_states || row.locks || (row.needs & kChanges) != 0;
 }
 
 /// A client's answer to what the server has sent of its own accord. Nobody waits for one; it is told by its

@@ -70,7 +70,7 @@ void handle_unlock(Session& session, const BinaryCommand&, const BinaryRequest& 
 constexpr BinaryCommand row(BinaryOpcode opcode, std::string_view name, wire::BinaryShape shape,
                             decltype(BinaryCommand::handle) handle) {
   BinaryCommand row{opcode, name, shape, handle};
-  row.needs = kRead | kUpsert;  // a lock is in the way of those who write
+  row.locks = true;
   row.audience = Audience::couchbase;
   return row;
 }

@@ -14,7 +14,7 @@ namespace {
 // A reply to it may be one of those that are held until what it says is on disk. That a document is there, or
 // is not, is told to who changes it or locks it.
 bool may_be_held(const BinaryCommand& row) {
-  return row.writes || row.awaits_disk || (row.needs & kUpsert) != 0;
+  return row.writes || row.awaits_disk || row.locks;
 }
 
 }  // namespace
