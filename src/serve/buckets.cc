@@ -218,6 +218,8 @@ Buckets::Done Buckets::create(BucketSettings settings,
   if (std::any_of(buckets.begin(), buckets.end(), is_same))
     return refuse(Kind::exists, "name", "Bucket with given name already exists");
   if (buckets.size() >= kMost) return refuse(Kind::invalid, "_", "Cannot create more than 30 buckets");
+  if (!store::Bucket::has_room_for_another())
+    return refuse(Kind::invalid, "_", "Documents of too many removed buckets are still being sent");
   if (settings.on_disk() && !options_.open_disk)
     return refuse(Kind::invalid, "bucketType", "This server is a cache and keeps nothing on disk");
   if (auto fits = check_memory(settings); !fits) return fits;

@@ -23,6 +23,11 @@ struct Client {
     std::array<char, wire::kTraceBytes> trace{};
     uint8_t reuses_left = 0;
   } told;
+  /// Of a request that runs again, and has waited meanwhile.
+  void restart_clock(uint64_t received) {
+    received_ns = received;
+    told.reuses_left = 0;
+  }
   /// What the request that is being handled has moved, until it is answered; nothing where nobody asked.
   wire::Moved moved;
   /// The revision of its bucket's configuration that it was last sent as an answer; 0: none yet.

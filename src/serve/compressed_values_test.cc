@@ -359,6 +359,20 @@ TEST_F(CompressedValuesTest, WorkIsDoneInTurns) {
   EXPECT_EQ(client_->replies().size() - before, 9 * (wire::kBinaryHeaderBytes + 1));
 }
 
+// A part of a document may be as large as that: what is copied for its reader is counted until it is sent.
+TEST_F(CompressedValuesTest, LargePartsAreCounted) {
+  const std::string part(900'000, 'x');
+  store_whole(R"({"b":")" + part + R"("})");
+  EXPECT_EQ(path(BinaryOpcode::subdoc_get, "b").value, '"' + part + '"');
+  EXPECT_EQ(server_.bucket().statistics().inflated_bytes, 0U);
+  std::vector<store::DocumentRef> held;
+  while (auto copy = server_.bucket().copy_for_reader("k", part))
+    held.push_back(std::move(copy));
+  EXPECT_EQ(path(BinaryOpcode::subdoc_get, "b").status, BinaryStatus::temporary_failure);
+  held.clear();
+  EXPECT_EQ(path(BinaryOpcode::subdoc_get, "b").status, BinaryStatus::success);
+}
+
 TEST_F(CompressedValuesTest, TheLengthThatIsToldIsTheValuesOwn) {
   set_mode("active");
   EXPECT_EQ(text("ms k 5000 s\r\n" + std::string(5000, 'A') + "\r\n"), "HD s5000\r\n");

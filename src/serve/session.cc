@@ -51,7 +51,7 @@ size_t Session::on_bytes(net::Connection& connection, std::span<const char> unre
   // What has waited for the disk was received before it did.
   const bool runs_again = began_ns_ != 0;
   if (!runs_again) began_ns_ = now_.unix_ns;
-  if (runs_again && has(wire::Feature::tracing)) client_->received_ns = began_ns_;
+  if (runs_again && has(wire::Feature::tracing)) client_->restart_clock(began_ns_);
   const std::string_view bytes(unread.data(), unread.size());
   if (watching_) return bytes.size();
   if (!dialect_ && !bytes.empty()) dialect_ = wire::dialect_of(static_cast<uint8_t>(bytes.front()));

@@ -171,7 +171,7 @@ bool Session::run_again(Unordered::Aside& aside) {
   auto impersonated = std::move(impersonated_);
   mine.runs_again = true;
   ++now_.unix_ns;
-  client_->received_ns = aside.received_ns;
+  client_->restart_clock(aside.received_ns);
   if (aside.upload != nullptr) {
     client_->frame = aside.frame_info;
     in_lane(promises_disk(), [&] { aside.upload->finish(*this); });

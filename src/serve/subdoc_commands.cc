@@ -81,7 +81,8 @@ class SubdocHandler {
     const Trouble trouble = trouble_of(session_, found_, key_of(request_));
     if (trouble == Trouble::again) return Step::done;
     if (trouble != Trouble::none) return fail(serve::status_of(trouble));
-    if (found_) base::note_work(found_.doc->value_size());
+    if (found_)
+      base::note_work(uint64_t{found_.doc->value_size()} * std::max<size_t>(subdoc_.specs().size(), 1));
     if (!subdoc_.mutates) count_lookup();
     if (const auto refused = check_found(); refused != BinaryStatus::success) return fail(refused);
     wire::SubdocSource source;
@@ -98,10 +99,25 @@ class SubdocHandler {
     if (run_.reply_bytes() > most_reply_bytes()) return fail(BinaryStatus::too_large);
     const bool json = run_.reply_is_json() && session_.has(wire::Feature::json);
     if (found_) session_.note_read(key_of(request_), found_.doc->value_size());
-    answer_value(session_, request_.header, reply_of(run_),
-                 {.status = status_of(status),
+    return reply({.status = status_of(status),
                   .cas = found_ ? found_.shown_cas() : 0,
                   .datatype = json ? wire::kDatatypeJson : uint8_t{0}});
+  }
+
+  // A large one is a copy that lies there until the client has taken it: charged as those of compressed
+  // values are.
+  Step reply(wire::BinaryReply reply) {
+    constexpr size_t kSmallBytes = 64 << 10;
+    const std::string_view value = reply_of(run_);
+    if (value.size() < kSmallBytes) {
+      answer_value(session_, request_.header, value, reply);
+      return Step::done;
+    }
+    store::DocumentRef copy = session_.bucket().copy_for_reader(key_of(request_), value);
+    if (!copy) return fail(BinaryStatus::temporary_failure);
+    reply.value_bytes = static_cast<uint32_t>(value.size());
+    serve::answer(session_, request_.header, reply);
+    session_.out().append(store::pin(std::move(copy)));
     return Step::done;
   }
 

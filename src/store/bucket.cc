@@ -35,7 +35,7 @@ MemoryAccount& open_account(uint64_t quota_bytes) {
 Bucket::Bucket(const BucketOptions& options)
     : options_(options),
       account_(open_account(options.quota_bytes)),
-      inflated_account_(open_account(inflated_quota(options.quota_bytes))),
+      inflated_account_(open_account(inflated_quota(options.quota_bytes, options.max_value_bytes))),
       persistence_(options.type == BucketType::persistent
                        ? std::make_unique<SharedPersistence>(options_, account_)
                        : nullptr),
@@ -143,7 +143,7 @@ LockResult Bucket::lock(DocKey key, uint32_t seconds, base::Now now, bool takes_
   LockResult result = at.vbucket.lock(key, at.hash, seconds, now);
   if (takes_compressed || !result.found || !result.found.doc->is_compressed()) [[likely]]
     return result;
-  inflate(result.found);
+  inflate(result.found, /*has_acted=*/true);
   if (!result.found) {
     // Nobody would know the lock's CAS.
     (void)at.vbucket.unlock(key, at.hash, result.found.cas, now.unix_s());
@@ -188,7 +188,7 @@ Fetched Bucket::fetch(DocKey key, const FetchOptions& options, base::Now now) {
   }
   if (found && !found.deleted) note_expiry(found.expiry);
   if (found && found.doc->is_compressed() && options.needs_value && !options.takes_compressed) [[unlikely]]
-    inflate(found);
+    inflate(found, found.published || found.won || options.touch.has_value());
   return found;
 }
 

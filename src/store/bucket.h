@@ -47,6 +47,10 @@ class Bucket {
  public:
   explicit Bucket(const BucketOptions& options);
   ~Bucket();
+  /// Whether the accounts are there that another bucket takes. Those of buckets that are gone stay taken
+  /// while a client is sent something of them.
+  [[nodiscard]] static bool has_room_for_another() noexcept { return MemoryAccount::available() >= 2; }
+
   Bucket(const Bucket&) = delete;
   Bucket& operator=(const Bucket&) = delete;
 
@@ -109,9 +113,13 @@ class Bucket {
   /// misses.
   static constexpr size_t kFetchedAhead = 16;
   /// Of a document whose value is here and compressed: puts a copy with the value itself in its place, which
-  /// is counted, and looks at no quota. Where that cannot be, `doc` goes, and `damaged` or `no_memory` is
-  /// set. Holds no lock.
-  void inflate(Fetched& found) noexcept;
+  /// is charged to what readers may hold. Where that cannot be, `doc` goes, and `damaged`, `crowded` or
+  /// `no_memory` is set. `has_acted`: the fetch has changed something, and is refused only beyond twice the
+  /// budget. Holds no lock.
+  void inflate(Fetched& found, bool has_acted = false) noexcept;
+  /// Bytes for a reader, in a document that is nobody's, charged in the same way; empty where there is no
+  /// room.
+  [[nodiscard]] DocumentRef copy_for_reader(DocKey key, std::string_view bytes) const noexcept;
   /// From now on store() compresses values that get shorter by it, but those of more than
   /// kLargestCompressedBytes, which would take the loop too long. What is there stays what it is. Any thread.
   void set_compresses(bool compresses) noexcept { compresses_.store(compresses, std::memory_order_relaxed); }
@@ -157,7 +165,7 @@ class Bucket {
   [[nodiscard]] uint64_t quota_bytes() const noexcept { return account_.quota_bytes(); }
   void set_quota_bytes(uint64_t bytes) noexcept {
     account_.set_quota_bytes(bytes);
-    inflated_account_.set_quota_bytes(inflated_quota(bytes));
+    inflated_account_.set_quota_bytes(inflated_quota(bytes, options_.max_value_bytes));
   }
   [[nodiscard]] uint32_t max_value_bytes() const noexcept { return options_.max_value_bytes; }
   [[nodiscard]] uint32_t vbucket_count() const noexcept { return options_.vbuckets; }
@@ -355,13 +363,15 @@ class Bucket {
   /// be.
   [[nodiscard]] Draft compressed(Draft& draft) const noexcept;
   struct Inflated {
-    enum class Failure : uint8_t { none, damaged, crowded, no_memory };
+    enum class Failure : uint8_t { none, damaged, no_memory };
     DocumentRef doc = {};
     Failure failure = Failure::none;
   };
   /// A copy of a document with its value inflated, charged to `account`. Not to be published.
   [[nodiscard]] Inflated inflated(const Document& document, MemoryAccount& account) const noexcept;
-  [[nodiscard]] static uint64_t inflated_quota(uint64_t quota_bytes) noexcept;
+  [[nodiscard]] static uint64_t inflated_quota(uint64_t quota_bytes, uint32_t max_value_bytes) noexcept;
+  /// False, and counted: what readers hold leaves no room for so many bytes more.
+  [[nodiscard]] bool may_be_held(uint64_t bytes, bool has_acted) const noexcept;
   [[nodiscard]] PlainDocument plain_of(const Document& document) const noexcept {
     if (!document.is_compressed()) [[likely]]
       return PlainDocument(document);

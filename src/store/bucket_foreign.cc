@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/work.h"
 #include "store/bucket.h"
 #include "store/vbucket.h"
 
@@ -61,6 +62,11 @@ std::optional<Peeked> Bucket::any(uint64_t random, CollectionId collection, base
   return shell;
 }
 
+namespace {
+// What a look at a document costs, beside a byte that is copied.
+constexpr uint64_t kWorkOfOne = 200;
+}  // namespace
+
 std::optional<std::vector<std::string>> Bucket::names(uint16_t vbucket, DocKey start, size_t limit,
                                                       base::Now now) {
   flush_if_due(now.unix_s());
@@ -70,6 +76,7 @@ std::optional<std::vector<std::string>> Bucket::names(uint16_t vbucket, DocKey s
   for (uint32_t cursor = 0; cursor != HashTable::kEnd && limit != 0;) {
     found.clear();
     vbuckets_[vbucket].walk(cursor, now.unix_s(), found);
+    base::note_work(found.size() * kWorkOfOne);
     for (const Peeked& seen : found) {
       const DocKey key = seen.doc->doc_key();
       if (key.collection() != start.collection() || key.name() < start.name()) continue;

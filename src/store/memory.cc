@@ -131,6 +131,12 @@ MemoryAccount* MemoryAccount::open(uint64_t quota_bytes) noexcept {
   return nullptr;
 }
 
+size_t MemoryAccount::available() noexcept {
+  return static_cast<size_t>(std::ranges::count_if(g_accounts, [](const MemoryAccount& account) {
+    return !account.open_.load(std::memory_order_acquire) && account.used_bytes() == 0;
+  }));
+}
+
 MemoryAccount& MemoryAccount::by_id(uint8_t id) noexcept {
   return g_accounts[id];
 }

@@ -58,6 +58,8 @@ class MemoryAccount {
 
   /// A free account, or null when all 256 are taken.
   [[nodiscard]] static MemoryAccount* open(uint64_t quota_bytes) noexcept;
+  /// How many could be opened now.
+  [[nodiscard]] static size_t available() noexcept;
   void close() noexcept { open_.store(false, std::memory_order_release); }
   [[nodiscard]] static MemoryAccount& by_id(uint8_t id) noexcept;
   [[nodiscard]] uint8_t id() const noexcept;

@@ -56,6 +56,17 @@ TEST(MemoryAccount, IsNotGivenOutAgainWhileSomethingIsChargedToIt) {
   again->close();
 }
 
+TEST(MemoryAccount, KnowsHowManyThereAreStill) {
+  const size_t before = MemoryAccount::available();
+  MemoryAccount* account = MemoryAccount::open(1000);
+  EXPECT_EQ(MemoryAccount::available(), before - 1);
+  account->charge(10);
+  account->close();
+  EXPECT_EQ(MemoryAccount::available(), before - 1) << "something is charged to it";
+  account->credit(10);
+  EXPECT_EQ(MemoryAccount::available(), before);
+}
+
 TEST(MemoryAccount, EndsAtTwoHundredAndFiftySix) {
   std::vector<MemoryAccount*> accounts;
   while (MemoryAccount* account = MemoryAccount::open(1))
