@@ -108,7 +108,7 @@ class SubdocHandler {
   // values are.
   Step reply(wire::BinaryReply reply) {
     constexpr size_t kSmallBytes = 64 << 10;
-    const std::string_view value = reply_of(run_);
+    const std::string value = reply_of(run_);
     if (value.size() < kSmallBytes) {
       answer_value(session_, request_.header, value, reply);
       return Step::done;
