@@ -7,6 +7,8 @@ namespace bobbin::store {
 std::optional<DocKey> DocKey::parse(std::string_view stored) noexcept {
   constexpr size_t kLongestPrefix = 5;
   if (stored.size() > kMaxStoredKeyBytes) return std::nullopt;
+  if (stored.size() > 1 && stored.front() == '\0') [[likely]]
+    return DocKey(kDefaultCollection, stored.substr(1));
   size_t prefix = 0;
   while (prefix < std::min(stored.size(), kLongestPrefix) &&
          (static_cast<uint8_t>(stored[prefix]) & 0x80) != 0)
