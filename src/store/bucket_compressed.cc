@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/work.h"
-#include "net/output.h"
 #include "store/bucket.h"
 #include "wire/compression.h"
 
@@ -22,8 +21,8 @@ constexpr uint64_t kLeastInflatedBytes = 4 << 20;
 // Who holds large values keeps nobody from small ones.
 constexpr uint64_t kModestBytes = 64 << 10;
 constexpr size_t kSmallestCompressedBytes = 64;
-// Below it a copy goes into the reply, and is gone at once.
-constexpr size_t kSmallestHeldBytes = net::Output::kCopyBelowBytes;
+// What is smaller is copied into the reply (net::Output::kCopyBelowBytes), and gone at once.
+constexpr size_t kSmallestHeldBytes = 1024;
 
 }  // namespace
 
