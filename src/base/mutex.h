@@ -15,7 +15,8 @@
 
 namespace bobbin::base {
 
-/// std::mutex with annotations. Never held across a system call of ours.
+/// std::mutex with annotations. Never held across a system call of ours. Also a BasicLockable, so that
+/// std::condition_variable_any can wait on it.
 class BOBBIN_THREAD_ANNOTATION(capability("mutex")) Mutex {
  public:
   void lock() BOBBIN_THREAD_ANNOTATION(acquire_capability()) { mutex_.lock(); }
@@ -26,10 +27,11 @@ class BOBBIN_THREAD_ANNOTATION(capability("mutex")) Mutex {
   std::mutex mutex_;
 };
 
-/// Holds a Mutex for a scope. Also a BasicLockable, so that std::condition_variable_any can wait on it.
+/// Holds a Mutex or a SmallMutex for a scope.
+template <typename Lockable>
 class BOBBIN_THREAD_ANNOTATION(scoped_lockable) MutexLock {
  public:
-  explicit MutexLock(Mutex& mutex) BOBBIN_THREAD_ANNOTATION(acquire_capability(mutex)) : mutex_(mutex) {
+  explicit MutexLock(Lockable& mutex) BOBBIN_THREAD_ANNOTATION(acquire_capability(mutex)) : mutex_(mutex) {
     mutex_.lock();
   }
   ~MutexLock() BOBBIN_THREAD_ANNOTATION(release_capability()) { mutex_.unlock(); }
@@ -37,7 +39,7 @@ class BOBBIN_THREAD_ANNOTATION(scoped_lockable) MutexLock {
   MutexLock& operator=(const MutexLock&) = delete;
 
  private:
-  Mutex& mutex_;
+  Lockable& mutex_;
 };
 
 }  // namespace bobbin::base

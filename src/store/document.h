@@ -169,6 +169,8 @@ class Document {
   /// the limit and the end of the counter.
   void reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void unreference() noexcept {
+    // Who has the only reference need not count: nobody can make another one from it meanwhile.
+    if (references_.load(std::memory_order_acquire) == 1) return destroy(this);
     if (references_.fetch_sub(1, std::memory_order_release) == 1) {
       // The acquire side is a load of the same counter, which thread sanitizers follow and fences they do
       // not.

@@ -254,10 +254,12 @@ void VBucket::prefetch_line(uint64_t hash) const noexcept {
 void VBucket::prefetch_document(uint64_t hash) const noexcept {
   const base::MutexLock lock(mutex_);
   const Document* document = table_.candidate(HashTable::tag_of(hash));
-  if (document != nullptr) {
-    __builtin_prefetch(document);
-    __builtin_prefetch(reinterpret_cast<const char*>(document) + sizeof(HashTable::Line));
-  }
+  if (document == nullptr) return;
+  // Not only for who reads it: what a set replaces is freed, and its memory is what the next set writes to.
+  // Of documents of 100 bytes the last line alone made sets a thirteenth faster.
+  constexpr size_t kLines = 3;
+  for (size_t i = 0; i < kLines; ++i)
+    __builtin_prefetch(reinterpret_cast<const char*>(document) + i * sizeof(HashTable::Line));
 }
 
 uint32_t VBucket::reclaim(Reclaim mode, uint32_t documents, uint32_t now_s, Victims& victims) noexcept {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/result.h"
+#include "base/small_mutex.h"
 #include "store/bucket_types.h"
 #include "store/document.h"
 #include "store/document_locks.h"
@@ -447,7 +447,7 @@ class alignas(64) VBucket {
   [[nodiscard]] VBucketState state(base::Now now) const REQUIRES(mutex_);
   [[nodiscard]] uint64_t items() const noexcept REQUIRES(mutex_);
 
-  mutable base::Mutex mutex_;
+  mutable base::SmallMutex mutex_;
   HashTable table_ GUARDED_BY(mutex_);
   // Null in a cache bucket. The pointer is set before use and stays.
   std::unique_ptr<PersistentState> persistent_ BOBBIN_THREAD_ANNOTATION(pt_guarded_by(mutex_));
@@ -476,6 +476,6 @@ inline bool VBucket::is_there(const Document& document, bool deleted, uint32_t n
   return deleted && document.is_tombstone() && !is_expired(document.expiry_, now_s);
 }
 
-static_assert(sizeof(VBucket) == 256, "four cache lines, as long as no bucket persists");
+static_assert(sizeof(VBucket) == 192, "three cache lines, as long as no bucket persists");
 
 }  // namespace bobbin::store
