@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "base/durations.h"
-#include "base/mutex.h"
+#include "base/small_mutex.h"
 #include "disk/directory.h"
 #include "disk/in_progress.h"
 #include "disk/persistence.h"
@@ -98,7 +98,8 @@ class Fetcher {
   const base::Clock& clock_;
   const uint32_t readers_;
 
-  mutable base::Mutex mutex_;
+  // Whoever asks meets all readers here, for a moment each.
+  mutable base::SmallMutex mutex_;
   std::condition_variable_any changed_;
   // The queues show the keys of the map, whose nodes stay where they are.
   Wanted wanted_ GUARDED_BY(mutex_);
