@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/thread_name.h"
 #include "disk/conversions.h"
+#include "disk/give_way.h"
 
 namespace bobbin::disk {
 
@@ -188,6 +189,7 @@ Flusher::Passed Flusher::pass() {
       passed = Passed::no_memory;
       continue;
     }
+    give_way_now_and_then(batch.changes.items);
     group_.bytes += batch.changes.bytes;
     group_.batches.push_back(std::move(batch));
     if (group_.bytes >= options_.commit_bytes) commit();

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "disk/conversions.h"
 #include "disk/flusher.h"
+#include "disk/give_way.h"
 #include "store/collection_event.h"
 
 namespace bobbin::disk {
@@ -48,6 +49,7 @@ void Flusher::add_to_commit(const store::FlushBatch& batch) {
   const size_t unknown_before = group_.unknown.size();
   const uint32_t now_s = clock_.now().unix_s();
   batch.changes.changes.for_each([&](const store::Change& change) {
+    give_way_now_and_then();
     group_.changes.push_back(change_of(batch.vbucket, change, now_s));
     if (change.kind == store::ChangeKind::flush || change.kind == store::ChangeKind::event) {
       // What came before is in no count any more.
@@ -115,8 +117,10 @@ void Flusher::commit() {
   const auto committed = shard_.commit(group_.changes, group_.states, Sync::yes);
   in_progress_.end(0);
   if (!committed) return fail_with(committed.error());
-  for (size_t i = 0; i < group_.batches.size(); ++i)
+  for (size_t i = 0; i < group_.batches.size(); ++i) {
+    give_way_now_and_then(group_.batches[i].changes.items);
     bucket_.persisted(group_.batches[i], group_.priors[i]);
+  }
   {
     const base::MutexLock lock(mutex_);
     ++numbers_.commits;

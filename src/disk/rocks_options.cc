@@ -5,8 +5,11 @@
 #include <rocksdb/memtablerep.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+#include <rocksdb/table_properties.h>
 
 #include <algorithm>
+
+#include "disk/give_way.h"
 
 namespace bobbin::disk {
 
@@ -37,6 +40,8 @@ class HintPrefix final : public rocksdb::SliceTransform {
     return {key.data(), kVBucketPrefixBytes};
   }
   [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override {
+    // Asked for each insert, on the flusher's thread.
+    give_way_now_and_then();
     return key.size() > kVBucketPrefixBytes;
   }
 };
@@ -49,11 +54,36 @@ class DocumentHintPrefix final : public rocksdb::SliceTransform {
     return {key.data(), kVBucketPrefixBytes};
   }
   [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override {
+    give_way_now_and_then();
     size_t at = kVBucketPrefixBytes;
     while (at < key.size() && (static_cast<uint8_t>(key[at]) & 0x80U) != 0)
       ++at;
     return at + 1 < key.size();
   }
+};
+
+/// Collects nothing: it is called for each key that a flush or a compaction writes, on RocksDB's threads.
+class GivesWay final : public rocksdb::TablePropertiesCollector {
+ public:
+  rocksdb::Status AddUserKey(const rocksdb::Slice& /*key*/, const rocksdb::Slice& /*value*/,
+                             rocksdb::EntryType /*type*/, rocksdb::SequenceNumber /*sequence*/,
+                             uint64_t /*file_bytes*/) override {
+    give_way_now_and_then();
+    return rocksdb::Status::OK();
+  }
+  rocksdb::Status Finish(rocksdb::UserCollectedProperties* /*properties*/) override {
+    return rocksdb::Status::OK();
+  }
+  [[nodiscard]] rocksdb::UserCollectedProperties GetReadableProperties() const override { return {}; }
+  [[nodiscard]] const char* Name() const override { return "bobbin.GivesWay"; }
+};
+
+class GivesWayFactory final : public rocksdb::TablePropertiesCollectorFactory {
+ public:
+  rocksdb::TablePropertiesCollector* CreateTablePropertiesCollector(Context /*context*/) override {
+    return std::make_unique<GivesWay>().release();  // RocksDB's to delete
+  }
+  [[nodiscard]] const char* Name() const override { return "bobbin.GivesWay"; }
 };
 
 rocksdb::ColumnFamilyOptions family_options(const ShardOptions& options, size_t block_bytes, bool has_bloom) {
@@ -67,6 +97,7 @@ rocksdb::ColumnFamilyOptions family_options(const ShardOptions& options, size_t 
   // A commit comes sorted and names its vbuckets in runs; where the last insert into a vbucket was is where
   // the next search begins.
   family.memtable_insert_with_hint_prefix_extractor = std::make_shared<HintPrefix>();
+  family.table_properties_collector_factories.push_back(std::make_shared<GivesWayFactory>());
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = options.resources->impl().cache;
   table.cache_index_and_filter_blocks = true;

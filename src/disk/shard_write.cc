@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "disk/bytes.h"
+#include "disk/give_way.h"
 #include "disk/shard_impl.h"
 #include "store/collection_event.h"
 
@@ -146,6 +147,7 @@ Status Shard::Impl::add_documents(std::span<const Change> run) {
   for (const Order& at : order) {
     const Change& change = run[at.position];
     assert(change.key.is_valid() && change.vbucket < options.vbuckets);
+    give_way_now_and_then();
     if (before != nullptr && same_document(*before, change)) {
       ++left_out;
       continue;

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <thread>
+
+namespace bobbin::disk {
+
+/// When a thread that computes without end lets others have its processor. Of one thread.
+class Turns {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// Of the time that others took, for so much nobody gives way again: beside neighbours that always compute,
+  /// a ninth of the processor is left, which is some 70,000 keys a second.
+  static constexpr int kPayBack = 8;
+
+  [[nodiscard]] bool is_due(Clock::time_point now) const noexcept { return now >= not_before_; }
+  void took(Clock::time_point began, Clock::time_point ended) noexcept {
+    not_before_ = ended + (ended - began) / kPayBack;
+  }
+
+ private:
+  Clock::time_point not_before_{};
+};
+
+/// For the flushers' threads and RocksDB's own, called with the keys that they put into a batch, a memtable
+/// or a table: now and then, after less than 0.1 ms, a loop that waits for this processor has it first. A
+/// thread that only computes keeps it until the kernel's next tick, 4 ms with most, and what the loop was
+/// about to answer waits that long. With no lock held.
+inline void give_way_now_and_then(uint64_t keys = 1) noexcept {
+  constexpr uint64_t kKeys = 64;
+  thread_local uint64_t done = 0;
+  done += keys;
+  if (done < kKeys) return;
+  done = 0;
+  thread_local Turns turns;
+  const auto began = Turns::Clock::now();
+  if (!turns.is_due(began)) return;
+  std::this_thread::yield();
+  turns.took(began, Turns::Clock::now());
+}
+
+}  // namespace bobbin::disk
