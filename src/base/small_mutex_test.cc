@@ -11,13 +11,21 @@
 namespace bobbin::base {
 namespace {
 
+// What is expected of them is more than the analysis follows.
+bool takes(SmallMutex& mutex) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
+  return mutex.try_lock();
+}
+void give_back(SmallMutex& mutex) BOBBIN_THREAD_ANNOTATION(no_thread_safety_analysis) {
+  mutex.unlock();
+}
+
 TEST(SmallMutexTest, IsTakenOnceOnly) {
   SmallMutex mutex;
-  ASSERT_TRUE(mutex.try_lock());
-  EXPECT_FALSE(mutex.try_lock());
-  mutex.unlock();
-  ASSERT_TRUE(mutex.try_lock());
-  mutex.unlock();
+  ASSERT_TRUE(takes(mutex));
+  EXPECT_FALSE(takes(mutex));
+  give_back(mutex);
+  ASSERT_TRUE(takes(mutex));
+  give_back(mutex);
 }
 
 TEST(SmallMutexTest, OneThreadAtATimeHasIt) {
@@ -45,7 +53,7 @@ TEST(SmallMutexTest, WakesAllThatSleepOneAfterTheOther) {
   constexpr int kThreads = 8;
   for (int round = 0; round < 20; ++round) {
     SmallMutex mutex;
-    mutex.lock();
+    ASSERT_TRUE(takes(mutex));
     std::atomic<int> started{0};
     int through = 0;
     std::vector<std::thread> threads;
@@ -60,14 +68,14 @@ TEST(SmallMutexTest, WakesAllThatSleepOneAfterTheOther) {
       std::this_thread::yield();
     // Most are asleep by now; a test that finds them awake is as good.
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    EXPECT_FALSE(mutex.try_lock());
+    EXPECT_FALSE(takes(mutex));
     EXPECT_EQ(through, 0);
-    mutex.unlock();
+    give_back(mutex);
     for (std::thread& thread : threads)
       thread.join();
     EXPECT_EQ(through, kThreads);
-    EXPECT_TRUE(mutex.try_lock());
-    mutex.unlock();
+    EXPECT_TRUE(takes(mutex));
+    give_back(mutex);
   }
 }
 

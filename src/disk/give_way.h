@@ -11,9 +11,9 @@ class Turns {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// Of the time that others took, for so much nobody gives way again: beside neighbours that always compute,
-  /// a ninth of the processor is left, which is some 70,000 keys a second.
-  static constexpr int kPayBack = 8;
+  /// After others have had the processor, nobody gives way for this part of the time that they took: beside
+  /// neighbours that always compute, a ninth of it is left to this thread.
+  static constexpr int kPayBack = 8;  // an eighth
 
   [[nodiscard]] bool is_due(Clock::time_point now) const noexcept { return now >= not_before_; }
   void took(Clock::time_point began, Clock::time_point ended) noexcept {
@@ -25,7 +25,7 @@ class Turns {
 };
 
 /// For the flushers' threads and RocksDB's own, called with the keys that they put into a batch, a memtable
-/// or a table: now and then, after less than 0.1 ms, a loop that waits for this processor has it first. A
+/// or a table: now and then, every 0.1 ms or so with small documents, a loop that waits for this processor has it first. A
 /// thread that only computes keeps it until the kernel's next tick, 4 ms with most, and what the loop was
 /// about to answer waits that long. With no lock held.
 inline void give_way_now_and_then(uint64_t keys = 1) noexcept {

@@ -40,7 +40,7 @@ class HintPrefix final : public rocksdb::SliceTransform {
     return {key.data(), kVBucketPrefixBytes};
   }
   [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override {
-    // Asked for each insert, on the flusher's thread.
+    // Asked for each insert, on the thread that commits.
     give_way_now_and_then();
     return key.size() > kVBucketPrefixBytes;
   }
