@@ -18,11 +18,11 @@
 
 namespace bobbin::base {
 
-/// A Mutex for what is locked for each request, or by several threads for a moment each. It takes 4 bytes instead of 40, so that it lies
-/// in one cache line with what it guards, and where nobody else has it, locking and unlocking are one atomic
-/// instruction each, without a call: of a set of 100 bytes the two locks took a tenth of the loop's time with
-/// std::mutex. Who has to wait looks a few times, and then
-/// sleeps in the kernel. Also a BasicLockable. Not fair, not recursive.
+/// A Mutex for what is locked for each request, or by several threads for a moment each. It takes 4 bytes
+/// instead of 40, so that it lies in one cache line with what it guards, and where nobody else has it,
+/// locking and unlocking are one atomic instruction each, without a call: of a set of 100 bytes the two locks
+/// took a tenth of the loop's time with std::mutex. Who has to wait looks a few times, and then sleeps in the
+/// kernel. Also a BasicLockable. Not fair, not recursive.
 class BOBBIN_THREAD_ANNOTATION(capability("mutex")) SmallMutex {
  public:
   SmallMutex() noexcept = default;

@@ -35,8 +35,8 @@ inline const char* skip_blanks_and_plus(const char* at, const char* end) {
 /// A decimal number as memcached 1.6.18 takes it: blanks (tab, CR, ...) and one '+' may precede the digits, a
 /// blank may follow them, leading zeros are fine; nothing else. None for an empty word, a sign '-'
 /// (unsigned), and whatever does not fit.
-// Always inlined: otherwise the optional is returned through memory, written in two parts and read as one, and
-// the processor waits until both have arrived there.
+// Always inlined: otherwise the optional is returned through memory, written in two parts and read as one,
+// and the processor waits until both have arrived there.
 template <typename Number>
 [[gnu::always_inline]] inline std::optional<Number> parse_number(std::string_view word) {
   const char* const end = word.data() + word.size();
