@@ -19,6 +19,8 @@ constexpr std::chrono::milliseconds kShortestLook{1};
 constexpr std::chrono::milliseconds kLongestLook{10};
 // How often finish() tries to get memory.
 constexpr int kMemoryTries = 100;
+// Where writers wait for room, each commit lets them in once: it must take more than they bring.
+constexpr uint64_t kHurriedCommitBytes = 4 << 20;
 
 }  // namespace
 
@@ -181,6 +183,10 @@ Flusher::Passed Flusher::pass() {
   const store::DirtyWork work = bucket_.take_dirty(options_.shard);
   if (work.vbuckets.empty()) return Passed::nothing;
   Passed passed = Passed::something;
+  const bool hurries = work.urgent || bucket_.dirty_bytes() > options_.hurry_above_bytes;
+  const InHurry in_hurry(hurries);
+  const uint64_t commit_bytes =
+      hurries ? std::max(options_.commit_bytes, kHurriedCommitBytes) : options_.commit_bytes;
   for (const uint16_t vbucket : work.vbuckets) {
     if (failed()) break;
     store::FlushBatch batch = take_log(vbucket);
@@ -192,7 +198,7 @@ Flusher::Passed Flusher::pass() {
     give_way_now_and_then(batch.changes.items);
     group_.bytes += batch.changes.bytes;
     group_.batches.push_back(std::move(batch));
-    if (group_.bytes >= options_.commit_bytes) commit();
+    if (group_.bytes >= commit_bytes) commit();
   }
   if (!failed()) commit();
   const base::MutexLock lock(mutex_);

@@ -24,6 +24,20 @@ class Turns {
   Clock::time_point not_before_{};
 };
 
+/// As long as one exists, its thread gives no way: writers wait for it, or nobody is served yet.
+class InHurry {
+ public:
+  explicit InHurry(bool really = true) noexcept : before_(in_hurry) { in_hurry = in_hurry || really; }
+  ~InHurry() { in_hurry = before_; }
+  InHurry(const InHurry&) = delete;
+  InHurry& operator=(const InHurry&) = delete;
+  [[nodiscard]] static bool is() noexcept { return in_hurry; }
+
+ private:
+  static inline thread_local bool in_hurry = false;
+  const bool before_;
+};
+
 /// For the flushers' threads and RocksDB's own, called with the keys that they put into a batch, a memtable
 /// or a table: now and then, every 0.1 ms or so with small documents, a loop that waits for this processor
 /// has it first. A thread that only computes keeps it until the kernel's next tick, 4 ms with most, and what
@@ -34,6 +48,7 @@ inline void give_way_now_and_then(uint64_t keys = 1) noexcept {
   done += keys;
   if (done < kKeys) return;
   done = 0;
+  if (InHurry::is()) return;
   thread_local Turns turns;
   const auto began = Turns::Clock::now();
   if (!turns.is_due(began)) return;

@@ -42,5 +42,21 @@ TEST(TurnsTest, BesideAlwaysBusyNeighboursANinthIsLeft) {
   EXPECT_LE(worked, 115ms);
 }
 
+TEST(InHurryTest, IsOfItsScope) {
+  EXPECT_FALSE(InHurry::is());
+  {
+    const InHurry outer;
+    EXPECT_TRUE(InHurry::is());
+    {
+      const InHurry not_really(false);
+      EXPECT_TRUE(InHurry::is());
+    }
+    EXPECT_TRUE(InHurry::is());
+  }
+  EXPECT_FALSE(InHurry::is());
+  const InHurry not_really(false);
+  EXPECT_FALSE(InHurry::is());
+}
+
 }  // namespace
 }  // namespace bobbin::disk

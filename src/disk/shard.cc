@@ -10,6 +10,7 @@
 
 #include "disk/blob_names.h"
 #include "disk/bytes.h"
+#include "disk/give_way.h"
 #include "disk/rocks_options.h"
 #include "disk/shard_impl.h"
 
@@ -77,6 +78,8 @@ Shard::~Shard() = default;
 
 Result<std::unique_ptr<Shard>> Shard::open(const ShardOptions& options) {
   if (auto checked = check(options); !checked) return base::fail(checked.error());
+  // What a log has is done again on this thread, before anybody is served.
+  const InHurry in_hurry;
   auto impl = std::make_unique<Impl>();
   impl->options = options;
   impl->log = std::make_shared<RocksLog>();
