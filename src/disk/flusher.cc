@@ -140,7 +140,7 @@ bool Flusher::wait_for_work() {
 }
 
 bool Flusher::is_in_hurry() const {
-  return stopping_ || hurried_ || !waiters_.empty() || bucket_.dirty_bytes() > options_.hurry_above_bytes;
+  return stopping_ || hurried_ || !waiters_.empty() || is_much_dirty();
 }
 
 bool Flusher::linger() {
@@ -183,7 +183,7 @@ Flusher::Passed Flusher::pass() {
   const store::DirtyWork work = bucket_.take_dirty(options_.shard);
   if (work.vbuckets.empty()) return Passed::nothing;
   Passed passed = Passed::something;
-  const bool hurries = work.urgent || bucket_.dirty_bytes() > options_.hurry_above_bytes;
+  const bool hurries = work.urgent || is_much_dirty();
   const InHurry in_hurry(hurries);
   const uint64_t commit_bytes =
       hurries ? std::max(options_.commit_bytes, kHurriedCommitBytes) : options_.commit_bytes;

@@ -99,6 +99,8 @@ class Flusher {
   [[nodiscard]] bool wait_for_work();
   /// Lets changes gather; false when the thread is to end.
   [[nodiscard]] bool linger();
+  /// Writers are near the limit at which they have to wait, or beyond it.
+  [[nodiscard]] bool is_much_dirty() const { return bucket_.dirty_bytes() > options_.hurry_above_bytes; }
   [[nodiscard]] bool is_in_hurry() const REQUIRES(mutex_);
   [[nodiscard]] Passed pass();
   [[nodiscard]] store::FlushBatch take_log(uint16_t vbucket);

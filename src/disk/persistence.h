@@ -30,7 +30,7 @@ struct PersistenceOptions {
   /// a commit (after_commit), is out of memory, or dirty bytes have passed half of `max_dirty_bytes`.
   std::chrono::milliseconds linger{200};
   /// A commit ends with the vbucket that makes it as large as this, or 4 MiB where writers wait for room.
-  /// Writing one out is a piece of work in which nobody gives way: with 4 MiB the p99 of gets beside it was 9
+  /// Writing one out is a piece of work in which nobody gives way: with 4 MiB the p99 of gets beside it was 3
   /// ms, with this it is below 1 (docs/disk.md).
   uint64_t commit_bytes = 512 << 10;
   /// Above this much that is not on disk, writers are to wait for a commit: with the linger and the time of a

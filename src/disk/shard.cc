@@ -78,7 +78,7 @@ Shard::~Shard() = default;
 
 Result<std::unique_ptr<Shard>> Shard::open(const ShardOptions& options) {
   if (auto checked = check(options); !checked) return base::fail(checked.error());
-  // What a log has is done again on this thread, before anybody is served.
+  // What a log has is done again on this thread, before anybody is served from here.
   const InHurry in_hurry;
   auto impl = std::make_unique<Impl>();
   impl->options = options;

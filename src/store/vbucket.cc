@@ -256,7 +256,7 @@ void VBucket::prefetch_document(uint64_t hash) const noexcept {
   const Document* document = table_.candidate(HashTable::tag_of(hash));
   if (document == nullptr) return;
   // Not only for who reads it: what a set replaces is freed, and its memory is what the next set writes to.
-  // Of documents of 100 bytes the last line alone made sets a thirteenth faster.
+  // With documents of 100 bytes, which span three lines, the third alone made sets a thirteenth faster.
   constexpr size_t kLines = 3;
   for (size_t i = 0; i < kLines; ++i)
     __builtin_prefetch(reinterpret_cast<const char*>(document) + i * sizeof(HashTable::Line));
