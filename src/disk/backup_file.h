@@ -67,8 +67,9 @@ struct Backup {
   [[nodiscard]] uint64_t bytes() const;
 };
 
-/// 1 had shards of directory format 1, 2 neither parts nor attachments.
-inline constexpr uint32_t kBackupFormat = 3;
+/// 1 had shards of directory format 1, 2 neither parts nor attachments, and up to 3 shards of directory
+/// format 2.
+inline constexpr uint32_t kBackupFormat = 4;
 inline constexpr uint32_t kOldestBackupFormat = 2;
 
 /// As a layout is written, lines and a checksum.

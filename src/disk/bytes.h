@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -7,10 +8,13 @@
 
 namespace bobbin::disk {
 
-/// Appends the low `bytes` bytes of a number, least significant first.
+/// Appends the low `bytes` bytes of a number, least significant first; at most 8.
 inline void put_number(std::string& out, uint64_t number, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i)
-    out.push_back(static_cast<char>(number >> (8 * i)));
+  std::array<char, sizeof(number)> raw{};
+  for (size_t i = 0; i < raw.size(); ++i)
+    raw[i] = static_cast<char>(number >> (8 * i));
+  // At once: a record has a dozen numbers.
+  out.append(raw.data(), bytes);
 }
 
 /// Appends the low `bytes` bytes of a number, most significant first: as text it sorts like the number.
@@ -39,6 +43,13 @@ class ByteReader {
       value = value << 8 | static_cast<uint8_t>(rest_[i]);
     rest_.remove_prefix(bytes);
     return value;
+  }
+
+  std::string_view bytes(size_t count) noexcept {
+    if (!have(count)) return {};
+    const std::string_view taken = rest_.substr(0, count);
+    rest_.remove_prefix(count);
+    return taken;
   }
 
   [[nodiscard]] std::string_view rest() const noexcept { return rest_; }

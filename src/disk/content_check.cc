@@ -3,6 +3,7 @@
 #include "disk/content_check.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
@@ -19,6 +20,8 @@ namespace bobbin::disk {
 namespace {
 
 constexpr uint64_t kProgressEvery = 4096;
+/// What rows of the default family begin with. Purge seqnos were looked at when the shard was opened.
+constexpr std::array kKinds = {kStatePrefix, kStateRecordPrefix, kStatesInRowsPrefix, kPurgePrefix};
 /// What a bucket can have; other numbers of vbuckets have no rule for where a key belongs.
 constexpr uint32_t kMostHashedVBuckets = 1024;
 /// Odd, and many bits: the same name in two collections has two hashes.
@@ -143,32 +146,36 @@ class Check {
 
  private:
   void read_states() {
+    constexpr const char* kWrong = "states of vbuckets cannot be understood or do not belong here";
     const std::unique_ptr<rocksdb::Iterator> rows(shard_.db->NewIterator({}, shard_.rows));
     Complaints wrong;
     for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
       const std::string_view name = view(rows->key());
       const char kind = name.empty() ? '\0' : name.front();
-      if (kind == kPurgePrefix) continue;  // looked at when the shard was opened
-      if (kind == kCollectionPrefix) {
+      if (kind == kCollectionPrefix)
         take_collection_row(name, view(rows->value()), wrong);
-        continue;
-      }
-      ByteReader key(name.substr(name.empty() ? 0 : 1));
-      const auto vbucket = static_cast<uint16_t>(key.sortable(2));
-      auto state = decode_state(vbucket, view(rows->value()));
-      if (kind != kStatePrefix || !state || !key.ok() || !key.rest().empty() || !belongs(vbucket)) {
-        wrong.add("states of vbuckets cannot be understood or do not belong here");
+      else if (std::ranges::find(kKinds, kind) == kKinds.end())
+        wrong.add(kWrong);
+    }
+    if (!rows->status().ok()) tell(shard_.error_of(rows->status()));
+    StatesOnDisk on_disk;
+    const rocksdb::Status read = disk::read_states(*rows, rules_.vbuckets, on_disk);
+    if (!read.ok()) tell(shard_.error_of(read));
+    for (uint32_t i = 0; i < on_disk.undecodable; ++i)
+      wrong.add(kWrong);
+    for (const auto& [vbucket, bytes] : on_disk.newest) {
+      auto state = decode_state(vbucket, bytes);
+      if (!state || !belongs(vbucket)) {
+        wrong.add(kWrong);
         continue;
       }
       numbers_.branches = std::max<uint64_t>(numbers_.branches, state->failover.size());
-      // These rows come before those of the states.
       if (auto known = collections_.extract(vbucket)) {
         state->scopes = std::move(known.mapped().scopes);
         state->collections = std::move(known.mapped().collections);
       }
       states_.emplace(vbucket, std::move(*state));
     }
-    if (!rows->status().ok()) tell(shard_.error_of(rows->status()));
     for (size_t i = 0; i < collections_.size(); ++i)
       wrong.add("vbuckets know collections and have no state");
     wrong.tell(shard_.options.path, numbers_.findings);

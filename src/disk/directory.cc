@@ -153,9 +153,11 @@ class Directory::Opening {
   Result<void> note_opened() {
     if (options_.read_only) return {};
     if (auto removed = remove_file(clean_path_); !removed) return removed;
-    if (layout_.complete) return {};
+    if (layout_.complete && layout_.format == kDirectoryFormat) return {};
     if (auto synced = sync_folder(options_.path); !synced) return synced;
     layout_.complete = true;
+    // Before anything is written that an earlier version would pass over.
+    layout_.format = kDirectoryFormat;
     return replace_file(layout_path_, encode_layout(layout_));
   }
 

@@ -163,6 +163,26 @@ TEST(Directory, ANewerVersionIsRefused) {
   EXPECT_EQ(error.path, path);
 }
 
+// What this version writes, the one that made the directory would pass over.
+TEST(Directory, AnOlderVersionsIsThisOnesOnceItIsOpenedToBeWritten) {
+  const TemporaryFolder folder;
+  auto options = options_for(folder);
+  ASSERT_TRUE(open(options)->close());
+  const std::string path = options.path + "/layout";
+  const auto made = decode_layout(contents(path), path);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->format, kDirectoryFormat);
+  Layout older = *made;
+  older.format = kOldestDirectoryFormat;
+  write_contents(path, encode_layout(older));
+  options.read_only = true;
+  ASSERT_TRUE(open(options)->close());
+  EXPECT_EQ(contents(path), encode_layout(older));
+  options.read_only = false;
+  ASSERT_TRUE(open(options)->close());
+  EXPECT_EQ(contents(path), encode_layout(*made));
+}
+
 // An empty start would be taken for a directory without documents.
 TEST(Directory, WhatIsMissingIsNotMadeAnew) {
   for (const std::string part : {"layout", "shard-1"}) {

@@ -48,12 +48,12 @@ Result<Layout> decode_layout(std::string_view text, const std::string& path) {
   }
   const auto lines = sealed_lines(text, kTitle);
   if (!lines) return damaged;
-  if (*format < kDirectoryFormat) {
-    return base::fail(Error{ErrorKind::other_version, path,
-                            path + ": written by a Bobbin from before the first release (format " +
-                                std::to_string(*format) + ", this one reads " +
-                                std::to_string(kDirectoryFormat) +
-                                "): start with an empty directory and load the data anew"});
+  if (*format < kOldestDirectoryFormat) {
+    return base::fail(Error{
+        ErrorKind::other_version, path,
+        path + ": written by a Bobbin from before the first release (format " + std::to_string(*format) +
+            ", this one reads from " + std::to_string(kOldestDirectoryFormat) + " to " +
+            std::to_string(kDirectoryFormat) + "): start with an empty directory and load the data anew"});
   }
   const auto value = [&](const char* name) {
     const auto found = lines->find(name);

@@ -10,8 +10,10 @@
 
 namespace bobbin::disk {
 
-/// 1 had keys without a collection in front.
-inline constexpr uint32_t kDirectoryFormat = 2;
+/// 1 had keys without a collection in front, 2 a row for each state of a vbucket and no others
+/// (state_records.h).
+inline constexpr uint32_t kDirectoryFormat = 3;
+inline constexpr uint32_t kOldestDirectoryFormat = 2;
 
 /// What a data directory is; the first file to be written and the first to be read.
 struct Layout {

@@ -29,7 +29,9 @@ TEST(LayoutFile, EveryTruncationIsNoticed) {
 }
 
 TEST(LayoutFile, ANewerFormatIsNamedWhateverFollows) {
-  const auto newer = decode_layout("bobbin data directory\nformat 3\nsomething else\n", "layout");
+  const auto newer = decode_layout(
+      "bobbin data directory\nformat " + std::to_string(kDirectoryFormat + 1) + "\nsomething else\n",
+      "layout");
   ASSERT_FALSE(newer);
   EXPECT_EQ(newer.error().kind, ErrorKind::other_version);
 }

@@ -17,6 +17,8 @@ namespace bobbin::disk {
 ///   docs     vbucket (2 bytes, sorts) stored key         -> record
 ///   seqnos   vbucket (2 bytes, sorts) seqno (8, sorts)   -> index entry
 ///   default  'v' vbucket (2, sorts)                      -> vbucket state
+///            'r' slot (2, sorts)                         -> states of several vbuckets (state_records.h)
+///            'n'                                         -> the last of these that is in rows
 ///            'p' vbucket (2, sorts)                      -> purge seqno
 ///            'c' vbucket (2, sorts) 0 scope (4, sorts)   -> what the vbucket knows of a scope
 ///            'c' vbucket (2, sorts) 1 collection (4, sorts)  -> ... of a collection that is there

@@ -24,10 +24,15 @@ class FindTime final : public rocksdb::WriteBatch::Handler {
   explicit FindTime(uint32_t rows) : rows_(rows) {}
 
   rocksdb::Status PutCF(uint32_t family, const rocksdb::Slice& key, const rocksdb::Slice& value) override {
-    if (family != rows_ || key.empty() || key[0] != kStatePrefix) return rocksdb::Status::OK();
-    const auto state = decode_state(0, {value.data(), value.size()});
-    if (!state) return rocksdb::Status::Corruption("the state of a vbucket");
-    as_of_ns_ = std::max(as_of_ns_, state->as_of_ns);
+    if (family != rows_) return rocksdb::Status::OK();
+    bool understood = true;
+    const auto take = [&](uint16_t vbucket, std::string_view bytes) {
+      const auto state = decode_state(vbucket, bytes);
+      understood = understood && state;
+      if (state) as_of_ns_ = std::max(as_of_ns_, state->as_of_ns);
+    };
+    if (!visit_states({key.data(), key.size()}, {value.data(), value.size()}, take) || !understood)
+      return rocksdb::Status::Corruption("the state of a vbucket");
     return rocksdb::Status::OK();
   }
   rocksdb::Status DeleteCF(uint32_t /*family*/, const rocksdb::Slice& /*key*/) override {
@@ -132,6 +137,8 @@ Result<void> Shard::replay(const HistoryCommit& commit) {
                             path() + ": the history goes on at " + std::to_string(commit.sequence) +
                                 ", not at " + std::to_string(sequence() + 1)});
   }
+  // It may have states.
+  shard.state_records.reset();
   rocksdb::WriteBatch batch{std::string(commit.bytes)};
   const rocksdb::Status status = shard.db->Write({}, &batch);
   if (!status.ok()) return base::fail(shard.error_of(status));

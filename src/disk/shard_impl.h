@@ -14,6 +14,7 @@
 #include "disk/rocks_log.h"
 #include "disk/shard.h"
 #include "disk/stale_filter.h"
+#include "disk/state_records.h"
 
 namespace bobbin::disk {
 
@@ -47,8 +48,12 @@ struct Shard::Impl {
   };
   rocksdb::WriteBatch batch;
   std::vector<Order> order;
+  /// Of the documents that are being added, in their order.
+  std::vector<bool> superseded_by_later;
   std::string scratch;
   std::string value;
+  /// Made for the first commit, from what is on disk.
+  std::optional<StateRecords> state_records;
 
   // Since what is kept was last looked at; the committing thread's.
   uint64_t untrimmed_bytes = 0;
@@ -79,6 +84,8 @@ struct Shard::Impl {
   [[nodiscard]] rocksdb::Status add_clears(std::span<const VBucketState> states);
   [[nodiscard]] rocksdb::Status add_changes(std::span<const Change> all);
   [[nodiscard]] rocksdb::Status add_documents(std::span<const Change> run);
+  /// Of those documents that are not superseded_by_later.
+  [[nodiscard]] rocksdb::Status add_index_entries(std::span<const Change> run);
   [[nodiscard]] rocksdb::Status add_flush(const Change& flush);
   [[nodiscard]] rocksdb::Status add_event(const Change& event);
   [[nodiscard]] rocksdb::Status add_states(std::span<const VBucketState> states);

@@ -139,18 +139,15 @@ void Shard::Impl::read_flush_seqnos(std::span<VBucketState> states) const {
 
 Result<std::vector<VBucketState>> Shard::states() const {
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->rows));
+  StatesOnDisk on_disk;
+  const Status read = read_states(*rows, impl_->options.vbuckets, on_disk);
+  if (!read.ok()) return base::fail(impl_->error_of(read));
   std::vector<VBucketState> states;
-  const std::string from(1, kStatePrefix);
-  for (rows->Seek(from); rows->Valid() && rows->key().starts_with(from); rows->Next()) {
-    ByteReader key(view(rows->key()).substr(1));
-    const auto vbucket = static_cast<uint16_t>(key.sortable(2));
-    auto state = decode_state(vbucket, view(rows->value()));
-    if (!state || !key.ok() || !key.rest().empty() || vbucket >= impl_->options.vbuckets)
-      return base::fail(impl_->undecodable("the state of a vbucket", impl_->rows));
-    states.push_back(std::move(*state));
+  for (const auto& [vbucket, bytes] : on_disk.newest) {
+    if (auto state = decode_state(vbucket, bytes)) states.push_back(std::move(*state));
   }
-  // Before the next seek: it forgets what it has not seen.
-  if (!rows->status().ok()) return base::fail(impl_->error_of(rows->status()));
+  if (on_disk.undecodable != 0 || states.size() != on_disk.newest.size())
+    return base::fail(impl_->undecodable("the state of a vbucket", impl_->rows));
   const std::string collections(1, kCollectionPrefix);
   auto of = states.begin();
   for (rows->Seek(collections); rows->Valid() && rows->key().starts_with(collections); rows->Next()) {

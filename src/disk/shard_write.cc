@@ -142,6 +142,7 @@ Status Shard::Impl::add_documents(std::span<const Change> run) {
     const int by_name = compare_names(run[a.position], run[b.position]);
     return by_name != 0 ? by_name < 0 : a.position > b.position;
   });
+  superseded_by_later.assign(run.size(), false);
   uint64_t left_out = 0;
   const Change* before = nullptr;
   for (const Order& at : order) {
@@ -149,6 +150,7 @@ Status Shard::Impl::add_documents(std::span<const Change> run) {
     assert(change.key.is_valid() && change.vbucket < options.vbuckets);
     give_way_now_and_then();
     if (before != nullptr && same_document(*before, change)) {
+      superseded_by_later[at.position] = true;
       ++left_out;
       continue;
     }
@@ -164,15 +166,25 @@ Status Shard::Impl::add_documents(std::span<const Change> run) {
                                         Slice(change.record.value.data(), change.record.value.size())};
     Status status = batch.Put(docs, SliceParts(&key, 1), SliceParts(parts.data(), 2));
     if (!status.ok()) return status;
+  }
+  superseded.fetch_add(left_out, std::memory_order_relaxed);
+  return add_index_entries(run);
+}
+
+Status Shard::Impl::add_index_entries(std::span<const Change> run) {
+  // In the order they came, which is that of the seqnos of each vbucket.
+  for (size_t i = 0; i < run.size(); ++i) {
+    if (superseded_by_later[i]) continue;
+    const Change& change = run[i];
+    give_way_now_and_then();
     scratch.clear();
     append_seqno_key(scratch, change.vbucket, change.record.seqno);
     value.clear();
     append_index_entry(value,
                        {change.record.kind, static_cast<uint32_t>(change.record.value.size()), change.key});
-    status = batch.Put(seqnos, scratch, value);
+    Status status = batch.Put(seqnos, scratch, value);
     if (!status.ok()) return status;
   }
-  superseded.fetch_add(left_out, std::memory_order_relaxed);
   return Status::OK();
 }
 
@@ -218,19 +230,26 @@ Status Shard::Impl::add_event(const Change& event) {
 }
 
 Status Shard::Impl::add_states(std::span<const VBucketState> states) {
+  if (!state_records) {
+    const std::unique_ptr<rocksdb::Iterator> reading(db->NewIterator({}, rows));
+    StatesOnDisk on_disk;
+    Status status = read_states(*reading, options.vbuckets, on_disk);
+    if (status.ok() && on_disk.undecodable != 0) status = Status::Corruption("the state of a vbucket");
+    if (!status.ok()) return status;
+    state_records.emplace(std::move(on_disk), options.vbuckets);
+  }
+  Status status = state_records->add(states, batch, rows);
+  if (!status.ok()) return status;
   for (const VBucketState& state : states) {
-    value.clear();
-    append_state(value, state);
     filters->no_higher_than[state.vbucket].store(state.high_seqno + 1, std::memory_order_relaxed);
-    Status status = batch.Put(rows, row_key(kStatePrefix, state.vbucket), value);
     for (const store::ScopeState& scope : state.scopes) {
-      if (!status.ok()) break;
+      if (!status.ok()) return status;
       value.clear();
       append_scope(value, scope);
       status = batch.Put(rows, collection_row_key(state.vbucket, CollectionRow::scope, scope.id), value);
     }
     for (const store::CollectionState& collection : state.collections) {
-      if (!status.ok()) break;
+      if (!status.ok()) return status;
       value.clear();
       append_collection(value, collection);
       status =
