@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "disk/giving_way_files.h"
 #include "disk/rocks_files.h"
 
 namespace bobbin::disk {
@@ -53,7 +54,8 @@ class BlobNamingFileSystem final : public rocksdb::FileSystemWrapper {
 
 std::unique_ptr<rocksdb::Env> make_blob_naming_env(Files* files) {
   auto below = files != nullptr ? files->impl().file_system : rocksdb::FileSystem::Default();
-  return rocksdb::NewCompositeEnv(std::make_shared<BlobNamingFileSystem>(std::move(below)));
+  return rocksdb::NewCompositeEnv(
+      std::make_shared<BlobNamingFileSystem>(make_giving_way_files(std::move(below))));
 }
 
 const std::string& last_blob_file() {

@@ -77,8 +77,10 @@ class Flusher {
   struct Group {
     std::vector<store::FlushBatch> batches;
     std::vector<Change> changes;
-    /// Of these and the two below, one for each batch.
+    /// Of these and the next two, one for each batch.
     std::vector<VBucketState> states;
+    /// Where its changes end.
+    std::vector<size_t> ends;
     std::vector<store::PriorsFound> priors;
     /// Keys whose prior is unknown, and whose batch that is.
     std::vector<DocumentKey> unknown;
@@ -107,6 +109,8 @@ class Flusher {
   /// Writes the group, and reports it.
   void commit();
   void add_to_commit(const store::FlushBatch& batch);
+  /// All of it is on disk then, or nothing is to be reported.
+  [[nodiscard]] Result<void> write();
   /// From here on the keys of this batch that nobody knew are needless: they are gone, all or those of a
   /// collection that is dropped.
   void forget_unknown(size_t first, const store::Change& change);

@@ -38,6 +38,16 @@ class InHurry {
   const bool before_;
 };
 
+/// A loop that waits for this processor has it first, unless it has had it just before.
+inline void give_way_now() noexcept {
+  if (InHurry::is()) return;
+  thread_local Turns turns;
+  const auto began = Turns::Clock::now();
+  if (!turns.is_due(began)) return;
+  std::this_thread::yield();
+  turns.took(began, Turns::Clock::now());
+}
+
 /// For the flushers' threads and RocksDB's own, called with the keys that they put into a batch, a memtable
 /// or a table: now and then, every 0.1 ms or so with small documents, a loop that waits for this processor
 /// has it first. A thread that only computes keeps it until the kernel's next tick, 4 ms with most, and what
@@ -48,12 +58,7 @@ inline void give_way_now_and_then(uint64_t keys = 1) noexcept {
   done += keys;
   if (done < kKeys) return;
   done = 0;
-  if (InHurry::is()) return;
-  thread_local Turns turns;
-  const auto began = Turns::Clock::now();
-  if (!turns.is_due(began)) return;
-  std::this_thread::yield();
-  turns.took(began, Turns::Clock::now());
+  give_way_now();
 }
 
 }  // namespace bobbin::disk

@@ -70,6 +70,7 @@ Result<void> Shard::commit(std::span<const Change> changes, std::span<const VBuc
   if (status.ok()) {
     rocksdb::WriteOptions options;
     options.sync = sync == Sync::yes;
+    give_way_now();
     status = shard.db->Write(options, &shard.batch);
   }
   if (!status.ok()) {

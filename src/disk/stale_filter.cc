@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "disk/give_way.h"
 #include "disk/record.h"
 #include "store/collection_event.h"
 
@@ -29,6 +30,8 @@ class StaleFilter final : public CompactionFilter {
 
   Decision FilterV2(int /*level*/, const Slice& key, ValueType type, const Slice& value,
                     std::string* /*new_value*/, std::string* /*skip_until*/) const override {
+    // Most of what is looked at may go: then this is all that RocksDB calls. A look into the store is dear.
+    give_way_now_and_then(4);
     const auto name = decode_seqno_key(view(key));
     const auto entry = decode_index_entry(view(value));
     // What cannot be read is kept, for whoever reads it to report.
@@ -96,6 +99,7 @@ class PurgeFilter final : public CompactionFilter {
 
   Decision FilterV2(int /*level*/, const Slice& key, ValueType type, const Slice& value,
                     std::string* /*new_value*/, std::string* /*skip_until*/) const override {
+    give_way_now_and_then();
     if (type != ValueType::kValue) return Decision::kKeep;
     const auto record = decode_record(view(value));
     if (!record || !is_tombstone(record->kind) || now_s_ < record->time_s) return Decision::kKeep;
