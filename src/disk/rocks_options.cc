@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "disk/give_way.h"
+#include "disk/seqno_memtable.h"
 
 namespace bobbin::disk {
 
@@ -28,25 +29,11 @@ constexpr size_t kVBucketPrefixBytes = 2;
 // of the year 1.
 constexpr uint64_t kKeepLogsMiB = uint64_t{1} << 30;
 
-/// The vbucket, for every key that has something behind it.
+/// The vbucket of a document.
 ///
-/// The bare vbucket must not be in the domain: it is where the range of a flush begins, and RocksDB 7.8 keeps
-/// one set of insert hints for the memtable's keys and for its ranges, which are two lists. A hint from the
-/// one used in the other breaks both.
-class HintPrefix final : public rocksdb::SliceTransform {
- public:
-  [[nodiscard]] const char* Name() const override { return "bobbin.HintPrefix"; }
-  [[nodiscard]] rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
-    return {key.data(), kVBucketPrefixBytes};
-  }
-  [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override {
-    // Asked for each insert, on the thread that commits.
-    give_way_now_and_then();
-    return key.size() > kVBucketPrefixBytes;
-  }
-};
-
-/// The same for documents: the range of a collection that is dropped begins at its bare prefix.
+/// Not of a key that a range begins with, be it all of a vbucket (its bare number) or a collection that is
+/// dropped (its bare prefix): RocksDB 7.8 keeps one set of insert hints for the memtable's keys and for its
+/// ranges, which are two lists. A hint from the one used in the other breaks both.
 class DocumentHintPrefix final : public rocksdb::SliceTransform {
  public:
   [[nodiscard]] const char* Name() const override { return "bobbin.DocumentHintPrefix"; }
@@ -54,6 +41,7 @@ class DocumentHintPrefix final : public rocksdb::SliceTransform {
     return {key.data(), kVBucketPrefixBytes};
   }
   [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override {
+    // Asked for each insert, on the thread that commits.
     give_way_now_and_then();
     size_t at = kVBucketPrefixBytes;
     while (at < key.size() && (static_cast<uint8_t>(key[at]) & 0x80U) != 0)
@@ -94,9 +82,6 @@ rocksdb::ColumnFamilyOptions family_options(const ShardOptions& options, size_t 
   family.level_compaction_dynamic_level_bytes = true;
   family.compression = rocksdb::kLZ4Compression;
   family.bottommost_compression = rocksdb::kLZ4Compression;
-  // A commit comes sorted and names its vbuckets in runs; where the last insert into a vbucket was is where
-  // the next search begins.
-  family.memtable_insert_with_hint_prefix_extractor = std::make_shared<HintPrefix>();
   family.table_properties_collector_factories.push_back(std::make_shared<GivesWayFactory>());
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = options.resources->impl().cache;
@@ -183,8 +168,9 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const ShardOptions&
   // would be.
   rows.write_buffer_size = std::max(kSmallestWriteBuffer, options.resources->impl().write_buffer_bytes / 2);
   rows.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
-  rows.memtable_insert_with_hint_prefix_extractor = nullptr;
   rocksdb::ColumnFamilyOptions docs = family_options(options, kDocumentBlockBytes, true);
+  // A commit comes sorted and names its vbuckets in runs; where the last insert into a vbucket was is where
+  // the next search begins.
   docs.memtable_insert_with_hint_prefix_extractor = std::make_shared<DocumentHintPrefix>();
   docs.enable_blob_files = true;
   docs.min_blob_size = options.blob_from_bytes;
@@ -192,6 +178,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const ShardOptions&
   docs.enable_blob_garbage_collection = true;
   docs.compaction_filter_factory = make_purge_filter(filters);
   rocksdb::ColumnFamilyOptions seqnos = family_options(options, kIndexBlockBytes, false);
+  seqnos.memtable_factory = seqno_memtables();
   seqnos.compaction_filter_factory = make_stale_filter(filters);
   return {{rocksdb::kDefaultColumnFamilyName, rows}, {"docs", docs}, {"seqnos", seqnos}};
 }
