@@ -125,7 +125,7 @@ Result<void> Flusher::write() {
     // None counts before the last one is on disk.
     auto done = shard_.commit(changes.subspan(written, group_.ends[i] - written),
                               states.subspan(batches, i + 1 - batches), is_last ? Sync::yes : Sync::no);
-    if (!done) return done;
+    if (!done || is_last) return done;
     give_way_now();
     written = group_.ends[i];
     batches = i + 1;
