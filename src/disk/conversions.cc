@@ -58,7 +58,7 @@ Change change_of(uint16_t vbucket, const store::Change& change, uint32_t now_s) 
   return written;
 }
 
-VBucketState state_of(uint16_t vbucket, const store::VBucketState& state) {
+VBucketState state_of(uint16_t vbucket, store::VBucketState&& state) {
   VBucketState written;
   written.vbucket = vbucket;
   written.high_seqno = state.high_seqno;
@@ -74,11 +74,9 @@ VBucketState state_of(uint16_t vbucket, const store::VBucketState& state) {
   written.role = state.role;
   written.removals = state.removals;
   written.revisions = state.revisions;
-  written.failover.reserve(state.failover.size());
-  for (const store::FailoverEntry& entry : state.failover)
-    written.failover.push_back({entry.uuid, entry.seqno});
-  written.scopes = state.scopes;
-  written.collections = state.collections;
+  written.failover = std::move(state.failover);
+  written.scopes = std::move(state.scopes);
+  written.collections = std::move(state.collections);
   return written;
 }
 
@@ -97,9 +95,7 @@ store::VBucketState state_of(const VBucketState& state) {
   restored.role = state.role;
   restored.removals = state.removals;
   restored.revisions = state.revisions;
-  restored.failover.reserve(state.failover.size());
-  for (const FailoverEntry& entry : state.failover)
-    restored.failover.push_back({entry.uuid, entry.seqno});
+  restored.failover = state.failover;
   restored.scopes = state.scopes;
   restored.collections = state.collections;
   return restored;

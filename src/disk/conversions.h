@@ -10,7 +10,8 @@ namespace bobbin::disk {
 /// A change of the store's as a shard takes it. Key and value are the document's: valid as long as the batch.
 [[nodiscard]] Change change_of(uint16_t vbucket, const store::Change& change, uint32_t now_s) noexcept;
 
-[[nodiscard]] VBucketState state_of(uint16_t vbucket, const store::VBucketState& state);
+/// Takes the lists of `state` along, the rest stays.
+[[nodiscard]] VBucketState state_of(uint16_t vbucket, store::VBucketState&& state);
 [[nodiscard]] store::VBucketState state_of(const VBucketState& state);
 
 /// Whether the store has any use for the record: a document, or a tombstone with attributes.

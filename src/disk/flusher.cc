@@ -54,7 +54,7 @@ void Flusher::end_waiting() {
     const base::MutexLock lock(mutex_);
     ended_ = true;
   }
-  call_waiters();
+  call_waiters(true);
 }
 
 void Flusher::refuse_changes() {
@@ -82,17 +82,17 @@ Result<void> Flusher::finish() {
   return {};
 }
 
-void Flusher::after_commit(std::function<void()> waker) {
+void Flusher::after_commit(Waiter waiter) {
   {
     const base::MutexLock lock(mutex_);
     if (!ended_) {
-      waiters_.push_back(std::move(waker));
+      waiters_.push_back(std::move(waiter));
       changed_.notify_all();
       return;
     }
   }
   // There will be no commit any more.
-  waker();
+  waiter.waker();
 }
 
 std::optional<Error> Flusher::failure() const {
@@ -166,7 +166,7 @@ void Flusher::run() {
       passed = pass();
     }
     // All that anybody waits for is on disk, or will never be. (Who changed something meanwhile asks again.)
-    if (passed == Passed::nothing) call_waiters();
+    if (passed == Passed::nothing) call_waiters(true);
     if (passed == Passed::no_memory) std::this_thread::sleep_for(kMemoryPause);
   }
 }

@@ -62,7 +62,12 @@ class Flusher {
   [[nodiscard]] Result<void> finish();
 
   /// See Persistence::after_commit.
-  void after_commit(std::function<void()> waker);
+  struct Waiter {
+    uint16_t vbucket = 0;
+    uint64_t seqno = 0;  ///< 0: any commit will do
+    std::function<void()> waker;
+  };
+  void after_commit(Waiter waiter);
   [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
   [[nodiscard]] std::optional<Error> failure() const;
   /// Of the bucket's dirty bytes, those that no commit will take any more.
@@ -108,7 +113,7 @@ class Flusher {
   [[nodiscard]] store::FlushBatch take_log(uint16_t vbucket);
   /// Writes the group, and reports it.
   void commit();
-  void add_to_commit(const store::FlushBatch& batch);
+  void add_to_commit(store::FlushBatch& batch);
   /// All of it is on disk then, or nothing is to be reported.
   [[nodiscard]] Result<void> write();
   /// From here on the keys of this batch that nobody knew are needless: they are gone, all or those of a
@@ -119,7 +124,10 @@ class Flusher {
   void count_priors();
   void refuse_changes();
   void fail_with(const Error& error);
-  void call_waiters();
+  /// After a commit, those who need not wait on. `is_all_done`: all of them; there is nothing to commit, or
+  /// never will be.
+  void call_waiters(bool is_all_done);
+  [[nodiscard]] bool is_to_wait_on(const Waiter& waiter) const;
   /// Calls them at once from here on: there will be no commit.
   void end_waiting();
 
@@ -139,7 +147,7 @@ class Flusher {
   bool hurried_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool ended_ GUARDED_BY(mutex_) = false;
-  std::vector<std::function<void()>> waiters_ GUARDED_BY(mutex_);
+  std::vector<Waiter> waiters_ GUARDED_BY(mutex_);
   std::optional<Error> failure_ GUARDED_BY(mutex_);
   FlusherStatistics numbers_ GUARDED_BY(mutex_);
   /// Since when there may be something that is not on disk.

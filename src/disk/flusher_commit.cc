@@ -1,5 +1,6 @@
 // How a flusher writes what it has taken.
 #include <algorithm>
+#include <iterator>
 #include <span>
 #include <utility>
 
@@ -48,7 +49,7 @@ void Flusher::forget_unknown(size_t first, const store::Change& change) {
   group_.unknown_of.resize(kept);
 }
 
-void Flusher::add_to_commit(const store::FlushBatch& batch) {
+void Flusher::add_to_commit(store::FlushBatch& batch) {
   const size_t number = group_.states.size();
   const size_t unknown_before = group_.unknown.size();
   const uint32_t now_s = clock_.now().unix_s();
@@ -67,7 +68,7 @@ void Flusher::add_to_commit(const store::FlushBatch& batch) {
   });
   group_.items += batch.changes.items;
   group_.ends.push_back(group_.changes.size());
-  group_.states.push_back(state_of(batch.vbucket, batch.state));
+  group_.states.push_back(state_of(batch.vbucket, std::move(batch.state)));
   group_.states.back().clears = batch.clears;
   group_.priors.emplace_back();
   if (closing_) {
@@ -137,7 +138,7 @@ Result<void> Flusher::write() {
 void Flusher::commit() {
   if (group_.batches.empty()) return;
   const auto begun = SteadyClock::now();
-  for (const store::FlushBatch& batch : group_.batches)
+  for (store::FlushBatch& batch : group_.batches)
     add_to_commit(batch);
   in_progress_.begin(0, begun);
   count_priors();
@@ -159,7 +160,7 @@ void Flusher::commit() {
     numbers_.longest_commit_us = std::max(numbers_.longest_commit_us, numbers_.last_commit_us);
   }
   group_.clear();
-  call_waiters();
+  call_waiters(false);
 }
 
 void Flusher::fail_with(const Error& error) {
@@ -177,17 +178,28 @@ void Flusher::fail_with(const Error& error) {
     stuck += bucket_.take_log(static_cast<uint16_t>(vbucket), clock_.now()).changes.bytes;
   stuck_bytes_.store(stuck, std::memory_order_relaxed);
   group_.clear();
-  call_waiters();
+  call_waiters(true);
 }
 
-void Flusher::call_waiters() {
-  std::vector<std::function<void()>> waiters;
+bool Flusher::is_to_wait_on(const Waiter& waiter) const {
+  // What was cleared with its vbucket will never be on disk.
+  return waiter.seqno != 0 && bucket_.persisted_seqno(waiter.vbucket) < waiter.seqno &&
+         bucket_.high_seqno(waiter.vbucket) >= waiter.seqno;
+}
+
+void Flusher::call_waiters(bool is_all_done) {
+  std::vector<Waiter> waiters;
   {
     const base::MutexLock lock(mutex_);
     waiters.swap(waiters_);
   }
-  for (const auto& waiter : waiters)
-    waiter();
+  const bool calls_all = is_all_done || failed();
+  const auto kept = std::partition(waiters.begin(), waiters.end(),
+                                   [&](const Waiter& waiter) { return calls_all || !is_to_wait_on(waiter); });
+  std::for_each(waiters.begin(), kept, [](const Waiter& waiter) { waiter.waker(); });
+  if (kept == waiters.end()) return;
+  const base::MutexLock lock(mutex_);
+  std::move(kept, waiters.end(), std::back_inserter(waiters_));
 }
 
 }  // namespace bobbin::disk

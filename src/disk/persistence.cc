@@ -172,7 +172,11 @@ std::shared_ptr<Fetching> Persistence::fetch(std::span<const store::DocKey> keys
 }
 
 void Persistence::after_commit(uint16_t vbucket, std::function<void()> waker) {
-  impl_->flusher_of(vbucket).after_commit(std::move(waker));
+  after_commit_of(vbucket, 0, std::move(waker));
+}
+
+void Persistence::after_commit_of(uint16_t vbucket, uint64_t seqno, std::function<void()> waker) {
+  impl_->flusher_of(vbucket).after_commit({vbucket, seqno, std::move(waker)});
 }
 
 uint64_t Persistence::Impl::stuck_bytes() const noexcept {

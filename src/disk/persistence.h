@@ -137,6 +137,9 @@ class Persistence {
   /// asks first, then looks at Bucket::persisted_seqno, and asks again. Makes the flusher hurry. `waker` must
   /// not block or ask again from within.
   void after_commit(uint16_t vbucket, std::function<void()> waker);
+  /// The same, but for what can be told no earlier than a commit that has this seqno of the vbucket; it may
+  /// come without.
+  void after_commit_of(uint16_t vbucket, uint64_t seqno, std::function<void()> waker);
 
   /// Something is not on disk and can come there: a commit will let memory go.
   [[nodiscard]] bool has_uncommitted() const noexcept;

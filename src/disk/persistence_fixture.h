@@ -127,7 +127,7 @@ class PersistenceFixture {
   bool wait_until_persisted(uint16_t vbucket, uint64_t seqno) {
     while (true) {
       const auto committed = std::make_shared<std::promise<void>>();
-      persistence_->after_commit(vbucket, [committed] { committed->set_value(); });
+      persistence_->after_commit_of(vbucket, seqno, [committed] { committed->set_value(); });
       if (bucket().persisted_seqno(vbucket) >= seqno) return true;
       if (!persistence_->writable(vbucket)) return false;
       committed->get_future().wait();

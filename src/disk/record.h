@@ -76,12 +76,7 @@ struct IndexEntry {
   friend bool operator==(const IndexEntry&, const IndexEntry&) = default;
 };
 
-struct FailoverEntry {
-  uint64_t uuid = 0;
-  uint64_t seqno = 0;
-
-  friend bool operator==(const FailoverEntry&, const FailoverEntry&) = default;
-};
+using store::FailoverEntry;
 
 /// What is kept of a vbucket beside its documents.
 struct VBucketState {

@@ -96,10 +96,10 @@ void DiskWait::await_commit(uint16_t vbucket) {
   call_after_commit(vbucket);
 }
 
-void DiskWait::call_after_commit(uint16_t vbucket) {
+void DiskWait::call_after_commit(uint16_t vbucket, uint64_t seqno) {
   const uint64_t bit = shard_bit(disk_, vbucket);
   if ((wake()->asked.fetch_or(bit, std::memory_order_acq_rel) & bit) != 0) return;
-  disk_.after_commit(vbucket, [wake = wake_, bit] {
+  disk_.after_commit_of(vbucket, seqno, [wake = wake_, bit] {
     wake->asked.fetch_and(~bit, std::memory_order_acq_rel);
     wake->spool.resume();
   });
@@ -144,8 +144,9 @@ bool DiskWait::has_uncommitted() {
   if (written_.empty()) return has_moment;
   forget_committed();
   if (written_.empty()) return has_moment;
-  for (const Written& written : written_)
-    call_after_commit(written.vbucket);
+  // The last of each shard is the last to be committed, as a rule.
+  for (auto written = written_.rbegin(); written != written_.rend(); ++written)
+    call_after_commit(written->vbucket, written->seqno);
   // What was committed before the question is not told any more.
   forget_committed();
   lost_ = lost_ || std::any_of(written_.begin(), written_.end(),

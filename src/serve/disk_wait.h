@@ -99,7 +99,8 @@ class DiskWait {
   [[nodiscard]] std::shared_ptr<Wake>& wake();
   void await_seqno(uint16_t vbucket, uint64_t seqno);
   void await_commit(uint16_t vbucket);
-  void call_after_commit(uint16_t vbucket);
+  /// A shard calls once at a time; `seqno`, if not 0, is one that it need not call before.
+  void call_after_commit(uint16_t vbucket, uint64_t seqno = 0);
   [[nodiscard]] bool fetch_pending() const noexcept;
   [[nodiscard]] bool commit_pending() const noexcept;
   void merge_written();
