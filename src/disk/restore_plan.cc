@@ -76,13 +76,17 @@ Result<Replayed> read_until(const std::string& folder, const RestorePlan& plan, 
                             uint64_t sequence, const VisitCommit& visit) {
   Replayed replayed;
   bool is_over = false;
+  uint64_t reached = sequence;
   for (const Backup& backup : plan.later) {
     const BackupHistory& history = backup.histories[shard];
     auto read = read_history_file(path_of(folder, backup, history), history.bytes,
                                   [&](const HistoryCommit& commit) -> Result<void> {
                                     // The copy may have been made a little later than it was begun.
                                     is_over = is_over || commit.as_of_ns > plan.until_ns;
-                                    if (is_over || commit.last_sequence() <= sequence) return {};
+                                    // What was committed while a backup was made is in its history and in the
+                                    // next.
+                                    if (is_over || commit.last_sequence() <= reached) return {};
+                                    reached = commit.last_sequence();
                                     ++replayed.commits;
                                     replayed.as_of_ns = std::max(replayed.as_of_ns, commit.as_of_ns);
                                     return visit(commit);

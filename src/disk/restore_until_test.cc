@@ -41,9 +41,10 @@ class RestoreUntil : public testing::Test {
     fixture_.start_warm();
   }
 
-  Backup back_up_now() {
+  Backup back_up_now(const CopyProgress& progress = {}) {
     fixture_.flush_to_disk();
     BackupOptions options;
+    options.progress = progress;
     options.folder = folder();
     options.unix_ns = fixture_.now().unix_ns;
     auto done = back_up(fixture_.there().directory(), options);
@@ -99,6 +100,40 @@ class RestoreUntil : public testing::Test {
   TemporaryFolder folder_;
   std::map<uint64_t, Contents> marks_;
 };
+
+// They are in the history of that backup and in the next one's.
+TEST_F(RestoreUntil, CommitsThatWereMadeWhileABackupWas) {
+  fixture_.set("before", "1");
+  mark();
+  back_up_now();
+  pass();
+  fixture_.set("before", "2");
+  const uint64_t begun = mark();
+  int calls = 0;
+  back_up_now([&](uint64_t, uint64_t) {
+    if (++calls > 2) return true;
+    pass(2);
+    // First in both shards, then in the second alone: between these the first has more than the backup
+    // before, and the backup as a whole is of a later moment.
+    for (int i = 0; i < 16; ++i) {
+      const std::string key = "meanwhile " + std::to_string(i);
+      if (calls == 1 || fixture_.there().directory().shard_number(fixture_.bucket().vbucket_of(key)) == 1)
+        fixture_.set(key, std::to_string(calls));
+    }
+    mark();
+    return true;
+  });
+  EXPECT_GE(calls, 1);
+  pass(2);
+  fixture_.set("after", "1");
+  const uint64_t after = mark();
+  back_up_now();
+  pass();
+  mark();
+  back_up_now();
+  for (uint64_t moment = begun; moment <= after; moment += kSecond)
+    expect_restored(moment);
+}
 
 TEST_F(RestoreUntil, KeysThatWereChangedBeforeAndAfterIt) {
   fixture_.set("kept", "1");
