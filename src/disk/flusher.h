@@ -22,7 +22,7 @@ struct FlusherOptions {
   uint32_t shard = 0;
   uint32_t shards = 1;
   std::chrono::milliseconds linger{200};
-  uint64_t commit_bytes = 512 << 10;
+  uint64_t commit_bytes = 64 << 10;
   /// Nobody lingers when the bucket has more that is not on disk.
   uint64_t hurry_above_bytes = 32 << 20;
 };
@@ -61,12 +61,12 @@ class Flusher {
   /// nothing was given out beyond it.
   [[nodiscard]] Result<void> finish();
 
-  /// See Persistence::after_commit.
   struct Waiter {
     uint16_t vbucket = 0;
     uint64_t seqno = 0;  ///< 0: any commit will do
     std::function<void()> waker;
   };
+  /// See Persistence::after_commit and after_commit_of.
   void after_commit(Waiter waiter);
   [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
   [[nodiscard]] std::optional<Error> failure() const;
@@ -82,10 +82,8 @@ class Flusher {
   struct Group {
     std::vector<store::FlushBatch> batches;
     std::vector<Change> changes;
-    /// Of these and the next two, one for each batch.
+    /// Of these and the two below, one for each batch.
     std::vector<VBucketState> states;
-    /// Where its changes end.
-    std::vector<size_t> ends;
     std::vector<store::PriorsFound> priors;
     /// Keys whose prior is unknown, and whose batch that is.
     std::vector<DocumentKey> unknown;
@@ -114,8 +112,6 @@ class Flusher {
   /// Writes the group, and reports it.
   void commit();
   void add_to_commit(store::FlushBatch& batch);
-  /// All of it is on disk then, or nothing is to be reported.
-  [[nodiscard]] Result<void> write();
   /// From here on the keys of this batch that nobody knew are needless: they are gone, all or those of a
   /// collection that is dropped.
   void forget_unknown(size_t first, const store::Change& change);

@@ -16,9 +16,6 @@ namespace {
 
 // Keys that are looked up at once. The values of some come along, so not many.
 constexpr size_t kLookups = 64;
-// RocksDB sums and copies a batch in one go, and a loop that waits for the processor waits for all of it: a
-// group is written in pieces of this, and synced with the last.
-constexpr uint64_t kPieceBytes = 32 << 10;
 
 }  // namespace
 
@@ -26,7 +23,6 @@ void Flusher::Group::clear() {
   batches.clear();
   changes.clear();
   states.clear();
-  ends.clear();
   priors.clear();
   unknown.clear();
   unknown_of.clear();
@@ -67,7 +63,6 @@ void Flusher::add_to_commit(store::FlushBatch& batch) {
     }
   });
   group_.items += batch.changes.items;
-  group_.ends.push_back(group_.changes.size());
   group_.states.push_back(state_of(batch.vbucket, std::move(batch.state)));
   group_.states.back().clears = batch.clears;
   group_.priors.emplace_back();
@@ -113,28 +108,6 @@ void Flusher::take_priors_off(VBucketState& state, const store::PriorsFound& pri
   }
 }
 
-Result<void> Flusher::write() {
-  const std::span<const Change> changes(group_.changes);
-  const std::span<const VBucketState> states(group_.states);
-  size_t written = 0;
-  size_t batches = 0;
-  uint64_t bytes = 0;
-  for (size_t i = 0; i < group_.batches.size(); ++i) {
-    bytes += group_.batches[i].changes.bytes;
-    const bool is_last = i + 1 == group_.batches.size();
-    if (!is_last && (bytes < kPieceBytes || InHurry::is())) continue;
-    // None counts before the last one is on disk.
-    auto done = shard_.commit(changes.subspan(written, group_.ends[i] - written),
-                              states.subspan(batches, i + 1 - batches), is_last ? Sync::yes : Sync::no);
-    if (!done || is_last) return done;
-    give_way_now();
-    written = group_.ends[i];
-    batches = i + 1;
-    bytes = 0;
-  }
-  return {};
-}
-
 void Flusher::commit() {
   if (group_.batches.empty()) return;
   const auto begun = SteadyClock::now();
@@ -142,7 +115,7 @@ void Flusher::commit() {
     add_to_commit(batch);
   in_progress_.begin(0, begun);
   count_priors();
-  const auto committed = write();
+  const auto committed = shard_.commit(group_.changes, group_.states, Sync::yes);
   in_progress_.end(0);
   if (!committed) return fail_with(committed.error());
   for (size_t i = 0; i < group_.batches.size(); ++i) {

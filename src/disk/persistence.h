@@ -32,7 +32,7 @@ struct PersistenceOptions {
   /// A commit ends with the vbucket that makes it as large as this, or 4 MiB where writers wait for room.
   /// Writing one out is a piece of work in which nobody gives way: with 4 MiB the p99 of gets beside it was 3
   /// ms, with this it is below 1 (docs/disk.md).
-  uint64_t commit_bytes = 512 << 10;
+  uint64_t commit_bytes = 64 << 10;
   /// Above this much that is not on disk, writers are to wait for a commit: with the linger and the time of a
   /// commit, this bounds what an acknowledgement from memory may lose.
   uint64_t max_dirty_bytes = 64 << 20;

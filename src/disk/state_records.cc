@@ -15,6 +15,8 @@ using rocksdb::Status;
 // The first byte of a record; then its number, and of each state the vbucket, the length and the state.
 constexpr uint8_t kRecordFormat = 1;
 constexpr size_t kNumberBytes = 8;
+// More than anybody writes.
+constexpr uint64_t kMaxStateRecords = uint64_t{1} << 56;
 constexpr size_t kVBucketBytes = 2;
 constexpr size_t kLengthBytes = 2;
 
@@ -69,7 +71,7 @@ class Take {
     // Of before the slots were used anew.
     if (number != 0 && number <= states_.in_rows) return;
     // None is missing in between.
-    if (slot != states_.records || number != states_.in_rows + 1 + slot) {
+    if (slot >= kStateSlots || slot != states_.records || number != states_.in_rows + 1 + slot) {
       ++states_.undecodable;
       return;
     }
@@ -107,7 +109,7 @@ Status read_states(rocksdb::Iterator& rows, uint32_t vbuckets, StatesOnDisk& sta
   if (rows.Valid() && rows.key() == in_rows) {
     ByteReader number(view(rows.value()));
     states.in_rows = number.number(kNumberBytes);
-    if (!number.ok() || !number.rest().empty()) ++states.undecodable;
+    if (!number.ok() || !number.rest().empty() || states.in_rows > kMaxStateRecords) ++states.undecodable;
   }
   // Each before the next seek: it forgets what it has not seen.
   if (!rows.status().ok()) return rows.status();
@@ -152,7 +154,7 @@ Status StateRecords::add(std::span<const VBucketState> states, rocksdb::WriteBat
     put_number(record_, newest.size(), kLengthBytes);
     record_.append(newest);
   }
-  if (records_ == kStateSlots || record_bytes_ + record_.size() > kStateRecordBytes)
+  if (records_ >= kStateSlots || record_bytes_ + record_.size() > kStateRecordBytes)
     return write_rows(batch, family);
   record_bytes_ += record_.size();
   return batch.Put(family, record_key(records_++), record_);

@@ -175,6 +175,7 @@ TEST(StateRecords, WhatIsMissingOrCannotBeUnderstoodIsToldAndNotWrittenOver) {
       [](Rows& rows) { rows.put(slot_key(1), ""); },
       [](Rows& rows) { rows.put(slot_key(1) + "x", rows.get(slot_key(1))); },
       [](Rows& rows) { rows.put(std::string(1, kStatesInRowsPrefix), "short"); },
+      [](Rows& rows) { rows.put(std::string(1, kStatesInRowsPrefix), std::string(8, '\xff')); },
   };
   for (size_t i = 0; i < damages.size(); ++i) {
     ShardFixture shard;
