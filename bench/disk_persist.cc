@@ -7,7 +7,7 @@
 // time is that until all is on disk.
 //
 // mode=flush|warmup keys=fresh|overwritten range=50000 count=1000000 shards=2 value=100 rounds=3 dir=.
-// linger_ms=20 commit_kb=512 eviction=value|full quota_mb=4096, and what disk_layout knows, for the bare
+// linger_ms=20 commit_kb=64 eviction=value|full quota_mb=4096, and what disk_layout knows, for the bare
 // loop.
 
 #include <algorithm>
@@ -62,7 +62,7 @@ PersistenceOptions options_of(const std::string& dir, const Settings& settings) 
   options.bucket.eviction = settings.text("eviction", "value") == "full" ? store::EvictionPolicy::full
                                                                          : store::EvictionPolicy::value;
   options.linger = std::chrono::milliseconds(settings.number("linger_ms", 20));
-  options.commit_bytes = settings.number("commit_kb", 512) << 10U;
+  options.commit_bytes = settings.number("commit_kb", options.commit_bytes >> 10U) << 10U;
   return options;
 }
 

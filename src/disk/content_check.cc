@@ -132,7 +132,7 @@ class Check {
   }
 
   ContentCheck run() {
-    read_states();
+    take_states();
     while (documents_.vbucket() || index_.vbucket())
       check_vbucket(
           std::min(documents_.vbucket().value_or(UINT32_MAX), index_.vbucket().value_or(UINT32_MAX)));
@@ -145,7 +145,7 @@ class Check {
   }
 
  private:
-  void read_states() {
+  void take_states() {
     constexpr const char* kWrong = "states of vbuckets cannot be understood or do not belong here";
     const std::unique_ptr<rocksdb::Iterator> rows(shard_.db->NewIterator({}, shard_.rows));
     Complaints wrong;
@@ -159,7 +159,7 @@ class Check {
     }
     if (!rows->status().ok()) tell(shard_.error_of(rows->status()));
     StatesOnDisk on_disk;
-    const rocksdb::Status read = disk::read_states(*rows, rules_.vbuckets, on_disk);
+    const rocksdb::Status read = read_states(*rows, rules_.vbuckets, on_disk);
     if (!read.ok()) tell(shard_.error_of(read));
     for (uint32_t i = 0; i < on_disk.undecodable; ++i)
       wrong.add(kWrong);

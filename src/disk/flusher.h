@@ -22,7 +22,7 @@ struct FlusherOptions {
   uint32_t shard = 0;
   uint32_t shards = 1;
   std::chrono::milliseconds linger{200};
-  uint64_t commit_bytes = 64 << 10;
+  uint64_t commit_bytes = 0;  ///< see PersistenceOptions
   /// Nobody lingers when the bucket has more that is not on disk.
   uint64_t hurry_above_bytes = 32 << 20;
 };
@@ -40,9 +40,9 @@ struct FlusherStatistics {
 
 /// Brings the changes of one shard's vbuckets to disk, in synced commits, and tells who waits for that.
 ///
-/// It makes passes: takes the vbuckets that changed and their changes, half a megabyte at a time, commits
-/// them with their states, and only then reports them to the bucket. The first commit that fails is the last
-/// one: the vbuckets refuse changes from then on.
+/// It makes passes: takes the vbuckets that changed and their changes, up to `commit_bytes` or one vbucket's
+/// more, commits them with their states, and only then reports them to the bucket. The first commit that
+/// fails is the last one: the vbuckets refuse changes from then on.
 ///
 /// One thread starts and ends it; the rest is for any thread.
 class Flusher {

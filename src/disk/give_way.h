@@ -38,7 +38,9 @@ class InHurry {
   const bool before_;
 };
 
-/// A loop that waits for this processor has it first, unless it has had it just before.
+/// A loop that waits for this processor has it first, unless it has had it just before. A thread that only
+/// computes keeps it until the kernel's next tick, 4 ms with most, and what the loop was about to answer
+/// waits that long. With no lock held.
 inline void give_way_now() noexcept {
   if (InHurry::is()) return;
   thread_local Turns turns;
@@ -48,10 +50,9 @@ inline void give_way_now() noexcept {
   turns.took(began, Turns::Clock::now());
 }
 
-/// For the flushers' threads and RocksDB's own, called with the keys that they put into a batch, a memtable
-/// or a table: now and then, every 0.1 ms or so with small documents, a loop that waits for this processor
-/// has it first. A thread that only computes keeps it until the kernel's next tick, 4 ms with most, and what
-/// the loop was about to answer waits that long. With no lock held.
+/// The same now and then, every 0.1 ms or so with small documents. For the flushers' threads and RocksDB's
+/// own, called with the keys that they put into a batch, a memtable or a table, or look at in a filter; what
+/// takes longer counts for several.
 inline void give_way_now_and_then(uint64_t keys = 1) noexcept {
   constexpr uint64_t kKeys = 64;
   thread_local uint64_t done = 0;

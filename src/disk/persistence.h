@@ -30,8 +30,7 @@ struct PersistenceOptions {
   /// a commit (after_commit), is out of memory, or dirty bytes have passed half of `max_dirty_bytes`.
   std::chrono::milliseconds linger{200};
   /// A commit ends with the vbucket that makes it as large as this, or 4 MiB where writers wait for room.
-  /// Writing one out is a piece of work in which nobody gives way: with 4 MiB the p99 of gets beside it was 3
-  /// ms, with this it is below 1 (docs/disk.md).
+  /// Writing one out is a piece of work in which nobody gives way (docs/disk.md has figures).
   uint64_t commit_bytes = 64 << 10;
   /// Above this much that is not on disk, writers are to wait for a commit: with the linger and the time of a
   /// commit, this bounds what an acknowledgement from memory may lose.
@@ -137,8 +136,9 @@ class Persistence {
   /// asks first, then looks at Bucket::persisted_seqno, and asks again. Makes the flusher hurry. `waker` must
   /// not block or ask again from within.
   void after_commit(uint16_t vbucket, std::function<void()> waker);
-  /// The same, but for what can be told no earlier than a commit that has this seqno of the vbucket; it may
-  /// come without.
+  /// For who waits until the vbucket is on disk up to a seqno: commits that end before need not call. May
+  /// also call early, when there is nothing to commit, the vbucket was cleared or the shard failed: look at
+  /// Bucket::persisted_seqno, and ask again.
   void after_commit_of(uint16_t vbucket, uint64_t seqno, std::function<void()> waker);
 
   /// Something is not on disk and can come there: a commit will let memory go.

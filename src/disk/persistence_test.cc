@@ -380,45 +380,6 @@ TEST_P(PersistenceTest, CloseBringsEverythingToDisk) {
     ASSERT_EQ(get(key_of(i)), kLong) << i;
 }
 
-TEST_P(PersistenceTest, WhoWaitsIsCalledEvenWhenNothingIsDirty) {
-  options().linger = std::chrono::hours(1);
-  start();
-  for (int i = 0; i < 20; ++i) {
-    std::promise<void> called;
-    there().after_commit(static_cast<uint16_t>(i % 16), [&] { called.set_value(); });
-    called.get_future().wait();
-  }
-  // And makes the flusher hurry when something is.
-  const auto stored = set("k", "v");
-  EXPECT_TRUE(wait_until_persisted(bucket().vbucket_of("k"), stored.seqno));
-  std::atomic<int> calls{0};
-  EXPECT_TRUE(there().close());
-  for (int i = 0; i < 3; ++i)
-    there().after_commit(0, [&] { ++calls; });
-  EXPECT_EQ(calls.load(), 3);
-}
-
-TEST_P(PersistenceTest, WhoWaitsForASeqnoIsCalledWhenItIsOnDiskOrNeverWillBe) {
-  options().linger = std::chrono::hours(1);
-  start();
-  for (uint64_t i = 0; i < 300; ++i) {
-    const uint16_t vbucket = bucket().vbucket_of(key_of(i));
-    const auto stored = set(key_of(i), "v");
-    std::promise<void> called;
-    there().after_commit_of(vbucket, stored.seqno, [&] { called.set_value(); });
-    called.get_future().wait();
-    ASSERT_TRUE(wait_until_persisted(vbucket, stored.seqno));
-    // As after a clear, which takes the vbucket's seqnos back.
-    std::promise<void> lost;
-    there().after_commit_of(vbucket, stored.seqno + 1, [&] { lost.set_value(); });
-    lost.get_future().wait();
-  }
-  std::atomic<int> calls{0};
-  EXPECT_TRUE(there().close());
-  there().after_commit_of(0, 1'000'000, [&] { ++calls; });
-  EXPECT_EQ(calls.load(), 1);
-}
-
 TEST_P(PersistenceTest, TheDirtyLimitTellsWhenToWait) {
   options().linger = std::chrono::hours(1);
   options().max_dirty_bytes = 100'000;

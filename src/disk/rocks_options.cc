@@ -163,9 +163,8 @@ rocksdb::DBOptions database_options(const ShardOptions& options, std::shared_ptr
 std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const ShardOptions& options,
                                                              const std::shared_ptr<FilterState>& filters) {
   rocksdb::ColumnFamilyOptions rows = family_options(options, kDocumentBlockBytes, false);
-  // Each commit writes the states of all vbuckets in it, and nobody reads them but whole, at a start:
-  // appended to a vector they cost no search, and need not be written out as often as two mebibytes of them
-  // would be.
+  // Each commit writes a record of the states in it, and nobody reads these rows but whole, at a start and in
+  // a check: appended to a vector they cost no search.
   rows.write_buffer_size = std::max(kSmallestWriteBuffer, options.resources->impl().write_buffer_bytes / 2);
   rows.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   rocksdb::ColumnFamilyOptions docs = family_options(options, kDocumentBlockBytes, true);

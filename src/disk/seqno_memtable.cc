@@ -154,7 +154,8 @@ class SeqnoMemtable final : public MemTableRep {
     const bool is_new = sequence > newest_;
     newest_ = std::max(newest_, sequence);
     const auto place = runs::place_of(key);
-    // What is behind all that a run has is not among the strays either: they were not when they came.
+    // No stray is above the last entry of its run, unless that is full and takes nothing: what can be
+    // appended is not among the strays.
     if (place && runs_.append(*place, entry, full_run_, *this)) return true;
     return (is_new || !is_in_run(key)) && insert_stray(entry);
   }
@@ -166,7 +167,7 @@ class SeqnoMemtable final : public MemTableRep {
     return strays != nullptr && strays->Contains(key);
   }
 
-  /// RocksDB's own leaves the iterator that it makes behind.
+  /// RocksDB 7.8's own never deletes the iterator that it has made by GetDynamicPrefixIterator.
   void Get(const rocksdb::LookupKey& key, void* argument,
            bool (*take)(void* argument, const char* entry)) override {
     Cursor* made = nullptr;

@@ -42,7 +42,8 @@ inline uint64_t sequence_of(const Slice& internal_key) noexcept {
   return ByteReader(bytes.substr(bytes.size() - kSequenceBytes)).number(kSequenceBytes) >> 8U;
 }
 
-/// The vbucket whose run has the first key that is not below an internal key, unless that run ends before.
+/// The first two bytes as a number, missing ones as 0: no key from this one on lies in the run of a lower
+/// vbucket.
 inline uint32_t vbucket_of(const Slice& internal_key) noexcept {
   uint32_t vbucket = 0;
   for (size_t i = 0; i < 2; ++i) {

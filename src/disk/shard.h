@@ -67,8 +67,11 @@ struct Change {
 };
 
 enum class Sync : uint8_t {
-  no,   ///< in the kernel's hands: survives the process, not the machine
-  yes,  ///< on disk
+  /// In the kernel's hands: survives the process, not the machine. For tests and benches: a compaction may
+  /// rely
+  /// on what a power cut then takes.
+  no,
+  yes,  ///< on disk, before anybody sees it
 };
 
 struct ShardStatistics {

@@ -19,6 +19,8 @@ constexpr size_t kNumberBytes = 8;
 constexpr uint64_t kMaxStateRecords = uint64_t{1} << 56;
 constexpr size_t kVBucketBytes = 2;
 constexpr size_t kLengthBytes = 2;
+// Of a state: 128 bytes are more than all that comes before its failover entries.
+static_assert(128 + kMaxFailoverEntries * 16 < size_t{1} << (8 * kLengthBytes));
 
 std::string_view view(const Slice& slice) {
   return {slice.data(), slice.size()};

@@ -37,8 +37,9 @@ inline constexpr char kStatesInRowsPrefix = 'n';
 
 /// Called with a vbucket and its encoded state (append_state()).
 using VisitState = std::function<void(uint16_t vbucket, std::string_view state)>;
-/// Reads what a commit has put into its family of rows: calls `visit` for each state in it, which is none,
-/// one or several. False: it is a state or a record, and cannot be understood.
+/// Reads what a commit has put into the default family: calls `visit` for each state in it, which is none,
+/// one or several; their bytes are not looked at. False: it is the key of a state, or a record, that cannot
+/// be understood; what is before the damage has been visited.
 [[nodiscard]] bool visit_states(std::string_view key, std::string_view value, const VisitState& visit);
 
 struct StatesOnDisk {
@@ -52,7 +53,7 @@ struct StatesOnDisk {
   uint32_t undecodable =
       0;  ///< rows and records that cannot be understood, or of a vbucket that the shard cannot have
 };
-/// Reads them from the family of rows, of the iterator's moment. Not OK: what there is so far is in `states`.
+/// Reads them from the default family, of the iterator's moment. Not OK: what there is so far is in `states`.
 [[nodiscard]] rocksdb::Status read_states(rocksdb::Iterator& rows, uint32_t vbuckets, StatesOnDisk& states);
 
 /// What the committing thread knows of the records on disk. After a commit that failed it is worth nothing.

@@ -206,7 +206,7 @@ std::optional<Next> Scan::await_snapshot() {
   // Of a seqno that nobody has been given, no commit will tell.
   if (seqno > options_.bucket.bucket.high_seqno(options_.vbucket))
     return Next::wait_until(std::min(began_ + longest, steady_clock::now() + kLookForSeqno));
-  options_.bucket.disk.after_commit(options_.vbucket, waker_of(shared_from_this()));
+  options_.bucket.disk.after_commit_of(options_.vbucket, seqno, waker_of(shared_from_this()));
   // What was committed before the question is not told any more.
   if (is_on_disk(seqno)) return std::nullopt;
   return Next::wait_until(began_ + longest);

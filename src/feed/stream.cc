@@ -134,7 +134,7 @@ bool Stream::is_on_disk() {
   };
   if (is_there()) return true;
   if (awaits_commit_->exchange(true)) return false;
-  source_.disk.after_commit(vbucket(), [awaits = awaits_commit_, ready = ready_] {
+  source_.disk.after_commit_of(vbucket(), disk_until_, [awaits = awaits_commit_, ready = ready_] {
     awaits->store(false);
     ready();
   });
