@@ -21,6 +21,8 @@ constexpr std::chrono::milliseconds kLongestLook{10};
 constexpr int kMemoryTries = 100;
 // Where writers wait for room, each commit lets them in once: it must take more than they bring.
 constexpr uint64_t kHurriedCommitBytes = 4 << 20;
+// Where somebody waits for each, a sync more costs him more than what cannot give way costs others.
+constexpr uint64_t kAwaitedCommitBytes = 512 << 10;
 
 }  // namespace
 
@@ -143,6 +145,11 @@ bool Flusher::is_in_hurry() const {
   return stopping_ || hurried_ || !waiters_.empty() || is_much_dirty();
 }
 
+bool Flusher::is_waited_for() const {
+  const base::MutexLock lock(mutex_);
+  return !waiters_.empty();
+}
+
 bool Flusher::linger() {
   const base::MutexLock lock(mutex_);
   const auto until = dirty_since_.value_or(SteadyClock::now()) + options_.linger;
@@ -185,8 +192,11 @@ Flusher::Passed Flusher::pass() {
   Passed passed = Passed::something;
   const bool hurries = work.urgent || is_much_dirty();
   const InHurry in_hurry(hurries);
-  const uint64_t commit_bytes =
-      hurries ? std::max(options_.commit_bytes, kHurriedCommitBytes) : options_.commit_bytes;
+  uint64_t commit_bytes = options_.commit_bytes;
+  if (hurries)
+    commit_bytes = std::max(commit_bytes, kHurriedCommitBytes);
+  else if (is_waited_for())
+    commit_bytes = std::max(commit_bytes, kAwaitedCommitBytes);
   for (const uint16_t vbucket : work.vbuckets) {
     if (failed()) break;
     store::FlushBatch batch = take_log(vbucket);

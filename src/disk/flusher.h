@@ -107,6 +107,7 @@ class Flusher {
   /// Writers are near the limit at which they have to wait, or beyond it.
   [[nodiscard]] bool is_much_dirty() const { return bucket_.dirty_bytes() > options_.hurry_above_bytes; }
   [[nodiscard]] bool is_in_hurry() const REQUIRES(mutex_);
+  [[nodiscard]] bool is_waited_for() const EXCLUDES(mutex_);
   [[nodiscard]] Passed pass();
   [[nodiscard]] store::FlushBatch take_log(uint16_t vbucket);
   /// Writes the group, and reports it.

@@ -29,7 +29,8 @@ struct PersistenceOptions {
   /// How long a change may wait for company before a flusher takes it. Nobody waits while somebody asked for
   /// a commit (after_commit), is out of memory, or dirty bytes have passed half of `max_dirty_bytes`.
   std::chrono::milliseconds linger{200};
-  /// A commit ends with the vbucket that makes it as large as this, or 4 MiB where writers wait for room.
+  /// A commit ends with the vbucket that makes it as large as this, or 512 KiB where
+  /// somebody waits for it, or 4 MiB where writers wait for room.
   /// Writing one out is a piece of work in which nobody gives way (docs/disk.md has figures).
   uint64_t commit_bytes = 64 << 10;
   /// Above this much that is not on disk, writers are to wait for a commit: with the linger and the time of a
