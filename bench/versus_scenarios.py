@@ -168,8 +168,6 @@ SCENARIOS = (
         in_flight=16,
         tls=True,
     ),
-    # A generator of one thread has a core to itself at most and is soon what limits: what a second server thread
-    # costs shows then, and not what it is worth.
     Scenario(
         "threads-50x1",
         "2 server threads over 1: gets, 50 connections, 1 in flight",
@@ -189,6 +187,8 @@ SCENARIOS = (
         in_flight=16,
         generator_threads=2,
     ),
+    # A generator of one thread has a core to itself at most and is soon what limits: what a second server thread
+    # costs shows then, and not what it is worth.
     Scenario(
         "threads-one-50x1",
         "the same from a generator of one thread, 1 in flight",
