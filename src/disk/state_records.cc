@@ -53,22 +53,13 @@ bool visit_record(std::string_view record, const VisitState& visit) {
   return reader.ok();
 }
 
-/// Takes newer states into what has been read so far.
-class Take {
+/// Brings states, the older first, into what has been read so far.
+class NewestStates {
  public:
-  Take(StatesOnDisk& states, uint32_t vbuckets) : states_(states), is_recorded_(vbuckets, false) {}
+  NewestStates(StatesOnDisk& states, uint32_t vbuckets) : states_(states), is_recorded_(vbuckets, false) {}
 
-  void row(std::string_view key, std::string_view value) {
-    const bool understood = visit_states(key, value, [this](uint16_t vbucket, std::string_view state) {
-      if (vbucket < is_recorded_.size() && decode_state(vbucket, state))
-        states_.newest.insert_or_assign(vbucket, state);
-      else
-        ++states_.undecodable;
-    });
-    if (!understood) ++states_.undecodable;
-  }
-
-  void record(uint32_t slot, std::string_view key, std::string_view value) {
+  void take_row(std::string_view key, std::string_view value) { take(key, value, false); }
+  void take_record(uint32_t slot, std::string_view key, std::string_view value) {
     const uint64_t number = number_of(value);
     // Of before the slots were used anew.
     if (number != 0 && number <= states_.in_rows) return;
@@ -79,15 +70,24 @@ class Take {
     }
     ++states_.records;
     states_.record_bytes += value.size();
-    row(key, value);
-    (void)visit_record(value, [this](uint16_t vbucket, std::string_view /*state*/) {
-      if (vbucket >= is_recorded_.size() || is_recorded_[vbucket]) return;
-      is_recorded_[vbucket] = true;
-      states_.recorded.push_back(vbucket);
-    });
+    take(key, value, true);
   }
 
  private:
+  void take(std::string_view key, std::string_view value, bool is_record) {
+    const auto newer = [this, is_record](uint16_t vbucket, std::string_view state) {
+      if (vbucket >= is_recorded_.size() || !decode_state(vbucket, state)) {
+        ++states_.undecodable;
+        return;
+      }
+      states_.newest.insert_or_assign(vbucket, state);
+      if (!is_record || is_recorded_[vbucket]) return;
+      is_recorded_[vbucket] = true;
+      states_.recorded.push_back(vbucket);
+    };
+    if (!visit_states(key, value, newer)) ++states_.undecodable;
+  }
+
   StatesOnDisk& states_;
   std::vector<bool> is_recorded_;
 };
@@ -105,7 +105,7 @@ bool visit_states(std::string_view key, std::string_view value, const VisitState
 }
 
 Status read_states(rocksdb::Iterator& rows, uint32_t vbuckets, StatesOnDisk& states) {
-  Take take(states, vbuckets);
+  NewestStates newest(states, vbuckets);
   const std::string in_rows(1, kStatesInRowsPrefix);
   rows.Seek(in_rows);
   if (rows.Valid() && rows.key() == in_rows) {
@@ -117,14 +117,14 @@ Status read_states(rocksdb::Iterator& rows, uint32_t vbuckets, StatesOnDisk& sta
   if (!rows.status().ok()) return rows.status();
   const std::string of_vbuckets(1, kStatePrefix);
   for (rows.Seek(of_vbuckets); rows.Valid() && rows.key().starts_with(of_vbuckets); rows.Next())
-    take.row(view(rows.key()), view(rows.value()));
+    newest.take_row(view(rows.key()), view(rows.value()));
   if (!rows.status().ok()) return rows.status();
   const std::string records(1, kStateRecordPrefix);
   for (rows.Seek(records); rows.Valid() && rows.key().starts_with(records); rows.Next()) {
     ByteReader name(view(rows.key()).substr(1));
     const auto slot = static_cast<uint32_t>(name.sortable(2));
     if (name.ok() && name.rest().empty())
-      take.record(slot, view(rows.key()), view(rows.value()));
+      newest.take_record(slot, view(rows.key()), view(rows.value()));
     else
       ++states.undecodable;
   }
