@@ -2,18 +2,17 @@
 // done.
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
-#include <rocksdb/memtablerep.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
-#include <random>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "disk/disk_test_support.h"
+#include "disk/memtable_db_fixture.h"
 #include "disk/record.h"
 #include "disk/seqno_memtable.h"
 
@@ -32,69 +31,13 @@ std::pair<std::string, std::string> range_of(uint16_t vbucket) {
   return {from, from + std::string(20, '\xff')};
 }
 
-class Database {
- public:
-  explicit Database(std::shared_ptr<rocksdb::MemTableRepFactory> factory) {
-    options_.create_if_missing = true;
-    options_.allow_concurrent_memtable_write = false;
-    options_.fail_if_options_file_error = true;
-    options_.memtable_factory = std::move(factory);
-    open();
-  }
-  ~Database() { release_snapshots(); }
-  Database(const Database&) = delete;
-  Database& operator=(const Database&) = delete;
-
-  rocksdb::DB* operator->() { return db_.get(); }
-  /// What was not flushed comes from the log again.
-  void reopen() {
-    release_snapshots();
-    db_.reset();
-    open();
-  }
-  void take_snapshot() { snapshots_.push_back(db_->GetSnapshot()); }
-  /// 0: now.
-  [[nodiscard]] rocksdb::ReadOptions at(size_t snapshot) const {
-    rocksdb::ReadOptions options;
-    if (snapshot > 0) options.snapshot = snapshots_.at(snapshot - 1);
-    return options;
-  }
-  [[nodiscard]] size_t snapshots() const { return snapshots_.size(); }
-
- private:
-  void open() {
-    rocksdb::DB* db = nullptr;
-    const auto status = rocksdb::DB::Open(options_, folder_.path() + "/db", &db);
-    ASSERT_TRUE(status.ok()) << status.ToString();
-    db_.reset(db);
-  }
-  void release_snapshots() {
-    for (const rocksdb::Snapshot* snapshot : snapshots_)
-      db_->ReleaseSnapshot(snapshot);
-    snapshots_.clear();
-  }
-
-  TemporaryFolder folder_;
-  rocksdb::Options options_;
-  std::unique_ptr<rocksdb::DB> db_;
-  std::vector<const rocksdb::Snapshot*> snapshots_;
-};
-
-std::string text_of_place(const rocksdb::Iterator& iterator) {
-  EXPECT_TRUE(iterator.status().ok());
-  return iterator.Valid() ? iterator.key().ToString(true) + "=" + iterator.value().ToString() : "end";
-}
-
-class SeqnoMemtableInDatabase : public ::testing::Test {
+class SeqnoMemtableInDatabase : public memtable_test::MemtableInDatabase {
  protected:
-  [[nodiscard]] uint64_t below(uint64_t limit) { return random_() % limit; }
-  [[nodiscard]] uint16_t a_vbucket() { return kVBuckets[below(kVBuckets.size())]; }
-  [[nodiscard]] std::string a_key() { return key_of(a_vbucket(), below(highest_ + 2)); }
+  SeqnoMemtableInDatabase() : MemtableInDatabase(seqno_memtables()) {}
 
-  void both(rocksdb::WriteBatch& batch) {
-    ASSERT_TRUE(ours_->Write({}, &batch).ok());
-    ASSERT_TRUE(theirs_->Write({}, &batch).ok());
-  }
+  [[nodiscard]] uint16_t a_vbucket() { return kVBuckets[below(kVBuckets.size())]; }
+  [[nodiscard]] std::string a_key() override { return key_of(a_vbucket(), below(highest_ + 2)); }
+
   /// As a commit does, and what may happen to a vbucket.
   void write_something() {
     rocksdb::WriteBatch batch;
@@ -125,65 +68,10 @@ class SeqnoMemtableInDatabase : public ::testing::Test {
     }
     both(batch);
   }
-  void happen() {
-    switch (below(30)) {
-      case 0:
-        ASSERT_TRUE(ours_->Flush({}).ok());
-        ASSERT_TRUE(theirs_->Flush({}).ok());
-        break;
-      case 1:
-        ours_.reopen();
-        theirs_.reopen();
-        break;
-      case 2:
-        ours_.take_snapshot();
-        theirs_.take_snapshot();
-        break;
-      default:
-        break;
-    }
-  }
-  void expect_same(size_t snapshot) {
-    const rocksdb::ReadOptions here = ours_.at(snapshot);
-    const rocksdb::ReadOptions there = theirs_.at(snapshot);
-    const std::unique_ptr<rocksdb::Iterator> a(ours_->NewIterator(here));
-    const std::unique_ptr<rocksdb::Iterator> b(theirs_->NewIterator(there));
-    const auto is_same = [&] { return text_of_place(*a) == text_of_place(*b); };
-    for (a->SeekToFirst(), b->SeekToFirst(); a->Valid(); a->Next(), b->Next())
-      ASSERT_EQ(text_of_place(*a), text_of_place(*b));
-    ASSERT_TRUE(is_same());
-    for (a->SeekToLast(), b->SeekToLast(); a->Valid(); a->Prev(), b->Prev())
-      ASSERT_EQ(text_of_place(*a), text_of_place(*b));
-    ASSERT_TRUE(is_same());
-    for (int i = 0; i < 30; ++i) {
-      const std::string key = a_key();
-      std::string ours;
-      std::string theirs;
-      ASSERT_EQ(ours_->Get(here, key, &ours).ToString(), theirs_->Get(there, key, &theirs).ToString());
-      ASSERT_EQ(ours, theirs);
-      const bool forward = below(2) == 0;
-      forward ? a->Seek(key) : a->SeekForPrev(key);
-      forward ? b->Seek(key) : b->SeekForPrev(key);
-      for (int steps = 0; steps < 4 && a->Valid(); ++steps) {
-        ASSERT_EQ(text_of_place(*a), text_of_place(*b));
-        const bool next = below(2) == 0;
-        next ? a->Next() : a->Prev();
-        next ? b->Next() : b->Prev();
-      }
-      ASSERT_EQ(text_of_place(*a), text_of_place(*b));
-    }
-  }
 
   static constexpr std::array<uint16_t, 5> kVBuckets = {0, 1, 255, 256, 65535};
-  const uint64_t seed_ = std::getenv("BOBBIN_TEST_SEED") != nullptr
-                             ? std::strtoull(std::getenv("BOBBIN_TEST_SEED"), nullptr, 10)
-                             : std::random_device()();
-  const ::testing::ScopedTrace trace_{__FILE__, __LINE__, "BOBBIN_TEST_SEED=" + std::to_string(seed_)};
-  std::mt19937_64 random_{seed_};
   uint64_t highest_ = 0;
   uint64_t value_ = 0;
-  Database ours_{seqno_memtables()};
-  Database theirs_{std::make_shared<rocksdb::SkipListFactory>()};
 };
 
 TEST_F(SeqnoMemtableInDatabase, AnswersAsRocksDBsOwn) {
