@@ -3,12 +3,13 @@
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/memtablerep.h>
-#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/table_properties.h>
 
 #include <algorithm>
+#include <bit>
 
+#include "disk/document_memtable.h"
 #include "disk/give_way.h"
 #include "disk/seqno_memtable.h"
 
@@ -23,32 +24,10 @@ constexpr uint64_t kLargestWriteBuffer = 16 * kMiB;
 constexpr size_t kDocumentBlockBytes = 8 * 1024;
 constexpr size_t kIndexBlockBytes = 16 * 1024;
 constexpr double kBloomBitsPerKey = 10;
-constexpr size_t kVBucketPrefixBytes = 2;
 // RocksDB looks at sizes every ten minutes only, so it is told to keep everything, and the shard trims
 // (shard_history.cc). Not by age: 7.8 takes a log that was written in the second that has just begun for one
 // of the year 1.
 constexpr uint64_t kKeepLogsMiB = uint64_t{1} << 30;
-
-/// The vbucket of a document.
-///
-/// Not of a key that a range begins with, be it all of a vbucket (its bare number) or a collection that is
-/// dropped (its bare prefix): RocksDB 7.8 keeps one set of insert hints for the memtable's keys and for its
-/// ranges, which are two lists. A hint from the one used in the other breaks both.
-class DocumentHintPrefix final : public rocksdb::SliceTransform {
- public:
-  [[nodiscard]] const char* Name() const override { return "bobbin.DocumentHintPrefix"; }
-  [[nodiscard]] rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
-    return {key.data(), kVBucketPrefixBytes};
-  }
-  [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override {
-    // Asked for each insert, on the thread that commits.
-    give_way_now_and_then();
-    size_t at = kVBucketPrefixBytes;
-    while (at < key.size() && (static_cast<uint8_t>(key[at]) & 0x80U) != 0)
-      ++at;
-    return at + 1 < key.size();
-  }
-};
 
 /// Collects nothing: it is called for each key that a flush or a compaction writes, on RocksDB's threads.
 class GivesWay final : public rocksdb::TablePropertiesCollector {
@@ -99,6 +78,12 @@ rocksdb::ColumnFamilyOptions family_options(const ShardOptions& options, size_t 
   if (has_bloom) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return family;
+}
+
+/// How many documents a memtable is made for.
+uint32_t keys_of(uint64_t memtable_bytes) noexcept {
+  constexpr uint64_t kBytesOfDocument = 256;
+  return static_cast<uint32_t>(std::bit_floor(memtable_bytes / kBytesOfDocument));
 }
 
 }  // namespace
@@ -168,9 +153,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const ShardOptions&
   rows.write_buffer_size = std::max(kSmallestWriteBuffer, options.resources->impl().write_buffer_bytes / 2);
   rows.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   rocksdb::ColumnFamilyOptions docs = family_options(options, kDocumentBlockBytes, true);
-  // A commit comes sorted and names its vbuckets in runs; where the last insert into a vbucket was is where
-  // the next search begins.
-  docs.memtable_insert_with_hint_prefix_extractor = std::make_shared<DocumentHintPrefix>();
+  docs.memtable_factory = document_memtables(keys_of(docs.write_buffer_size));
   docs.enable_blob_files = true;
   docs.min_blob_size = options.blob_from_bytes;
   docs.blob_compression_type = rocksdb::kLZ4Compression;

@@ -8,15 +8,16 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
-#include <new>
 
 #include "disk/give_way.h"
+#include "disk/memtable_iterator.h"
 #include "disk/seqno_runs.h"
 
 namespace bobbin::disk {
 
 namespace {
 
+using memtable::FreesItself;
 using rocksdb::MemTableRep;
 using rocksdb::Slice;
 using runs::KeyComparator;
@@ -30,33 +31,13 @@ size_t size_of(const char* entry) noexcept {
   return static_cast<size_t>(value.data() + value.size() - entry);
 }
 
-/// The first base of a class whose destructor is all that is called, be it by `delete` or not: it is
-/// destroyed last, and frees the whole. RocksDB wants an iterator to lie in its arena, whose type it does not
-/// publish.
-class FreesItself {
- public:
-  FreesItself(const FreesItself&) = delete;
-  FreesItself& operator=(const FreesItself&) = delete;
-  static void* operator new(size_t bytes) { return ::operator new(bytes); }
-  static void operator delete(void* /*whole*/) noexcept {}
-
- protected:
-  explicit FreesItself(void* whole) noexcept : whole_(whole) {}
-  ~FreesItself() { ::operator delete(whole_); }
-
- private:
-  void* const whole_;
-};
-
 class Cursor final : public FreesItself, public MemTableRep::Iterator {
  public:
   using Strays = std::atomic<MemTableRep*>;
 
   Cursor(const Runs& runs, const Strays& all_strays, const KeyComparator& compare)
       : FreesItself(this), all_strays_(all_strays), compare_(compare), runs_(runs, compare) {}
-  ~Cursor() override {
-    if (made_for_get != nullptr && *made_for_get == this) *made_for_get = nullptr;
-  }
+  ~Cursor() override { memtable::MadeForGet<Cursor>::forget(this); }
 
   [[nodiscard]] bool Valid() const override { return key_ != nullptr; }
   [[nodiscard]] const char* key() const override { return key_; }
@@ -109,9 +90,6 @@ class Cursor final : public FreesItself, public MemTableRep::Iterator {
     choose(false);
   }
 
-  /// While this thread is in Get: where it keeps what was made for it.
-  static inline thread_local Cursor** made_for_get = nullptr;
-
  private:
   /// At each seek: RocksDB's iterators can be told to see what came after they were made, and seek again.
   bool look_for_strays() {
@@ -149,7 +127,7 @@ class SeqnoMemtable final : public MemTableRep {
     give_way_now_and_then();
     const auto* const entry = static_cast<const char*>(handle);
     const Slice key = rocksdb::GetLengthPrefixedSlice(entry);
-    const uint64_t sequence = runs::sequence_of(key);
+    const uint64_t sequence = memtable::sequence_of(key);
     // RocksDB counts upwards, so that there is nothing to search for what is there already.
     const bool is_new = sequence > newest_;
     newest_ = std::max(newest_, sequence);
@@ -167,18 +145,14 @@ class SeqnoMemtable final : public MemTableRep {
     return strays != nullptr && strays->Contains(key);
   }
 
-  /// RocksDB 7.8's own never deletes the iterator that it has made by GetDynamicPrefixIterator.
   void Get(const rocksdb::LookupKey& key, void* argument,
            bool (*take)(void* argument, const char* entry)) override {
-    Cursor* made = nullptr;
-    Cursor::made_for_get = &made;
+    const memtable::MadeForGet<Cursor> made;
     MemTableRep::Get(key, argument, take);
-    Cursor::made_for_get = nullptr;
-    const std::unique_ptr<Cursor> left(made);
   }
   Iterator* GetDynamicPrefixIterator(rocksdb::Arena* /*arena*/) override {
     Cursor* const cursor = make_cursor();
-    if (Cursor::made_for_get != nullptr) *Cursor::made_for_get = cursor;
+    memtable::MadeForGet<Cursor>::keep(cursor);
     return cursor;
   }
   Iterator* GetIterator(rocksdb::Arena* /*arena*/) override { return make_cursor(); }
@@ -212,18 +186,18 @@ class SeqnoMemtable final : public MemTableRep {
     return is_new;
   }
   [[nodiscard]] bool is_in_run(const Slice& internal_key) const {
-    const Run* const run = runs_.find(runs::vbucket_of(internal_key));
+    const Run* const run = runs_.of_vbuckets().find(memtable::vbucket_of(internal_key));
     if (run == nullptr) return false;
     const uint32_t size = run->size();
     const uint32_t index = run->count_before(internal_key, false, size, compare_);
     return index < size && compare_(run->at(index), internal_key) == 0;
   }
   [[nodiscard]] uint64_t count_before(const Slice& internal_key) const {
-    const uint32_t last = runs::vbucket_of(internal_key);
+    const uint32_t last = memtable::vbucket_of(internal_key);
     uint64_t count = 0;
     uint32_t vbucket = 0;
-    for (const Run* run = runs_.find_up(vbucket); run != nullptr && vbucket <= last;
-         run = runs_.find_up(++vbucket))
+    for (const Run* run = runs_.of_vbuckets().find_up(vbucket); run != nullptr && vbucket <= last;
+         run = runs_.of_vbuckets().find_up(++vbucket))
       count += vbucket < last ? run->size() : run->count_before(internal_key, false, run->size(), compare_);
     return count;
   }

@@ -14,7 +14,8 @@
 #include <string_view>
 #include <type_traits>
 
-#include "disk/bytes.h"
+#include "disk/by_vbucket.h"
+#include "disk/memtable_entry.h"
 #include "disk/record.h"
 #include "disk/seqno_memtable.h"
 
@@ -25,47 +26,12 @@ using rocksdb::MemTableRep;
 using rocksdb::Slice;
 using KeyComparator = MemTableRep::KeyComparator;
 
-// An entry of a memtable is the length of the internal key (varint), the internal key, the length of the
-// value (varint), the value. An internal key is the key and, in 8 bytes, its sequence and type; they sort by
-// key and then from the newest sequence to the oldest. No two have the same of both.
-inline constexpr size_t kSequenceBytes = 8;
 inline constexpr size_t kSeqnoKeyBytes = 10;
 
 /// Where a key belongs among the runs; empty when it cannot be in one.
 inline std::optional<SeqnoKey> place_of(const Slice& internal_key) noexcept {
-  if (internal_key.size() != kSeqnoKeyBytes + kSequenceBytes) return std::nullopt;
+  if (internal_key.size() != kSeqnoKeyBytes + memtable::kSequenceBytes) return std::nullopt;
   return decode_seqno_key({internal_key.data(), kSeqnoKeyBytes});
-}
-
-inline uint64_t sequence_of(const Slice& internal_key) noexcept {
-  const std::string_view bytes(internal_key.data(), internal_key.size());
-  return ByteReader(bytes.substr(bytes.size() - kSequenceBytes)).number(kSequenceBytes) >> 8U;
-}
-
-/// The first two bytes as a number, missing ones as 0: no key from this one on lies in the run of a lower
-/// vbucket.
-inline uint32_t vbucket_of(const Slice& internal_key) noexcept {
-  uint32_t vbucket = 0;
-  for (size_t i = 0; i < 2; ++i) {
-    const bool is_there = i + kSequenceBytes < internal_key.size();
-    vbucket = vbucket << 8U | (is_there ? static_cast<uint8_t>(internal_key[i]) : 0U);
-  }
-  return vbucket;
-}
-
-/// From the memtable's arena, which counts it and frees it with the memtable.
-template <typename T>
-[[nodiscard]] T* allocate(MemTableRep& memtable, size_t count) {
-  static_assert(std::is_trivially_destructible_v<T>);
-  const size_t bytes = count * sizeof(T);
-  size_t room = bytes + alignof(T) - 1;
-  char* memory = nullptr;
-  memtable.Allocate(room, &memory);
-  void* aligned = memory;
-  aligned = std::align(alignof(T), bytes, aligned, room);
-  T* const first = static_cast<T*>(aligned);
-  std::uninitialized_value_construct_n(first, count);
-  return first;
 }
 
 /// The entries of one vbucket, in their order. Nothing in it ever moves: chunk k has 4 << k entries. One
@@ -117,13 +83,13 @@ class alignas(64) Run {
     return static_cast<size_t>(std::countr_zero(entries) - std::countr_zero(kFirstChunk));
   }
   void add_chunk(uint32_t entries, MemTableRep& memtable) {
-    newest_ = allocate<const char*>(memtable, entries);
+    newest_ = memtable::allocate<const char*>(memtable, entries);
     const size_t chunk = chunk_of(entries);
     if (chunk < kChunksHere) {
       here_[chunk] = newest_;
       return;
     }
-    if (elsewhere_ == nullptr) elsewhere_ = allocate<ChunksElsewhere>(memtable, 1);
+    if (elsewhere_ == nullptr) elsewhere_ = memtable::allocate<ChunksElsewhere>(memtable, 1);
     (*elsewhere_)[chunk - kChunksHere] = newest_;
   }
 
@@ -144,48 +110,11 @@ static_assert(sizeof(Run) == 64);
 /// The runs of all vbuckets. A run that is there has an entry.
 class Runs {
  public:
-  static constexpr uint32_t kVBuckets = 1U << 16U;
-
-  [[nodiscard]] const Run* find(uint32_t vbucket) const noexcept {
-    const Page* const page = pages_[vbucket >> kPageBits].load(std::memory_order_acquire);
-    return page == nullptr ? nullptr : (*page)[vbucket % kRunsInPage].load(std::memory_order_acquire);
-  }
-  /// The first at `vbucket`, which becomes its vbucket, or above.
-  [[nodiscard]] const Run* find_up(uint32_t& vbucket) const noexcept {
-    while (vbucket < kVBuckets) {
-      const Page* const page = pages_[vbucket >> kPageBits].load(std::memory_order_acquire);
-      if (page == nullptr) {
-        vbucket = (vbucket | (kRunsInPage - 1)) + 1;
-        continue;
-      }
-      const Run* const run = (*page)[vbucket % kRunsInPage].load(std::memory_order_acquire);
-      if (run != nullptr) return run;
-      ++vbucket;
-    }
-    return nullptr;
-  }
-  /// The last below `vbucket`, which becomes its vbucket.
-  [[nodiscard]] const Run* find_below(uint32_t& vbucket) const noexcept {
-    while (vbucket > 0) {
-      const uint32_t below = vbucket - 1;
-      const Page* const page = pages_[below >> kPageBits].load(std::memory_order_acquire);
-      vbucket = page == nullptr ? below & ~(kRunsInPage - 1) : below;
-      if (page == nullptr) continue;
-      const Run* const run = (*page)[below % kRunsInPage].load(std::memory_order_acquire);
-      if (run != nullptr) return run;
-    }
-    return nullptr;
-  }
+  [[nodiscard]] const memtable::ByVBucket<Run>& of_vbuckets() const noexcept { return of_vbuckets_; }
 
   /// The writer's: false when the entry is not behind all that its run has, or the run is full.
   [[nodiscard]] bool append(const SeqnoKey& place, const char* entry, uint32_t full, MemTableRep& memtable) {
-    std::atomic<Page*>& page = pages_[place.vbucket >> kPageBits];
-    Page* its_runs = page.load(std::memory_order_relaxed);
-    if (its_runs == nullptr) {
-      its_runs = allocate<Page>(memtable, 1);
-      page.store(its_runs, std::memory_order_release);
-    }
-    std::atomic<Run*>& slot = (*its_runs)[place.vbucket % kRunsInPage];
+    std::atomic<Run*>& slot = of_vbuckets_.slot(place.vbucket, memtable);
     Run* run = slot.load(std::memory_order_relaxed);
     if (run != nullptr) {
       if (!run->takes(place.seqno, full)) return false;
@@ -193,7 +122,7 @@ class Runs {
       return true;
     }
     if (spares_ == 0) {
-      spare_ = allocate<Run>(memtable, kSpares);
+      spare_ = memtable::allocate<Run>(memtable, kSpares);
       spares_ = kSpares;
     }
     run = spare_++;
@@ -204,13 +133,10 @@ class Runs {
   }
 
  private:
-  static constexpr uint32_t kPageBits = 8;
-  static constexpr uint32_t kRunsInPage = 1U << kPageBits;
-  using Page = std::array<std::atomic<Run*>, kRunsInPage>;
   // To align each on its own would cost as much again.
   static constexpr uint32_t kSpares = 16;
 
-  std::array<std::atomic<Page*>, (kVBuckets >> kPageBits)> pages_{};
+  memtable::ByVBucket<Run> of_vbuckets_;
   // The writer's.
   Run* spare_ = nullptr;
   uint32_t spares_ = 0;
@@ -219,14 +145,14 @@ class Runs {
 /// A place among the runs, or none.
 class RunCursor {
  public:
-  RunCursor(const Runs& runs, const KeyComparator& compare) : runs_(runs), compare_(compare) {}
+  RunCursor(const Runs& runs, const KeyComparator& compare) : runs_(runs.of_vbuckets()), compare_(compare) {}
 
   [[nodiscard]] const char* entry() const noexcept { return entry_; }
   void to_first() { to_first_from(0); }
-  void to_last() { to_last_below(Runs::kVBuckets); }
+  void to_last() { to_last_below(memtable::ByVBucket<Run>::kVBuckets); }
   /// To the first that is not before a key.
   void seek(const Slice& internal_key) {
-    vbucket_ = vbucket_of(internal_key);
+    vbucket_ = memtable::vbucket_of(internal_key);
     run_ = runs_.find(vbucket_);
     // An entry that is appended meanwhile may still be before the key: it was not compared.
     const uint32_t size = run_ == nullptr ? 0 : run_->size();
@@ -238,14 +164,17 @@ class RunCursor {
   }
   /// To the last that is not behind a key.
   void seek_for_prev(const Slice& internal_key) {
-    vbucket_ = vbucket_of(internal_key);
+    vbucket_ = memtable::vbucket_of(internal_key);
     run_ = runs_.find(vbucket_);
     index_ = run_ == nullptr ? 0 : run_->count_before(internal_key, true, run_->size(), compare_);
     prev();
   }
   void next() {
-    if (++index_ >= run_->size()) return to_first_from(vbucket_ + 1);
+    const uint32_t size = run_->size();
+    if (++index_ >= size) return to_first_from(vbucket_ + 1);
     entry_ = run_->at(index_);
+    // By the time that it is asked for, it is in the processor's cache.
+    if (index_ + 1 < size) __builtin_prefetch(run_->at(index_ + 1));
   }
   void prev() {
     if (index_ == 0) return to_last_below(vbucket_);
@@ -266,7 +195,7 @@ class RunCursor {
     entry_ = run_ == nullptr ? nullptr : run_->at(index_);
   }
 
-  const Runs& runs_;
+  const memtable::ByVBucket<Run>& runs_;
   const KeyComparator& compare_;
   const Run* run_ = nullptr;
   uint32_t vbucket_ = 0;
