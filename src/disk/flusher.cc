@@ -77,7 +77,7 @@ Result<void> Flusher::finish() {
   closing_ = true;
   for (uint32_t vbucket = options_.shard; vbucket < bucket_.vbucket_count() && !failed();
        vbucket += options_.shards)
-    group_.batches.push_back(take_log(static_cast<uint16_t>(vbucket)));
+    group_.batches.push_back(bucket_.take_log(static_cast<uint16_t>(vbucket), clock_.now()));
   if (!failed()) commit();
   end_waiting();
   if (auto error = failure()) return base::fail(std::move(*error));
@@ -178,13 +178,6 @@ void Flusher::run() {
   }
 }
 
-store::FlushBatch Flusher::take_log(uint16_t vbucket) {
-  store::FlushBatch batch = bucket_.take_log(vbucket, clock_.now());
-  // Read again, because changes may have been made since: nothing in the batch is younger than what it says.
-  batch.state.as_of_ns = clock_.now().unix_ns;
-  return batch;
-}
-
 Flusher::Passed Flusher::pass() {
   const auto begun = SteadyClock::now();
   const store::DirtyWork work = bucket_.take_dirty(options_.shard);
@@ -199,7 +192,7 @@ Flusher::Passed Flusher::pass() {
     commit_bytes = std::max(commit_bytes, kAwaitedCommitBytes);
   for (const uint16_t vbucket : work.vbuckets) {
     if (failed()) break;
-    store::FlushBatch batch = take_log(vbucket);
+    store::FlushBatch batch = bucket_.take_log(vbucket, clock_.now());
     // The bucket has marked it dirty again.
     if (batch.changes.no_memory) {
       passed = Passed::no_memory;

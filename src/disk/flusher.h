@@ -109,10 +109,9 @@ class Flusher {
   [[nodiscard]] bool is_in_hurry() const REQUIRES(mutex_);
   [[nodiscard]] bool is_waited_for() const EXCLUDES(mutex_);
   [[nodiscard]] Passed pass();
-  [[nodiscard]] store::FlushBatch take_log(uint16_t vbucket);
   /// Writes the group, and reports it.
   void commit();
-  void add_to_commit(store::FlushBatch& batch);
+  void add_to_commit(store::FlushBatch& batch, base::Now now);
   /// From here on the keys of this batch that nobody knew are needless: they are gone, all or those of a
   /// collection that is dropped.
   void forget_unknown(size_t first, const store::Change& change);

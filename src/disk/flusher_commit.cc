@@ -45,13 +45,12 @@ void Flusher::forget_unknown(size_t first, const store::Change& change) {
   group_.unknown_of.resize(kept);
 }
 
-void Flusher::add_to_commit(store::FlushBatch& batch) {
+void Flusher::add_to_commit(store::FlushBatch& batch, base::Now now) {
   const size_t number = group_.states.size();
   const size_t unknown_before = group_.unknown.size();
-  const uint32_t now_s = clock_.now().unix_s();
   batch.changes.changes.for_each([&](const store::Change& change) {
     give_way_now_and_then();
-    group_.changes.push_back(change_of(batch.vbucket, change, now_s));
+    group_.changes.push_back(change_of(batch.vbucket, change, now.unix_s()));
     if (change.kind == store::ChangeKind::flush || change.kind == store::ChangeKind::event) {
       // What came before is in no count any more.
       forget_unknown(unknown_before, change);
@@ -63,6 +62,7 @@ void Flusher::add_to_commit(store::FlushBatch& batch) {
     }
   });
   group_.items += batch.changes.items;
+  batch.state.as_of_ns = now.unix_ns;
   group_.states.push_back(state_of(batch.vbucket, std::move(batch.state)));
   group_.states.back().clears = batch.clears;
   group_.priors.emplace_back();
@@ -111,8 +111,10 @@ void Flusher::take_priors_off(VBucketState& state, const store::PriorsFound& pri
 void Flusher::commit() {
   if (group_.batches.empty()) return;
   const auto begun = SteadyClock::now();
+  // Read after all of it was taken: nothing in a batch is younger than what its state says.
+  const base::Now now = clock_.now();
   for (store::FlushBatch& batch : group_.batches)
-    add_to_commit(batch);
+    add_to_commit(batch, now);
   in_progress_.begin(0, begun);
   count_priors();
   const auto committed = shard_.commit(group_.changes, group_.states, Sync::yes);
