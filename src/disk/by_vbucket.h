@@ -23,7 +23,7 @@ class ByVBucket {
     const Page* const page = pages_[vbucket >> kPageBits].load(std::memory_order_acquire);
     return page == nullptr ? nullptr : (*page)[vbucket % kInPage].load(std::memory_order_acquire);
   }
-  /// The first at `vbucket`, which becomes its vbucket, or above.
+  /// The first at or above `vbucket`, which is set to where it was found; to kVBuckets where null is.
   [[nodiscard]] T* find_up(uint32_t& vbucket) const noexcept {
     while (vbucket < kVBuckets) {
       const Page* const page = pages_[vbucket >> kPageBits].load(std::memory_order_acquire);
@@ -37,7 +37,7 @@ class ByVBucket {
     }
     return nullptr;
   }
-  /// The last below `vbucket`, which becomes its vbucket.
+  /// The last below `vbucket`, which is set to where it was found; to 0 where null is.
   [[nodiscard]] T* find_below(uint32_t& vbucket) const noexcept {
     while (vbucket > 0) {
       const uint32_t below = vbucket - 1;

@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "disk/document_order.h"
 #include "disk/document_versions.h"
 #include "disk/give_way.h"
 #include "disk/memtable_iterator.h"
@@ -27,10 +29,11 @@ using rocksdb::MemTableRep;
 using rocksdb::Slice;
 using versions::Key;
 using versions::Keys;
-using versions::SortedKeys;
+using versions::OrderCursor;
+using versions::Orders;
 using versions::Version;
 
-/// Of a key. Seeded: who chooses keys must not choose where they lie.
+/// Of a key. Seeded anew for each factory: who chooses keys does not know where they lie.
 class Hash {
  public:
   [[nodiscard]] uint32_t operator()(std::string_view bytes) const noexcept {
@@ -41,39 +44,35 @@ class Hash {
   const uint64_t seed_ = uint64_t{std::random_device()()} << 32U | std::random_device()();
 };
 
-Slice target_of(const Slice& internal_key, const char* memtable_key) {
-  return memtable_key == nullptr ? internal_key : memtable::internal_key_of(memtable_key);
-}
-
 /// Walks through all, a vbucket's keys after the other's.
 class Walk final : public FreesItself, public MemTableRep::Iterator {
  public:
-  explicit Walk(const Keys& keys) : FreesItself(this), of_vbuckets_(keys.of_vbuckets()) {}
+  Walk(const Keys& keys, Orders& orders)
+      : FreesItself(this), last_of_vbuckets_(keys.last_of_vbuckets()), orders_(orders) {}
 
   [[nodiscard]] bool Valid() const override { return version_ != nullptr; }
   [[nodiscard]] const char* key() const override { return version_->entry(); }
   void Next() override {
     knows_newer_ = false;
     version_ = version_->older.load(std::memory_order_acquire);
-    if (version_ == nullptr) return to_key(index_ + 1);
-    // By the time that it is asked for, it is in the processor's cache.
-    __builtin_prefetch(version_->older.load(std::memory_order_relaxed));
+    if (version_ == nullptr) return to_next_key();
+    fetch_older();
   }
   void Prev() override {
-    if (!knows_newer_) find_newer();
-    if (newer_.empty()) return to_key_before(index_);
+    if (!knows_newer_) collect(version_);
+    if (newer_.empty()) return to_key_before();
     version_ = newer_.back();
     newer_.pop_back();
   }
   void Seek(const Slice& internal_key, const char* memtable_key) override {
-    const Slice target = target_of(internal_key, memtable_key);
-    const bool has_key = look_up(target);
-    version_ = has_key ? sorted_.at(index_).from(memtable::tag_of(target)) : nullptr;
-    if (version_ == nullptr) to_key(has_key ? index_ + 1 : index_);
+    const Slice target = memtable::target_of(internal_key, memtable_key);
+    if (!look_up(target)) return to_this_key();
+    version_ = at_.key().from(memtable::tag_of(target));
+    if (version_ == nullptr) to_next_key();
   }
   void SeekForPrev(const Slice& internal_key, const char* memtable_key) override {
-    const Slice target = target_of(internal_key, memtable_key);
-    if (!look_up(target)) return to_key_before(index_);
+    const Slice target = memtable::target_of(internal_key, memtable_key);
+    if (!look_up(target)) return to_key_before();
     collect(nullptr);
     const uint64_t tag = memtable::tag_of(target);
     while (!newer_.empty() && newer_.back()->tag() < tag)
@@ -81,62 +80,67 @@ class Walk final : public FreesItself, public MemTableRep::Iterator {
     Prev();
   }
   void SeekToFirst() override { to_first_from(0); }
-  void SeekToLast() override { to_last_below(memtable::ByVBucket<Key>::kVBuckets); }
+  void SeekToLast() override { to_last_below(memtable::ByVBucket<const Key>::kVBuckets); }
 
  private:
-  /// True: `index_` is where the key of `target` is. False: where it would be.
+  /// True: it is at the key of `target`. False: where that would be.
   bool look_up(const Slice& target) {
+    const std::string_view bytes = memtable::user_key_of(target);
     vbucket_ = memtable::vbucket_of(target);
-    sorted_.read(of_vbuckets_.find(vbucket_));
-    index_ = sorted_.first_from(memtable::user_key_of(target));
     knows_newer_ = false;
-    return sorted_.is_at(index_, memtable::user_key_of(target));
+    at_.begin(orders_.of(vbucket_));
+    at_.seek(bytes);
+    return !at_.is_at_end() && at_.key().bytes() == bytes;
   }
-  void to_key(size_t index) {
-    if (index == sorted_.size()) return to_first_from(vbucket_ + 1);
-    index_ = index;
+  void to_this_key() {
+    if (at_.is_at_end()) return to_first_from(vbucket_ + 1);
     knows_newer_ = false;
-    version_ = sorted_.at(index).newest.load(std::memory_order_acquire);
-    __builtin_prefetch(version_->older.load(std::memory_order_relaxed));
+    version_ = at_.key().newest.load(std::memory_order_acquire);
+    fetch_older();
   }
-  void to_key_before(size_t index) {
-    if (index == 0) return to_last_below(vbucket_);
-    index_ = index - 1;
+  void to_next_key() {
+    at_.next();
+    to_this_key();
+  }
+  void to_key_before() {
+    if (!at_.prev()) return to_last_below(vbucket_);
     collect(nullptr);
     Prev();
   }
   void to_first_from(uint32_t vbucket) {
     vbucket_ = vbucket;
-    sorted_.read(of_vbuckets_.find_up(vbucket_));
-    if (sorted_.size() > 0)
-      to_key(0);
-    else
-      version_ = nullptr;
+    if (last_of_vbuckets_.find_up(vbucket_) == nullptr) return to_nothing();
+    at_.begin(orders_.of(vbucket_));
+    to_this_key();
   }
   void to_last_below(uint32_t vbucket) {
     vbucket_ = vbucket;
-    sorted_.read(of_vbuckets_.find_below(vbucket_));
-    if (sorted_.size() > 0)
-      to_key_before(sorted_.size());
-    else
-      version_ = nullptr;
+    if (last_of_vbuckets_.find_below(vbucket_) == nullptr) return to_nothing();
+    at_.begin(orders_.of(vbucket_));
+    at_.to_end();
+    to_key_before();
   }
+  void to_nothing() {
+    at_.begin(nullptr);
+    version_ = nullptr;
+  }
+  /// By the time that it is asked for, it is in the processor's cache.
+  void fetch_older() const noexcept { __builtin_prefetch(version_->older.load(std::memory_order_relaxed)); }
   /// The versions lead to older ones only: who walks back notes them on the way.
-  void find_newer() { collect(version_); }
   void collect(const Version* up_to) {
     newer_.clear();
-    for (const Version* version = sorted_.at(index_).newest.load(std::memory_order_acquire);
+    for (const Version* version = at_.key().newest.load(std::memory_order_acquire);
          version != up_to && version != nullptr; version = version->older.load(std::memory_order_acquire))
       newer_.push_back(version);
     knows_newer_ = true;
   }
 
-  const memtable::ByVBucket<Key>& of_vbuckets_;
+  const memtable::ByVBucket<const Key>& last_of_vbuckets_;
+  Orders& orders_;
   uint32_t vbucket_ = 0;
-  SortedKeys sorted_;
-  size_t index_ = 0;
+  OrderCursor at_;
   const Version* version_ = nullptr;
-  /// Of the key that it is at those that come before `version_`, the newest first; while `knows_newer_`.
+  /// Versions of this key that are newer than `version_`, the newest first; valid while `knows_newer_`.
   std::vector<const Version*> newer_;
   bool knows_newer_ = false;
 };
@@ -151,18 +155,20 @@ class VersionsOfKey final : public FreesItself, public MemTableRep::Iterator {
   [[nodiscard]] const char* key() const override { return version_->entry(); }
   void Next() override { version_ = version_->older.load(std::memory_order_acquire); }
   void Seek(const Slice& internal_key, const char* memtable_key) override {
-    const Slice target = target_of(internal_key, memtable_key);
+    const Slice target = memtable::target_of(internal_key, memtable_key);
     const std::string_view bytes = memtable::user_key_of(target);
     const Key* const key = keys_.find(bytes, hash_(bytes));
     version_ = key == nullptr ? nullptr : key->from(memtable::tag_of(target));
   }
-  void Prev() override { is_for_walks(); }
-  void SeekForPrev(const Slice& /*internal_key*/, const char* /*memtable_key*/) override { is_for_walks(); }
-  void SeekToFirst() override { is_for_walks(); }
-  void SeekToLast() override { is_for_walks(); }
+  void Prev() override { must_not_be_called(); }
+  void SeekForPrev(const Slice& /*internal_key*/, const char* /*memtable_key*/) override {
+    must_not_be_called();
+  }
+  void SeekToFirst() override { must_not_be_called(); }
+  void SeekToLast() override { must_not_be_called(); }
 
  private:
-  void is_for_walks() {
+  void must_not_be_called() {
     assert(false);
     version_ = nullptr;
   }
@@ -208,22 +214,24 @@ class DocumentMemtable final : public MemTableRep {
     if (!memtable::MadeForGet<VersionsOfKey>::is_under_way()) return GetIterator(arena);
     auto found = std::make_unique<VersionsOfKey>(keys_, hash_);
     memtable::MadeForGet<VersionsOfKey>::keep(found.get());
-    return found.release();  // RocksDB's to delete, or else left here
+    return found.release();  // RocksDB's to delete; where it does not, `made` in Get does
   }
   Iterator* GetIterator(rocksdb::Arena* /*arena*/) override {
-    return std::make_unique<Walk>(keys_).release();  // RocksDB's to destroy
+    return std::make_unique<Walk>(keys_, orders_).release();  // RocksDB's to destroy
   }
-  /// All is in the arena.
+  /// Beside the arena, which has all but the orders (document_order.h).
   size_t ApproximateMemoryUsage() override { return 0; }
 
  private:
   const Hash hash_;
   Keys keys_;
+  Orders orders_{keys_.last_of_vbuckets()};
 };
 
 class DocumentMemtables final : public rocksdb::MemTableRepFactory {
  public:
-  explicit DocumentMemtables(uint32_t slots) : slots_(slots) { assert(std::has_single_bit(slots)); }
+  explicit DocumentMemtables(uint32_t slots)
+      : slots_(std::bit_ceil(std::clamp(slots, versions::kFewestSlots, kMostSlots))) {}
 
   using MemTableRepFactory::CreateMemTableRep;
   MemTableRep* CreateMemTableRep(const MemTableRep::KeyComparator& /*compare*/, rocksdb::Allocator* allocator,
@@ -235,6 +243,8 @@ class DocumentMemtables final : public rocksdb::MemTableRepFactory {
   [[nodiscard]] bool CanHandleDuplicatedKey() const override { return true; }
 
  private:
+  static constexpr uint32_t kMostSlots = 1U << 24U;
+
   const uint32_t slots_;
   const Hash hash_;
 };

@@ -273,6 +273,15 @@ TEST_F(DocumentMemtable, HasMoreThanItWasMadeFor) {
   EXPECT_EQ(memtable.rep().ApproximateMemoryUsage(), 0U);
 }
 
+TEST_F(DocumentMemtable, MayBeMadeForAnyNumberOfKeys) {
+  for (const uint32_t slots : {0, 1, 255, 257, 1000}) {
+    slots_ = slots;
+    BareMemtable memtable = a_memtable();
+    insert(memtable, 2000, true);
+    expect_same(memtable);
+  }
+}
+
 // Among so many, some have the same 32 bits: were one taken for the other, it would be a duplicate.
 TEST_F(DocumentMemtable, TellsKeysOfTheSameHashApart) {
   BareMemtable memtable = a_memtable();

@@ -25,6 +25,11 @@ inline rocksdb::Slice internal_key_of(const char* entry) {
   return rocksdb::GetLengthPrefixedSlice(entry);
 }
 
+/// What RocksDB asks an iterator to seek, in either of the two forms.
+inline rocksdb::Slice target_of(const rocksdb::Slice& internal_key, const char* memtable_key) {
+  return memtable_key == nullptr ? internal_key : internal_key_of(memtable_key);
+}
+
 inline std::string_view user_key_of(const rocksdb::Slice& internal_key) noexcept {
   return {internal_key.data(), internal_key.size() - kSequenceBytes};
 }
@@ -39,7 +44,7 @@ inline uint64_t sequence_of(const rocksdb::Slice& internal_key) noexcept {
   return tag_of(internal_key) >> 8U;
 }
 
-/// The first two bytes as a number, missing ones as 0: no key from this one on is of a lower vbucket.
+/// The first two bytes as a number, missing ones as 0. Keys sort by it first, those of fewer bytes too.
 inline uint32_t vbucket_of(const rocksdb::Slice& internal_key) noexcept {
   uint32_t vbucket = 0;
   for (size_t i = 0; i < 2; ++i) {
@@ -49,15 +54,17 @@ inline uint32_t vbucket_of(const rocksdb::Slice& internal_key) noexcept {
   return vbucket;
 }
 
-/// From the memtable's arena, which counts it and frees it with the memtable.
+/// Memory of the memtable's arena, which counts it and frees it with the memtable. The writer's to call.
 ///
-/// Where all take multiples of 8 bytes, RocksDB's arena gives what is aligned to 8, though it does not say
-/// so: asking for room to align it would take as much again as a key needs.
+/// RocksDB's arena gives what is aligned to 8 where all that is asked of it are multiples of 8, as here,
+/// though it does not say so: to ask for room to align each entry would take 7 bytes more of all. Where it is
+/// not aligned after all, the second try has room for that.
 [[nodiscard]] inline void* allocate_aligned(rocksdb::MemTableRep& memtable, size_t bytes, size_t alignment) {
   constexpr size_t kWord = 8;
   size_t room = (bytes + kWord - 1) / kWord * kWord + (alignment > kWord ? alignment : 0);
   for (;;) {
     char* memory = nullptr;
+    // Qualified: a memtable may have an Allocate of its own, for RocksDB's entries.
     memtable.rocksdb::MemTableRep::Allocate(room, &memory);
     void* aligned = memory;
     size_t left = room;
@@ -66,6 +73,7 @@ inline uint32_t vbucket_of(const rocksdb::Slice& internal_key) noexcept {
   }
 }
 
+/// `count` of them, value-initialised. Never destroyed.
 template <typename T>
 [[nodiscard]] T* allocate(rocksdb::MemTableRep& memtable, size_t count) {
   static_assert(std::is_trivially_destructible_v<T>);

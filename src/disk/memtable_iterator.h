@@ -6,13 +6,14 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <utility>
 
 /// What RocksDB 7.8 wants of the iterators that our memtables make for it.
 namespace bobbin::disk::memtable {
 
-/// The first base of a class whose destructor is all that is called, be it by `delete` or not: it is
-/// destroyed last, and frees the whole. RocksDB wants an iterator to lie in its arena, whose type it does not
-/// publish.
+/// RocksDB ends an iterator by `delete`, or by its destructor alone where it believes it in its arena, whose
+/// type it does not publish. So the destructor of this base, which has to be the first and so runs last,
+/// frees the memory; `operator delete` does nothing.
 class FreesItself {
  public:
   FreesItself(const FreesItself&) = delete;
@@ -28,15 +29,16 @@ class FreesItself {
   void* const whole_;
 };
 
-/// An iterator that MemTableRep::Get has made (GetDynamicPrefixIterator), of this thread: 7.8 never deletes
-/// it.
+/// Around a call of MemTableRep::Get, which is the only way to read a LookupKey, whose type RocksDB does not
+/// publish: it makes an iterator (GetDynamicPrefixIterator) and walks. 7.8 never deletes that; this does,
+/// unless somebody else has. Of one thread; calls may nest.
 template <typename Made>
 class MadeForGet {
  public:
-  MadeForGet() noexcept { here = this; }
+  MadeForGet() noexcept : before_(std::exchange(here, this)) {}
   /// Outlived by what was made; who deletes it first says so with `forget`.
   ~MadeForGet() {
-    here = nullptr;
+    here = before_;
     const std::unique_ptr<Made> left(made_);
   }
   MadeForGet(const MadeForGet&) = delete;
@@ -54,6 +56,7 @@ class MadeForGet {
  private:
   static inline thread_local MadeForGet* here = nullptr;
 
+  MadeForGet* const before_;
   Made* made_ = nullptr;
 };
 

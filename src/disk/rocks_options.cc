@@ -19,7 +19,7 @@ namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kSmallestWriteBuffer = 2 * kMiB;
-// Larger ones fall out of the processor's caches: inserting costs half as much again at 64 MiB.
+// Larger ones fall out of the processor's caches, and make a start after a crash replay more.
 constexpr uint64_t kLargestWriteBuffer = 16 * kMiB;
 constexpr size_t kDocumentBlockBytes = 8 * 1024;
 constexpr size_t kIndexBlockBytes = 16 * 1024;
@@ -80,8 +80,8 @@ rocksdb::ColumnFamilyOptions family_options(const ShardOptions& options, size_t 
   return family;
 }
 
-/// How many documents a memtable is made for.
-uint32_t keys_of(uint64_t memtable_bytes) noexcept {
+/// How many documents a memtable is made for, those of a hundred bytes or so.
+uint32_t slots_for(uint64_t memtable_bytes) noexcept {
   constexpr uint64_t kBytesOfDocument = 256;
   return static_cast<uint32_t>(std::bit_floor(memtable_bytes / kBytesOfDocument));
 }
@@ -153,7 +153,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const ShardOptions&
   rows.write_buffer_size = std::max(kSmallestWriteBuffer, options.resources->impl().write_buffer_bytes / 2);
   rows.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   rocksdb::ColumnFamilyOptions docs = family_options(options, kDocumentBlockBytes, true);
-  docs.memtable_factory = document_memtables(keys_of(docs.write_buffer_size));
+  docs.memtable_factory = document_memtables(slots_for(docs.write_buffer_size));
   docs.enable_blob_files = true;
   docs.min_blob_size = options.blob_from_bytes;
   docs.blob_compression_type = rocksdb::kLZ4Compression;

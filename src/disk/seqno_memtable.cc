@@ -68,13 +68,13 @@ class Cursor final : public FreesItself, public MemTableRep::Iterator {
     choose(false);
   }
   void Seek(const Slice& internal_key, const char* memtable_key) override {
-    const Slice target = memtable_key == nullptr ? internal_key : compare_.decode_key(memtable_key);
+    const Slice target = memtable::target_of(internal_key, memtable_key);
     runs_.seek(target);
     if (look_for_strays()) strays_->Seek(target, memtable_key);
     choose(true);
   }
   void SeekForPrev(const Slice& internal_key, const char* memtable_key) override {
-    const Slice target = memtable_key == nullptr ? internal_key : compare_.decode_key(memtable_key);
+    const Slice target = memtable::target_of(internal_key, memtable_key);
     runs_.seek_for_prev(target);
     if (look_for_strays()) strays_->SeekForPrev(target, memtable_key);
     choose(false);
@@ -137,7 +137,6 @@ class SeqnoMemtable final : public MemTableRep {
     if (place && runs_.append(*place, entry, full_run_, *this)) return true;
     return (is_new || !is_in_run(key)) && insert_stray(entry);
   }
-  bool InsertKeyWithHint(rocksdb::KeyHandle handle, void** /*hint*/) override { return InsertKey(handle); }
 
   [[nodiscard]] bool Contains(const char* key) const override {
     if (is_in_run(compare_.decode_key(key))) return true;
