@@ -139,7 +139,9 @@ rocksdb::DBOptions database_options(const ShardOptions& options, std::shared_ptr
   database.max_open_files = 1000;
   // Threads that open tables, made at each start: few tables do not pay for sixteen of them.
   database.max_file_opening_threads = 2;
-  database.bytes_per_sync = kMiB;
+  // RocksDB's threads do not give way while they copy to the kernel and have it write: in pieces, then.
+  database.writable_file_max_buffer_size = 64 * 1024;
+  database.bytes_per_sync = 256 * 1024;
   database.stats_dump_period_sec = 0;
   database.stats_persist_period_sec = 0;
   return database;
