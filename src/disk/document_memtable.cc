@@ -88,7 +88,8 @@ class Walk final : public FreesItself, public MemTableRep::Iterator {
     const std::string_view bytes = memtable::user_key_of(target);
     vbucket_ = memtable::vbucket_of(target);
     knows_newer_ = false;
-    at_.begin(orders_.of(vbucket_));
+    const Key* const newest = last_of_vbuckets_.find(vbucket_);
+    if (newest == nullptr || newest != at_.newest()) at_.begin(orders_.of(vbucket_));
     at_.seek(bytes);
     return !at_.is_at_end() && at_.key().bytes() == bytes;
   }
@@ -207,7 +208,7 @@ class DocumentMemtable final : public MemTableRep {
   }
   void Get(const rocksdb::LookupKey& key, void* argument,
            bool (*take)(void* argument, const char* entry)) override {
-    const memtable::MadeForGet<VersionsOfKey> made;
+    memtable::MadeForGet<VersionsOfKey> made;
     MemTableRep::Get(key, argument, take);
   }
   Iterator* GetDynamicPrefixIterator(rocksdb::Arena* arena) override {

@@ -2,6 +2,7 @@
 
 // Only for .cc files of this folder: it brings in RocksDB.
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -27,6 +28,8 @@ struct Order {
   /// Shared with the orders made of this one.
   std::shared_ptr<const SortedKeys> most;
   SortedKeys latest;
+
+  [[nodiscard]] size_t size() const noexcept { return most->size() + latest.size(); }
 };
 
 /// Sorts keys that nobody has sorted yet.
@@ -92,8 +95,9 @@ inline SortedKeys merged(const SortedKeys& many, const SortedKeys& few) {
 /// The orders of a memtable's vbuckets, each made when somebody comes to the vbucket, and kept for whoever
 /// comes after him: a key is sorted once, and an iterator has a reference. It is beside the memtable's arena,
 /// and not counted: RocksDB takes no memtable that grows when nobody inserts any more. That is 8 bytes for a
-/// key that somebody has walked by, a tenth of what the smallest takes in the arena; and a few times that of
-/// iterators that stay while keys come.
+/// key that somebody has walked by, a tenth of what the smallest takes in the arena. Of iterators that stay
+/// while keys come each has a list of its time, a new one for each square root of all keys: 128 that were
+/// opened one after the other, each 300 keys later, of 60,000 keys, had 76 MB.
 ///
 /// Any thread.
 class Orders {
@@ -103,14 +107,14 @@ class Orders {
 
   /// With all keys that the vbucket has now; null: it has none.
   [[nodiscard]] std::shared_ptr<const Order> of(uint32_t vbucket) {
+    // In this order: who kept one had seen its newest key before, so that what is found now is that or newer,
+    // and leads to it.
+    const std::shared_ptr<const Order> before = kept(vbucket);
     const Key* const newest = last_of_vbuckets_.find(vbucket);
     if (newest == nullptr) return nullptr;
-    std::shared_ptr<const Order> before = kept(vbucket);
     if (before && before->newest == newest) return before;
-    // With no lock: it can take milliseconds. Two who come at once both do it.
-    std::shared_ptr<const Order> now = continued(before, newest);
-    keep(vbucket, before, now);
-    return now;
+    // With no lock: it can take milliseconds. Two who come at once both do it, and one of them keeps his.
+    return keep(vbucket, continued(before, newest));
   }
 
  private:
@@ -123,8 +127,10 @@ class Orders {
                                                               const Key* newest) {
     const Key* const known = before ? before->newest : nullptr;
     SortedKeys added;
-    for (const Key* key = newest; key != known; key = key->came_before)
+    for (const Key* key = newest; key != known; key = key->came_before) {
+      assert(key != nullptr);
       added.push_back(key);
+    }
     added = sorted(added);
     auto now = std::make_shared<Order>();
     now->newest = newest;
@@ -149,12 +155,13 @@ class Orders {
     const auto found = orders_.find(vbucket);
     return found == orders_.end() ? nullptr : found->second;
   }
-  /// Unless somebody was faster, who had no fewer.
-  void keep(uint32_t vbucket, const std::shared_ptr<const Order>& before,
-            const std::shared_ptr<const Order>& now) {
+  /// Returns the order with more keys of this one and the one that is kept, which is kept from here on: what
+  /// one of a vbucket has, a larger one has as well.
+  [[nodiscard]] std::shared_ptr<const Order> keep(uint32_t vbucket, std::shared_ptr<const Order> now) {
     const base::MutexLock lock(mutex_);
     std::shared_ptr<const Order>& order = orders_[vbucket];
-    if (order == before) order = now;
+    if (!order || order->size() < now->size()) order.swap(now);
+    return order;
   }
 
   const memtable::ByVBucket<const Key>& last_of_vbuckets_;
@@ -170,6 +177,8 @@ class OrderCursor {
     order_ = std::move(order);
     to_first();
   }
+  /// The key that came last of those in the order; null: it has none, or there is none.
+  [[nodiscard]] const Key* newest() const noexcept { return order_ ? order_->newest : nullptr; }
   [[nodiscard]] bool is_at_end() const noexcept { return key_ == nullptr; }
   [[nodiscard]] const Key& key() const noexcept { return *key_; }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <iterator>
 #include <memory>
@@ -195,6 +196,33 @@ TEST_F(DocumentOrder, SeveralMayComeWhileKeysDo) {
     insert(next_number());
     inserted.store(i + 1, std::memory_order_release);
   }
+  one.join();
+  other.join();
+  EXPECT_FALSE(failed);
+  EXPECT_EQ(walk(orders_.of(kVBucket)).size(), kKeys);
+}
+
+// One that has seen the newest key before another kept an order with a newer one.
+TEST_F(DocumentOrder, WhoIsOvertakenFindsTheOrderOfANewerKey) {
+  constexpr uint64_t kKeys = 3000;
+  std::atomic<bool> done{false};
+  std::atomic<bool> failed{false};
+  const auto comes = [&] {
+    size_t before = 0;
+    while (!done && !failed) {
+      const auto order = orders_.of(kVBucket);
+      const size_t now = order ? order->size() : 0;
+      if (now < before) failed = true;
+      before = now;
+    }
+  };
+  std::thread one(comes);
+  std::thread other(comes);
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    insert(next_number());
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
+  done = true;
   one.join();
   other.join();
   EXPECT_FALSE(failed);

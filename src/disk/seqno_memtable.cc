@@ -146,7 +146,7 @@ class SeqnoMemtable final : public MemTableRep {
 
   void Get(const rocksdb::LookupKey& key, void* argument,
            bool (*take)(void* argument, const char* entry)) override {
-    const memtable::MadeForGet<Cursor> made;
+    memtable::MadeForGet<Cursor> made;
     MemTableRep::Get(key, argument, take);
   }
   Iterator* GetDynamicPrefixIterator(rocksdb::Arena* /*arena*/) override {
