@@ -109,7 +109,7 @@ class Orders {
   [[nodiscard]] std::shared_ptr<const Order> of(uint32_t vbucket) {
     // In this order: who kept one had seen its newest key before, so that what is found now is that or newer,
     // and leads to it.
-    const std::shared_ptr<const Order> before = kept(vbucket);
+    std::shared_ptr<const Order> before = kept(vbucket);
     const Key* const newest = last_of_vbuckets_.find(vbucket);
     if (newest == nullptr) return nullptr;
     if (before && before->newest == newest) return before;
