@@ -310,22 +310,6 @@ Version entry_in_row(uint64_t i) {
   return {name, i + 1, i % 5 == 4 ? memtable_test::kDeletion : memtable_test::kPut};
 }
 
-/// All entries from one end to the other, strictly in order; which of them are there.
-std::vector<bool> walk_all(MemTableRep::Iterator& iterator, bool forward, uint64_t entries) {
-  std::vector<bool> there(entries);
-  std::optional<Version> before;
-  forward ? iterator.SeekToFirst() : iterator.SeekToLast();
-  while (iterator.Valid()) {
-    const Version now = version_at(iterator);
-    EXPECT_TRUE(!before || (forward ? *before < now : now < *before));
-    EXPECT_EQ(now, entry_in_row(now.sequence - 1));
-    there[now.sequence - 1] = true;
-    before = now;
-    forward ? iterator.Next() : iterator.Prev();
-  }
-  return there;
-}
-
 TEST_F(DocumentMemtable, ReadersSeeWhatWasThereWhenTheyBegan) {
   constexpr uint64_t kEntries = 5000;
   slots_ = kFewSlots;
@@ -338,7 +322,8 @@ TEST_F(DocumentMemtable, ReadersSeeWhatWasThereWhenTheyBegan) {
     const auto iterator = memtable.iterator();
     for (uint64_t from = 0; from < kEntries;) {
       from = announced.load(std::memory_order_acquire);
-      const std::vector<bool> there = walk_all(*iterator, random() % 2 == 0, kEntries);
+      const std::vector<bool> there =
+          memtable_test::walk_all(*iterator, random() % 2 == 0, kEntries, entry_in_row);
       const auto missing = std::find(there.begin(), there.end(), false);
       EXPECT_GE(static_cast<uint64_t>(missing - there.begin()), from);
       for (int i = 0; i < 20 && from > 0; ++i) {

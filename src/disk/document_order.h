@@ -5,7 +5,6 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <string_view>
@@ -70,9 +69,12 @@ inline SortedKeys sorted(const SortedKeys& keys) {
   return in_order;
 }
 
+inline bool is_before(const Key* key, std::string_view bytes) {
+  return key->bytes() < bytes;
+}
+
 /// The index of the first that is not before `bytes`.
 inline size_t first_from(const SortedKeys& keys, std::string_view bytes) {
-  const auto is_before = [](const Key* key, std::string_view target) { return key->bytes() < target; };
   return static_cast<size_t>(std::lower_bound(keys.begin(), keys.end(), bytes, is_before) - keys.begin());
 }
 
@@ -82,7 +84,6 @@ inline SortedKeys merged(const SortedKeys& many, const SortedKeys& few) {
   all.reserve(many.size() + few.size());
   auto from = many.begin();
   for (const Key* const key : few) {
-    const auto is_before = [](const Key* one, std::string_view target) { return one->bytes() < target; };
     const auto to = std::lower_bound(from, many.end(), key->bytes(), is_before);
     all.insert(all.end(), from, to);
     all.push_back(key);

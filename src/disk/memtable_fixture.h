@@ -11,10 +11,12 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "disk/bytes.h"
 #include "disk/disk_test_support.h"
@@ -224,6 +226,24 @@ class Walk {
   std::unique_ptr<MemTableRep::Iterator> iterator_;
   BareMemtable::Model::const_iterator at_ = model_.end();
 };
+
+/// All entries from one end to the other, strictly in order; which of them are there. Entry i has sequence i
+/// + 1.
+inline std::vector<bool> walk_all(MemTableRep::Iterator& iterator, bool forward, uint64_t entries,
+                                  Version (*entry)(uint64_t i)) {
+  std::vector<bool> there(entries);
+  std::optional<Version> before;
+  forward ? iterator.SeekToFirst() : iterator.SeekToLast();
+  while (iterator.Valid()) {
+    const Version now = version_at(iterator);
+    EXPECT_TRUE(!before || (forward ? *before < now : now < *before));
+    EXPECT_EQ(now, entry(now.sequence - 1));
+    there[now.sequence - 1] = true;
+    before = now;
+    forward ? iterator.Next() : iterator.Prev();
+  }
+  return there;
+}
 
 /// What tests of both memtables do.
 class MemtableTest : public ::testing::Test {

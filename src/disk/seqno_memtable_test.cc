@@ -6,7 +6,6 @@
 #include <array>
 #include <atomic>
 #include <iterator>
-#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -22,7 +21,6 @@ namespace {
 using memtable_test::BareMemtable;
 using memtable_test::Version;
 using memtable_test::Walk;
-using rocksdb::MemTableRep;
 
 std::string key_of(uint16_t vbucket, uint64_t seqno) {
   std::string key;
@@ -165,22 +163,6 @@ Version entry_in_row(uint64_t i) {
   return {key_of(kVBuckets[i * 31 % (1 + std::min<uint64_t>(i / 500, kVBuckets.size() - 1))], i + 1), i + 1};
 }
 
-/// All entries from one end to the other, strictly in order; which of them are there.
-std::vector<bool> walk_all(MemTableRep::Iterator& iterator, bool forward, uint64_t entries) {
-  std::vector<bool> there(entries);
-  std::optional<Version> before;
-  forward ? iterator.SeekToFirst() : iterator.SeekToLast();
-  while (iterator.Valid()) {
-    const Version now = memtable_test::version_at(iterator);
-    EXPECT_TRUE(!before || (forward ? *before < now : now < *before));
-    EXPECT_EQ(now, entry_in_row(now.sequence - 1));
-    there[now.sequence - 1] = true;
-    before = now;
-    forward ? iterator.Next() : iterator.Prev();
-  }
-  return there;
-}
-
 // Strays are left out: how RocksDB's own list orders its readers is nothing that ThreadSanitizer sees here.
 TEST_F(SeqnoMemtable, ReadersSeeWhatWasThereWhenTheyBegan) {
   constexpr uint64_t kEntries = 6000;
@@ -192,7 +174,8 @@ TEST_F(SeqnoMemtable, ReadersSeeWhatWasThereWhenTheyBegan) {
     for (uint64_t from = 0; from < kEntries;) {
       from = announced.load(std::memory_order_acquire);
       const auto iterator = memtable.iterator();
-      const std::vector<bool> there = walk_all(*iterator, random() % 2 == 0, kEntries);
+      const std::vector<bool> there =
+          memtable_test::walk_all(*iterator, random() % 2 == 0, kEntries, entry_in_row);
       const auto missing = std::find(there.begin(), there.end(), false);
       EXPECT_GE(static_cast<uint64_t>(missing - there.begin()), from);
       ++walks;
